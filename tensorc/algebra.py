@@ -1,0 +1,538 @@
+"""Integer polynomials in normal form: dims, subscripts and guards, with equality, bounds and divisibility.
+
+Atoms are sizes, indices, floor quotients, remainders and elements of integer tensors. Equal polynomials are one object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from itertools import count
+from typing import TYPE_CHECKING, Union, assert_never
+
+from tensorc.node import Node, node
+
+if TYPE_CHECKING:
+    from tensorc.ir.tensor import Tensor
+
+
+class _Atom(Node):
+    @property
+    def key(self) -> str:
+        """Orders atoms in a monomial, the same in every process: indices first, sizes last."""
+        return _key(self)  # type: ignore[arg-type]
+
+    def __str__(self) -> str:
+        return show_atom(self)  # type: ignore[arg-type]
+
+
+@node
+class Size(_Atom):
+    """A dimension's name: an integer of at least 0."""
+
+    name: str
+
+
+@node
+class Index(_Atom):
+    """An index in 0 .. extent-1. Levels number the axes of a definition, output axes first, then reduced ones."""
+
+    level: int
+    extent: Poly
+
+
+@node
+class Quotient(_Atom):
+    """numerator // divisor, floored; 0 where the divisor is 0."""
+
+    numerator: Poly
+    divisor: Poly
+
+
+@node
+class Remainder(_Atom):
+    """numerator % divisor, with the divisor's sign; 0 where the divisor is 0."""
+
+    numerator: Poly
+    divisor: Poly
+
+
+@node
+class Element(_Atom):
+    """tensor[subscripts] of an integer tensor, as a subscript: known only when running."""
+
+    tensor: Tensor
+    subscripts: tuple[Poly, ...]
+
+
+Atom = Union[Size, Index, Quotient, Remainder, Element]
+Monomial = tuple[Atom, ...]
+Integer = Union["Poly", Atom, int]
+
+
+@node
+class Poly(Node):
+    """The sum of coefficient * product of atoms. `terms` is sorted, no monomial twice, no coefficient 0."""
+
+    terms: tuple[tuple[Monomial, int], ...]
+
+    def __add__(self, other: Integer) -> Poly:
+        return _combine(self, poly(other), 1)
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Integer) -> Poly:
+        return _combine(self, poly(other), -1)
+
+    def __rsub__(self, other: Integer) -> Poly:
+        return _combine(poly(other), self, -1)
+
+    def __neg__(self) -> Poly:
+        return _combine(ZERO, self, -1)
+
+    def __mul__(self, other: Integer) -> Poly:
+        total: dict[Monomial, int] = {}
+        for a, x in self.terms:
+            for b, y in poly(other).terms:
+                key = tuple(sorted(a + b, key=_key))
+                total[key] = total.get(key, 0) + x * y
+        return _make(total)
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Integer) -> Poly:
+        return floordiv(self, poly(other))
+
+    def __mod__(self, other: Integer) -> Poly:
+        return mod(self, poly(other))
+
+    @property
+    def constant(self) -> int | None:
+        """The value where there is no atom."""
+        if not self.terms:
+            return 0
+        return self.terms[0][1] if len(self.terms) == 1 and not self.terms[0][0] else None
+
+    @property
+    def atom(self) -> Atom | None:
+        """The atom where this is one atom alone."""
+        if len(self.terms) == 1 and self.terms[0][1] == 1 and len(self.terms[0][0]) == 1:
+            return self.terms[0][0][0]
+        return None
+
+    def __str__(self) -> str:
+        return show(self)
+
+    __repr__ = __str__
+
+
+_fresh = count(1 << 20)
+
+
+def fresh(extent: Integer) -> Index:
+    """An index that nothing else has yet."""
+    return Index(next(_fresh), poly(extent))
+
+
+def poly(value: Integer) -> Poly:
+    match value:
+        case Poly():
+            return value
+        case int():
+            return Poly((((), int(value)),)) if value else ZERO
+        case _:
+            return Poly((((value,), 1),))
+
+
+def size(name: str) -> Poly:
+    return poly(Size(name))
+
+
+@cache
+def _key(a: Atom) -> str:
+    match a:
+        case Index(level, _):
+            return f"0{level:08d}{a.serial}"
+        case Element(t, subscripts):
+            return f"1{t.serial:08d}" + ",".join(map(_poly_key, subscripts))
+        case Quotient(n, d):
+            return f"2{_poly_key(n)}/{_poly_key(d)}"
+        case Remainder(n, d):
+            return f"3{_poly_key(n)}%{_poly_key(d)}"
+        case Size(name):
+            return f"4{name}"
+        case _:
+            assert_never(a)
+
+
+@cache
+def _poly_key(p: Poly) -> str:
+    return "+".join(f"{c}" + "*".join(map(_key, m)) for m, c in p.terms)
+
+
+def _order(term: tuple[Monomial, int]) -> tuple[bool, list[str]]:
+    return not term[0], [_key(a) for a in term[0]]
+
+
+def _make(total: dict[Monomial, int]) -> Poly:
+    for m, c in total.items():
+        for a in m if c else ():
+            if isinstance(a, Remainder) and len(a.divisor.terms) == 1:  # d * (n // d) + n % d = n
+                ((dm, dc),) = a.divisor.terms
+                others = list(m)
+                others.remove(a)
+                twin = tuple(sorted((*others, *dm, Quotient(a.numerator, a.divisor)), key=_key))
+                if total.get(twin) == c * dc:
+                    rest = _make({k: v for k, v in total.items() if k not in (m, twin)})
+                    return rest + Poly(((tuple(others), c),)) * a.numerator
+    terms = [(m, c) for m, c in total.items() if c]
+    return Poly(tuple(sorted(terms, key=_order)) if len(terms) > 1 else tuple(terms))
+
+
+def _combine(p: Poly, q: Poly, sign: int) -> Poly:
+    if not q.terms:
+        return p
+    total = dict(p.terms)
+    for m, c in q.terms:
+        total[m] = total.get(m, 0) + sign * c
+    return _make(total)
+
+
+ZERO = Poly(())
+ONE = poly(1)
+
+
+@cache
+def atoms(p: Poly) -> frozenset[Atom]:
+    """Every atom of p, those inside quotients, remainders and elements too."""
+    found: set[Atom] = set()
+    for m, _ in p.terms:
+        for a in m:
+            found.add(a)
+            match a:
+                case Quotient(n, d) | Remainder(n, d):
+                    found |= atoms(n) | atoms(d)
+                case Element(_, subscripts):
+                    found.update(*(atoms(s) for s in subscripts))
+                case _:
+                    pass
+    return frozenset(found)
+
+
+def indices(p: Poly) -> frozenset[Index]:
+    return frozenset(a for a in atoms(p) if isinstance(a, Index))
+
+
+def elements(p: Poly) -> frozenset[Element]:
+    return frozenset(a for a in atoms(p) if isinstance(a, Element))
+
+
+def sizes(p: Poly) -> frozenset[Size]:
+    """The sizes in p, those in the extents of its indices not counted."""
+    return frozenset(a for a in atoms(p) if isinstance(a, Size))
+
+
+def is_static(p: Poly) -> bool:
+    """Whether p is of sizes only: known at the call."""
+    return not any(isinstance(a, (Index, Element)) for a in atoms(p))
+
+
+def split(p: Poly, atom: Atom) -> tuple[Poly, Poly] | None:
+    """(c, r) with p = c * atom + r and atom in neither, or None where p is not linear in atom."""
+    inside: dict[Monomial, int] = {}
+    rest: dict[Monomial, int] = {}
+    for m, c in p.terms:
+        if m.count(atom) > 1:
+            return None
+        if atom in m:
+            inside[tuple(a for a in m if a is not atom)] = c
+        else:
+            rest[m] = c
+    coefficient, remainder = _make(inside), _make(rest)
+    if atom in atoms(coefficient) or atom in atoms(remainder):
+        return None
+    return coefficient, remainder
+
+
+# Quotients and remainders.
+
+
+def divide_terms(n: Poly, d: Poly) -> tuple[Poly, Poly]:
+    """(q, r) with n = q * d + r, q collecting the terms that a one-term divisor divides."""
+    if n is d:
+        return ONE, ZERO
+    if len(d.terms) != 1:
+        return ZERO, n
+    ((dm, dc),) = d.terms
+    q: dict[Monomial, int] = {}
+    r: dict[Monomial, int] = {}
+    for m, c in n.terms:
+        left = list(m)
+        try:
+            for a in dm:
+                left.remove(a)
+        except ValueError:
+            r[m] = c
+            continue
+        if c // dc:
+            q[tuple(left)] = c // dc
+        if c % dc:
+            r[m] = c % dc
+    return _make(q), _make(r)
+
+
+def floordiv(n: Poly, d: Poly) -> Poly:
+    """n // d as Python floors it; 0 where d is the constant 0. A symbolic divisor is taken to be at least 1: `divisors` lists what must be checked."""
+    if d.constant == 0:
+        return ZERO
+    if d.constant is not None and d.constant < 0:
+        return floordiv(-n, -d)
+    if n.constant is not None and d.constant is not None:
+        return poly(n.constant // d.constant)
+    q, r = divide_terms(n, d)
+    if nonnegative(r) and nonnegative(d - 1 - r):
+        return q
+    if r.constant == -1:
+        return q - 1
+    return q + poly(Quotient(r, d))
+
+
+def mod(n: Poly, d: Poly) -> Poly:
+    """n % d with the divisor's sign; 0 where d is the constant 0."""
+    if d.constant == 0:
+        return ZERO
+    if n.constant is not None and d.constant is not None:
+        return poly(n.constant % d.constant)
+    if d.constant is not None and d.constant < 0:
+        return -mod(-n, -d)
+    _, r = divide_terms(n, d)
+    return r if nonnegative(r) and nonnegative(d - 1 - r) else poly(Remainder(r, d))
+
+
+def divisors(p: Poly) -> frozenset[Poly]:
+    """The symbolic divisors in p."""
+    found = {a.divisor for a in atoms(p) if isinstance(a, (Quotient, Remainder))}
+    return frozenset(d for d in found if d.constant is None)
+
+
+# Proofs.
+
+Facts = frozenset[Poly]
+"""Polynomials of sizes that are known to be at least 0."""
+
+NO_FACTS: Facts = frozenset()
+
+
+@cache
+def nonnegative(p: Poly, facts: Facts = NO_FACTS) -> bool:
+    """True where p >= 0 is proved for every value of the indices in it (an index in scope has an extent of at least 1), given the facts."""
+    low = bound(p, upper=False, facts=facts)
+    if low is None:
+        return False
+    known = set(facts)
+    inner = atoms(p) | atoms(low)
+    known |= {a.extent - 1 for a in inner if isinstance(a, Index)}
+    for f in facts:
+        inner = inner | atoms(f)
+        known.add(rebuild(f, lambda a: a.numerator - a.divisor * poly(Quotient(a.numerator, a.divisor)) if isinstance(a, Remainder) else None))
+    for a in inner:
+        if isinstance(a, Remainder):
+            known |= {a.divisor - 1 - poly(a), poly(a)}
+        elif isinstance(a, Quotient):  # d * (n // d) <= n < d * (n // d) + d
+            known |= {a.numerator - a.divisor * a, a.divisor * a + a.divisor - 1 - a.numerator}
+    usable = tuple(sorted((f for f in known if f.constant is None and is_static(f)), key=_poly_key))
+    return _nonnegative_sizes(low, usable, 4)
+
+
+def _nonnegative_sizes(p: Poly, facts: tuple[Poly, ...], depth: int) -> bool:
+    negative = next((m for m, c in p.terms if c < 0), None)
+    if negative is None:
+        return True
+    if depth == 0:
+        return False
+    scale = -next(c for m, c in p.terms if m == negative)
+    for f in facts:
+        mine = next((c for m, c in f.terms if m == negative), 0)
+        if mine < 0 and scale % -mine == 0 and _nonnegative_sizes(p - f * (scale // -mine), facts, depth - 1):
+            return True
+        if mine < 0 and scale % -mine and _nonnegative_sizes(p * -mine - f * scale, facts, depth - 1):
+            return True
+    return False
+
+
+def positive(p: Poly, facts: Facts = NO_FACTS) -> bool:
+    return nonnegative(p - 1, facts)
+
+
+def equal(p: Poly, q: Poly, facts: Facts = NO_FACTS) -> bool:
+    """True where p == q is proved."""
+    return p is q or (bool(facts) and nonnegative(p - q, facts) and nonnegative(q - p, facts))
+
+
+@cache
+def bound(p: Poly, upper: bool, facts: Facts = NO_FACTS) -> Poly | None:
+    """A lower (upper) bound of p that has sizes only, or None."""
+    for m, _ in p.terms:
+        for a in m:
+            if is_size(a):
+                continue
+            parts = split(p, a) or _split_outer(p, a)
+            ends = _ends(a, facts)
+            if parts is None or ends is None:
+                return None
+            c, rest = parts
+            if all(k >= 0 for _, k in c.terms):
+                end = ends[1 if upper else 0]
+            elif all(k <= 0 for _, k in c.terms):
+                end = ends[0 if upper else 1]
+            else:
+                return None
+            return None if end is None or a in atoms(end) else bound(c * end + rest, upper, facts)
+    return p
+
+
+@cache
+def is_size(a: Atom) -> bool:
+    """A size, or a quotient or remainder of sizes that is at least 0."""
+    match a:
+        case Size():
+            return True
+        case Quotient(n, d) | Remainder(n, d):
+            return is_static(n) and is_static(d) and nonnegative(n)
+        case _:
+            return False
+
+
+def _split_outer(p: Poly, atom: Atom) -> tuple[Poly, Poly] | None:
+    inside: dict[Monomial, int] = {}
+    rest: dict[Monomial, int] = {}
+    for m, c in p.terms:
+        if m.count(atom) > 1:
+            return None
+        if atom in m:
+            inside[tuple(a for a in m if a is not atom)] = c
+        else:
+            rest[m] = c
+    return _make(inside), _make(rest)
+
+
+def _ends(a: Atom, facts: Facts) -> tuple[Poly | None, Poly | None] | None:
+    match a:
+        case Index(_, extent):
+            return ZERO, extent - 1
+        case Remainder(_, d):
+            return ZERO, d - 1
+        case Quotient(n, d):
+            high = bound(n, True, facts)
+            low = bound(n, False, facts)
+            return (None if low is None else ZERO if nonnegative(low, facts) else floordiv(low, d)), (None if high is None else floordiv(high, d))
+        case Size():
+            return ZERO, None
+        case Element():
+            return None
+        case _:
+            assert_never(a)
+
+
+# Rewriting and evaluating.
+
+
+def substitute(p: Poly, values: Mapping[Atom, Poly]) -> Poly:
+    """p with the atoms in `values` replaced, inside quotients, remainders and elements too; the result is in normal form."""
+    if not values or atoms(p).isdisjoint(values):
+        return p
+    return rebuild(p, lambda a: values.get(a))
+
+
+def rebuild(p: Poly, change: Callable[[Atom], Poly | None]) -> Poly:
+    """p with each atom replaced by change(atom); where that is None the atom is rebuilt from its changed parts."""
+    total = ZERO
+    for m, c in p.terms:
+        product = poly(c)
+        for a in m:
+            product = product * _rebuild_atom(a, change)
+        total = total + product
+    return total
+
+
+def _rebuild_atom(a: Atom, change: Callable[[Atom], Poly | None]) -> Poly:
+    changed = change(a)
+    if changed is not None:
+        return changed
+    match a:
+        case Quotient(n, d):
+            return floordiv(rebuild(n, change), rebuild(d, change))
+        case Remainder(n, d):
+            return mod(rebuild(n, change), rebuild(d, change))
+        case Element(t, subscripts):
+            return poly(Element(t, tuple(rebuild(s, change) for s in subscripts)))
+        case Size() | Index():
+            return poly(a)
+        case _:
+            assert_never(a)
+
+
+def evaluate(p: Poly, values: Mapping[str, int]) -> int:
+    """The value of a polynomial of sizes. KeyError names a size that has no value."""
+    total = 0
+    for m, c in p.terms:
+        for a in m:
+            match a:
+                case Size(name):
+                    c *= values[name]
+                case Quotient(n, d):
+                    bottom = evaluate(d, values)
+                    c *= evaluate(n, values) // bottom if bottom else 0
+                case Remainder(n, d):
+                    bottom = evaluate(d, values)
+                    c *= evaluate(n, values) % bottom if bottom else 0
+                case _:
+                    raise ValueError(f"{p} is not of sizes only")
+        total += c
+    return total
+
+
+# Text.
+
+LETTERS = "ijklmnabcdefgh"
+
+
+def letter(level: int) -> str:
+    """The name that prints for an index of a level."""
+    return LETTERS[level] if level < len(LETTERS) else f"i{level}"
+
+
+def show_atom(a: Atom, name: Callable[[Atom], str | None] = lambda a: None) -> str:
+    given = name(a)
+    if given is not None:
+        return given
+    match a:
+        case Size(n):
+            return n
+        case Index(level, _):
+            return letter(level)
+        case Quotient(n, d):
+            return f"({_group(n, name)} // {_group(d, name)})"
+        case Remainder(n, d):
+            return f"({_group(n, name)} % {_group(d, name)})"
+        case Element(t, subscripts):
+            return f"t{t.serial}[{', '.join(show(s, name) for s in subscripts)}]"
+        case _:
+            assert_never(a)
+
+
+def _group(p: Poly, name: Callable[[Atom], str | None]) -> str:
+    text = show(p, name)
+    return text if p.constant is not None and p.constant >= 0 or p.atom is not None else f"({text})"
+
+
+def show(p: Poly, name: Callable[[Atom], str | None] = lambda a: None) -> str:
+    """p as .tx text: `2*N + i - 1`. `name` may give an atom its text."""
+    text = ""
+    for m, c in sorted(p.terms, key=lambda t: t[1] < 0):
+        body = "*".join(show_atom(a, name) for a in m)
+        part = body if abs(c) == 1 and body else f"{abs(c)}*{body}" if body else str(abs(c))
+        text += (" - " if c < 0 else " + ") + part
+    if not text:
+        return "0"
+    return text[3:] if text.startswith(" + ") else "-" + text[3:]

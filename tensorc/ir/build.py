@@ -1,0 +1,202 @@
+"""Smart constructors: scalars and definitions are built here, and keep the user's order of arithmetic and its IEEE meaning.
+
+Constants are folded by the oracle's own meaning, guards are decided by the algebra, and definitions that only move elements are read through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensorc import algebra
+from tensorc.algebra import Atom, Element, Facts, Index, Poly, poly
+from tensorc.dtypes import DType, bool_, i64
+from tensorc.ir.operations import OPERATIONS, evaluate_constant
+from tensorc.ir.tensor import Apply, Const, Define, Int, IsZero, Load, Nonnegative, Scalar, Select, Tensor
+from tensorc.ir.walk import indices, rewrite
+
+DEPTH = 40
+"""A scalar deeper than this is made a definition of its own by whoever builds it, so that walks over scalars may recurse."""
+
+TRUE = Const(True, bool_)
+FALSE = Const(False, bool_)
+
+
+def constant(value: float | int | bool, dtype: DType) -> Const:
+    """The constant of a dtype; the value is converted as `cast` converts."""
+    natural = bool if dtype is bool_ else int if dtype.is_integer else float
+    if type(value) is natural and dtype.bits == 64:
+        if natural is float:
+            return Const(value, dtype)
+        return Const(int(value) - (1 << 64) * ((int(value) - dtype.range[0]) >> 64), dtype)
+    return evaluate_constant("cast", (value,), _natural_dtype(value), dtype)
+
+
+def _natural_dtype(value: float | int | bool) -> DType:
+    from tensorc.dtypes import f64
+
+    return bool_ if isinstance(value, bool) else i64 if isinstance(value, int) else f64
+
+
+def integer(p: Poly | Atom) -> Scalar:
+    """The value of p as i64."""
+    p = poly(p)
+    return Int(p) if p.constant is None else constant(p.constant, i64)
+
+
+def nonnegative(p: Poly, facts: Facts = algebra.NO_FACTS) -> Scalar:
+    """The guard p >= 0, decided where it can be."""
+    if algebra.nonnegative(p, facts):
+        return TRUE
+    return FALSE if algebra.nonnegative(-p - 1, facts) else Nonnegative(p)
+
+
+def is_zero(p: Poly, facts: Facts = algebra.NO_FACTS) -> Scalar:
+    """The guard p == 0, decided where it can be."""
+    if p.constant is not None:
+        return TRUE if p.constant == 0 else FALSE
+    if algebra.nonnegative(p - 1, facts) or algebra.nonnegative(-p - 1, facts):
+        return FALSE
+    return IsZero(p if p.terms[0][1] > 0 else -p)
+
+
+def inside(p: Poly, extent: Poly, facts: Facts = algebra.NO_FACTS) -> Scalar:
+    """The guard 0 <= p < extent."""
+    return both(nonnegative(p, facts), nonnegative(extent - 1 - p, facts))
+
+
+def both(*conditions: Scalar) -> Scalar:
+    """The conjunction, in order, without what is true."""
+    result: Scalar = TRUE
+    for c in conditions:
+        if c is FALSE or result is FALSE:
+            return FALSE
+        if c is not TRUE:
+            result = c if result is TRUE else Apply("and", (result, c), bool_)
+    return result
+
+
+def select(condition: Scalar, then: Scalar, otherwise: Scalar) -> Scalar:
+    if isinstance(condition, Const):
+        return then if condition.value else otherwise
+    return then if then is otherwise else Select(condition, then, otherwise)
+
+
+def apply(operation: str, *arguments: Scalar, dtype: DType | None = None) -> Scalar:
+    """The operation applied; `dtype` is needed for rows whose result does not follow from the arguments (cast, bitcast)."""
+    row = OPERATIONS[operation]
+    result = row.result(*(a.dtype for a in arguments)) if dtype is None else dtype
+    if operation == "cast" and arguments[0].dtype is result:
+        return arguments[0]
+    if operation == "and" and result is bool_:
+        return both(*arguments)
+    if all(isinstance(a, Const) for a in arguments):
+        return evaluate_constant(operation, tuple(a.value for a in arguments), arguments[0].dtype, result)  # type: ignore[union-attr]
+    if result is i64 and operation in ("add", "sub", "mul", "neg") and all(isinstance(a, (Int, Const)) for a in arguments):
+        return integer(_polynomial(operation, [number(a) for a in arguments]))
+    return Apply(operation, arguments, result)
+
+
+def _polynomial(operation: str, xs: list[Poly | None]) -> Poly:
+    first = xs[0]
+    assert first is not None
+    if operation == "neg":
+        return -first
+    second = xs[1]
+    assert second is not None
+    return first + second if operation == "add" else first - second if operation == "sub" else first * second
+
+
+def cast(s: Scalar, dtype: DType) -> Scalar:
+    return apply("cast", s, dtype=dtype)
+
+
+def number(s: Scalar) -> Poly | None:
+    """s as a polynomial, where it is an i64 of sizes, indices and constants, or an integer element that a subscript may be."""
+    match s:
+        case Int(p):
+            return p
+        case Const(value, dtype) if dtype.is_integer:
+            return poly(int(value))
+        case Load(t, subscripts) if t.dtype.is_integer:
+            return element(t, subscripts)
+        case Apply("cast", (Load(t, subscripts),), dtype) if dtype is i64 and t.dtype.is_integer and t.dtype.bits < 64:
+            return element(t, subscripts)
+        case Apply(("floordiv" | "remainder") as operation, (a, b), dtype) if dtype is i64:
+            x, y = number(a), number(b)
+            if x is None or y is None:
+                return None
+            return algebra.floordiv(x, y) if operation == "floordiv" else algebra.mod(x, y)
+        case Apply(("add" | "sub" | "mul" | "neg") as operation, arguments, dtype) if dtype is i64:
+            xs = [number(a) for a in arguments]
+            return None if any(x is None for x in xs) else _polynomial(operation, xs)
+        case _:
+            return None
+
+
+def element(tensor: Tensor, subscripts: tuple[Poly, ...]) -> Poly:
+    """An integer tensor's element as a polynomial."""
+    if isinstance(tensor, Define) and tensor.monoid is None and isinstance(tensor.body, (Int, Const, Load)) and is_move(tensor):
+        through = number(_read(tensor, subscripts))
+        if through is not None:
+            return through
+    return poly(Element(tensor, subscripts))
+
+
+def load(tensor: Tensor, subscripts: Sequence[Poly]) -> Scalar:
+    """tensor[subscripts]; a definition that only moves elements or is a constant is read through."""
+    subscripts = tuple(subscripts)
+    if isinstance(tensor, Define) and is_move(tensor):
+        return _read(tensor, subscripts)
+    return Load(tensor, subscripts)
+
+
+def _read(tensor: Define, subscripts: tuple[Poly, ...]) -> Scalar:
+    return rewrite(tensor.body, dict(zip(tensor.indices, subscripts, strict=True)), lambda moved: load(moved.tensor, moved.subscripts))
+
+
+def is_move(t: Define) -> bool:
+    """Whether t is a constant or each element of it is one element of another tensor, at a place known without data.
+
+    A gather is not: read through in several places, it would have several scatters for its derivative.
+    """
+    if t.monoid is not None:
+        return False
+    match t.body:
+        case Const() | Int():
+            return True
+        case Load(_, subscripts):
+            return not any(algebra.elements(p) for p in subscripts)
+        case _:
+            return False
+
+
+def define(axes: Sequence[Index], body: Scalar) -> Tensor:
+    """The tensor with y[axes] = body. A body that is another tensor's element at the same indices is that tensor."""
+    return _define(axes, None, (), body)
+
+
+def reduction(monoid: str, axes: Sequence[Index], bound: Sequence[Index], body: Scalar) -> Tensor:
+    """The tensor with y[axes] = monoid[bound](body)."""
+    return _define(axes, monoid, bound, body)
+
+
+def _define(axes: Sequence[Index], monoid: str | None, bound: Sequence[Index], body: Scalar) -> Tensor:
+    every = (*axes, *bound)
+    levels: dict[Atom, Poly] = {a: poly(Index(level, a.extent)) for level, a in enumerate(every)}
+    body = rewrite(body, levels)
+    if monoid is None and isinstance(body, Load) and body.subscripts == tuple(levels.values()):
+        if body.tensor.extents == tuple(a.extent for a in axes):
+            return body.tensor
+    return Define(tuple(a.extent for a in axes), monoid, tuple(a.extent for a in bound), body)
+
+
+def reduce(monoid: str, bound: Sequence[Index], body: Scalar) -> Scalar:
+    """monoid[bound](body) as a scalar: the reduction is a definition of its own over the free indices of the body."""
+    free = sorted(indices(body) - set(bound), key=lambda a: a.level)
+    return Load(reduction(monoid, free, bound, body), tuple(map(poly, free)))
+
+
+def hoist(body: Scalar) -> Scalar:
+    """body as one load of a definition of its own over its free indices."""
+    free = sorted(indices(body), key=lambda a: a.level)
+    return load(define(free, body), tuple(map(poly, free)))
