@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 
 
 def is_float(x: Array) -> bool:
-    return x.dtype.kind == "f"
+    return bool(x.dtype.kind == "f")
 
 
 # Division. np.floor_divide, np.remainder and np.fmod of integers give 0 for a divisor of 0, and wrap INT_MIN // -1.
@@ -110,7 +110,7 @@ erf, erfc = _each(math.erf), _each(math.erfc)
 
 
 def cast(x: Array, result: DType) -> Array:
-    """To bool: != 0. Integers wrap; a float out of an integer's range saturates, NaN gives 0; to a float: one rounding to nearest, ties to even."""
+    """To bool: != 0. To a float: one rounding, to nearest, ties to even. Integers wrap; a float saturates an integer, and NaN gives 0."""
     if result is bool_:
         return np.asarray(x != 0)
     if result.is_float:
@@ -144,7 +144,10 @@ def _to_float(x: Array, result: DType) -> Array:
 
 
 def _to_odd(x: Array) -> Array:
-    """f64 to f32, rounded toward zero, with the last bit set where that loses anything: a second rounding to fewer bits is then the right one (Boldo, Melquiond 2008)."""
+    """f64 to f32, rounded to odd, so that a second rounding to fewer bits is the right one.
+
+    Toward zero, with the last bit set where that loses anything (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
+    """
     near = x.astype(np.float32)
     bits = near.view(np.uint32) if near.ndim else np.asarray(near).view(np.uint32)
     exact = (near.astype(np.float64) == x) | np.isnan(x)

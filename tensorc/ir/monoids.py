@@ -17,8 +17,8 @@ from tensorc.ir.arithmetic import Array
 class Monoid:
     """An associative operation with an identity; integers wrap, NaN is passed on.
 
-    `combine` is its row in OPERATIONS and `ufunc` its name in NumPy. `reorderable`: terms may be combined in any order and grouping (a float sum or
-    product then differs by rounding). `idempotent`: combining a term twice changes nothing.
+    `combine` is its row in OPERATIONS and `ufunc` its name in NumPy. `reorderable`: terms may be combined in any order and grouping (a
+    float sum or product then differs by rounding). `idempotent`: combining a term twice changes nothing.
     """
 
     name: str

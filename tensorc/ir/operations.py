@@ -1,7 +1,7 @@
 """The table of scalar operations: one row each, with its dtype rule, its meaning in NumPy, its accuracy and its cost.
 
-Everything that one element of a tensor may be computed by is a row here. Arithmetic is total: floats follow IEEE 754, integers wrap, and no argument
-is undefined behaviour.
+Everything that one element of a tensor may be computed by is a row here. Arithmetic is total: floats follow IEEE 754, integers wrap, and
+no argument is undefined behaviour.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Domain = Literal["float", "number", "integer", "any", "bool", "logical"]
 class Operation:
     """A scalar operation. All arguments have one dtype, which is the result's unless `boolean` or `converts` says otherwise.
 
-    `numpy` is given arrays of the arguments' dtype, where it `rounds` in f64 for every float dtype, else in f32 for f16 and bf16; the result is
+    `numpy` is given arrays of the arguments' dtype, f32 for f16 and bf16, or where the row `rounds` f64 for every float; the result is
     rounded once. A row that `converts` is given the array as it is, and the result's dtype.
     `domain` says which dtypes it takes: `float`; `number` (integers and floats); `integer`; `any`; `bool`; `logical` (bool and integers).
     `accuracy` is how far a backend's result may be from the correctly rounded one, in units of its last place.
@@ -85,9 +85,7 @@ _ROWS = (
     Operation("floordiv", 2, "number", arithmetic.floordiv, "floor(a / b); of integers by zero 0", cost=20, infix="//"),
     Operation("remainder", 2, "number", arithmetic.remainder, "a - b * floor(a / b); of integers by zero 0", cost=20, infix="%"),
     Operation("fmod", 2, "number", np.fmod, "a - b * trunc(a / b), exactly; of integers by zero 0", cost=20),
-    Operation(
-        "pow", 2, "number", arithmetic.power, "a ** b; of integers to a negative power 0, but for the bases 1 and -1", 40, 4, rounds=True, infix="**"
-    ),
+    Operation("pow", 2, "number", arithmetic.power, "a ** b; of integers 0 for b < 0, but for a = 1, -1", 40, 4, rounds=True, infix="**"),
     Operation("abs", 1, "number", np.absolute, "|x|"),
     Operation("sign", 1, "number", arithmetic.sign, "-1, 0 or 1; 0 for NaN", cost=3),
     Operation("floor", 1, "float", np.floor, "the greatest integer <= x"),
@@ -137,11 +135,11 @@ _ROWS = (
     Operation("or", 2, "logical", arithmetic.logical(np.logical_or, np.bitwise_or), "a or b; of integers bit by bit", infix="|"),
     Operation("xor", 2, "logical", arithmetic.logical(np.logical_xor, np.bitwise_xor), "a xor b; of integers bit by bit", infix="^"),
     Operation("not", 1, "logical", arithmetic.logical(np.logical_not, np.invert), "not x; of integers bit by bit"),
-    Operation("shift_left", 2, "integer", arithmetic.shift_left, "a * 2**b, wrapped; 0 for b < 0 or b >= the width", infix="<<"),
+    Operation("shift_left", 2, "integer", arithmetic.shift_left, "a * 2**b; 0 for b < 0 or b >= the width", infix="<<"),
+    Operation("shift_right", 2, "integer", arithmetic.shift_right, "floor(a / 2**b); for b < 0 as for a great b", infix=">>"),
     Operation(
-        "shift_right", 2, "integer", arithmetic.shift_right, "floor(a / 2**b); for b < 0 or b >= the width 0, of a negative a -1", infix=">>"
+        "cast", 1, "any", arithmetic.cast, "x as another dtype: floats round, integers wrap, floats saturate integers", converts=True
     ),
-    Operation("cast", 1, "any", arithmetic.cast, "x as another dtype: floats round, integers wrap, float to integer saturates", converts=True),
     Operation("bitcast", 1, "number", arithmetic.bitcast, "the bits of x as another dtype of the same width", converts=True),
 )
 
