@@ -20,7 +20,7 @@ class _Atom(Node):
     @property
     def key(self) -> str:
         """Orders atoms in a monomial, the same in every process: indices first, sizes last."""
-        return _key(self)  # type: ignore[arg-type]
+        return _key(self)
 
     def __str__(self) -> str:
         return show_atom(self)  # type: ignore[arg-type]
