@@ -109,7 +109,7 @@ def make_array(texts: Sequence[str], values: Sequence[Scalar], dtype: DType, sha
     if dtype.is_float and all(type(v) is float for v in values):  # the common case, done at once
         with np.errstate(over="ignore"):
             floats: Array = np.array(values, dtype=np.float64).astype(dtype.numpy)
-        for i in np.flatnonzero(np.isinf(floats)):
+        for i in np.flatnonzero(np.isinf(floats)).tolist():
             fit_scalar(texts[i], values[i], dtype)
         return floats.reshape(shape)
     fitted = [fit_scalar(t, v, dtype) for t, v in zip(texts, values, strict=True)]

@@ -1,0 +1,49 @@
+"""The digits example: what its script prints, and its functions against NumPy."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+import tensorc as tc
+
+DIGITS = Path(__file__).resolve().parents[2] / "examples" / "digits"
+
+
+def test_the_data_are_what_the_readme_says() -> None:
+    digits = np.load(DIGITS / "digits.npz")
+    assert {name: (digits[name].dtype.name, digits[name].shape) for name in digits.files} == {
+        "train_x": ("float32", (1198, 64)),
+        "train_y": ("int64", (1198,)),
+        "test_x": ("float32", (599, 64)),
+        "test_y": ("int64", (599,)),
+    }
+    for name in ("train_x", "test_x"):
+        assert digits[name].min() == 0 and digits[name].max() == 16 and (digits[name] % 1 == 0).all()
+    assert set(digits["test_y"].tolist()) == set(range(10))
+
+
+def test_labels_and_confusion_are_numpys() -> None:
+    digits = np.load(DIGITS / "digits.npz")
+    train_x, train_y, x, y = (digits[name] for name in ("train_x", "train_y", "test_x", "test_y"))
+    program = tc.load(DIGITS / "nearest.tx")
+    expected = train_y[((x[:, None] - train_x[None]) ** 2).sum(-1).argmin(1)]  # whole numbers: every sum is exact
+    predicted = program.nearest(train_x, train_y, x)
+    assert predicted.dtype == np.int64 and np.array_equal(predicted, expected)
+    table = np.zeros((10, 10), np.int64)
+    np.add.at(table, (y, expected), 1)
+    assert np.array_equal(program.confusion(y, predicted, classes=10), table)
+    assert abs(float(program.accuracy(y, predicted)) - np.trace(table) / table.sum()) < 1e-6
+
+
+def test_the_script_reaches_its_accuracy() -> None:
+    printed = subprocess.run(
+        [sys.executable, DIGITS / "run.py"], capture_output=True, text=True, timeout=300, check=True, cwd=DIGITS.parents[1]
+    )
+    accuracy = next(line for line in printed.stdout.splitlines() if line.startswith("accuracy"))
+    assert float(accuracy.split()[1]) >= 97
+    assert "written (row) taken for (column)" in printed.stdout
