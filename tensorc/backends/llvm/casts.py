@@ -1,0 +1,136 @@
+"""Conversions between dtypes, each rounded once, and the half floats' ways in and out of memory."""
+
+from __future__ import annotations
+
+from tensorc.backends.llvm.code import Code
+from tensorc.backends.llvm.integers import resize
+from tensorc.backends.llvm.types import Type, Value, constant, memory_element, of, register
+from tensorc.dtypes import DType, bf16, bool_, f16, f32, f64
+
+
+def cast(code: Code, x: Value, source: DType, result: DType) -> Value:
+    """x as another dtype: floats round, integers wrap, a float outside an integer's range saturates and NaN gives 0; bool is != 0."""
+    if source is result:
+        return x
+    target = register(result, x.type.lanes)
+    if source.is_float:
+        if result.is_float:
+            return _float_to_float(code, x, source, result)
+        if result is bool_:
+            return code.compare("fcmp une", x, constant(x.type, 0.0))
+        return _float_to_integer(code, x, result, target)
+    if result is bool_:
+        return code.compare("icmp ne", x, constant(x.type, 0))
+    if result.is_float:
+        return _integer_to_float(code, x, source, result)
+    return x if x.type is target else resize(code, source.kind == "int", x, target)
+
+
+def bitcast(code: Code, x: Value, source: DType, result: DType) -> Value:
+    """The same bits as another dtype of the same width."""
+    bits = to_memory(code, x, source)
+    return from_memory(code, code.convert("bitcast", bits, of(memory_element(result), x.type.lanes)), result)
+
+
+# Memory.
+
+
+def from_memory(code: Code, x: Value, dtype: DType) -> Value:
+    """What a load of the memory's element gives, as it is in registers."""
+    if dtype is bool_:
+        return code.compare("icmp ne", x, constant(x.type, 0))
+    if dtype is f16:
+        return code.convert("fpext", x, x.type.with_element("float"))
+    if dtype is bf16:
+        wide = code.convert("zext", x, x.type.with_element("i32"))
+        return code.convert("bitcast", code.binary("shl", wide, constant(wide.type, 16)), x.type.with_element("float"))
+    return x
+
+
+def to_memory(code: Code, x: Value, dtype: DType) -> Value:
+    """The element to store: a half float's value is one already, so nothing is rounded."""
+    if dtype is bool_:
+        return code.convert("zext", x, x.type.with_element("i8"))
+    if dtype is f16:
+        return code.convert("fptrunc", x, x.type.with_element("half"))
+    if dtype is bf16:
+        bits = code.convert("bitcast", x, x.type.with_element("i32"))
+        return code.convert("trunc", code.binary("lshr", bits, constant(bits.type, 16)), x.type.with_element("i16"))
+    return x
+
+
+# Rounding.
+
+
+def round_half(code: Code, x: Value, dtype: DType) -> Value:
+    """An f32 rounded to f16 or bf16, to nearest, ties to even; still an f32 in the register."""
+    if dtype is f16:
+        return code.convert("fpext", code.convert("fptrunc", x, x.type.with_element("half")), x.type)
+    bits = code.convert("bitcast", x, x.type.with_element("i32"))
+    high = constant(bits.type, -65536)
+    odd = code.binary("and", code.binary("lshr", bits, constant(bits.type, 16)), constant(bits.type, 1))
+    rounded = code.binary("and", code.binary("add", bits, code.binary("add", odd, constant(bits.type, 0x7FFF))), high)
+    quiet = code.binary("or", code.binary("and", bits, high), constant(bits.type, 0x400000))
+    return code.convert("bitcast", code.select(code.compare("fcmp uno", x, x), quiet, rounded), x.type)
+
+
+def _to_odd(code: Code, x: Value) -> Value:
+    """An f64 as f32, toward zero with the last bit set where that loses anything, so that rounding it again to fewer bits rounds x itself.
+
+    Boldo and Melquiond, "Emulation of FMA and correctly rounded sums: proved algorithms using rounding to odd" (2008).
+    """
+    near = code.convert("fptrunc", x, x.type.with_element("float"))
+    back = code.convert("fpext", near, x.type)
+    bits = code.convert("bitcast", near, near.type.with_element("i32"))
+    farther = code.compare("fcmp ogt", code.intrinsic("fabs", back), code.intrinsic("fabs", x))
+    toward = code.binary("add", bits, code.convert("sext", farther, bits.type))
+    lost = code.convert("zext", code.compare("fcmp one", back, x), bits.type)
+    return code.convert("bitcast", code.binary("or", toward, lost), near.type)
+
+
+def _float_to_float(code: Code, x: Value, source: DType, result: DType) -> Value:
+    if result is f64:
+        return code.convert("fpext", x, x.type.with_element("double"))
+    if result is f32:
+        return code.convert("fptrunc", x, x.type.with_element("float")) if source is f64 else x
+    return round_half(code, _to_odd(code, x) if source is f64 else x, result)
+
+
+def _integer_to_float(code: Code, x: Value, source: DType, result: DType) -> Value:
+    instruction = "sitofp" if source.kind == "int" else "uitofp"
+    target = register(result, x.type.lanes)
+    if result is not bf16 or source.bits < 32:
+        value = code.convert(instruction, x, target)
+        # An integer that f32 rounds is beyond f16's range, or the small one is exact: one rounding either way.
+        return round_half(code, value, result) if result.is_half and source is not bool_ else value
+    if source.bits == 64:
+        x = _gather_low_bits(code, x, source.kind == "int")
+    wide = code.convert(instruction, x, x.type.with_element("double"))
+    return round_half(code, _to_odd(code, wide), result)
+
+
+def _gather_low_bits(code: Code, x: Value, signed: bool) -> Value:
+    """A 64-bit integer rounded to odd at bit 12 where f64 would round it: what is left fits into its 53 bits."""
+    small = constant(x.type, 1 << 52)
+    if signed:
+        fits = code.compare("icmp ult", code.binary("add", x, small), constant(x.type, 1 << 53))
+    else:
+        fits = code.compare("icmp ult", x, small)
+    low = code.compare("icmp ne", code.binary("and", x, constant(x.type, 0xFFF)), constant(x.type, 0))
+    sticky = code.select(low, constant(x.type, 0x1000), constant(x.type, 0))
+    return code.select(fits, x, code.binary("or", code.binary("and", x, constant(x.type, ~0xFFF)), sticky))
+
+
+def _float_to_integer(code: Code, x: Value, result: DType, target: Type) -> Value:
+    """Saturated in the type that the CPU converts to, then clamped to the smaller one's range."""
+    signed = result.kind == "int"
+    bits = 64 if result.bits == 64 or (result.bits == 32 and not signed) else 32
+    wide = x.type.with_element(f"i{bits}")
+    # Within i64 every smaller type's bounds are signed numbers; u64 has its own conversion.
+    name = "fptoui.sat" if result.bits == 64 and not signed else "fptosi.sat"
+    value = code.intrinsic(name, x, overload=f"{wide.suffix}.{x.type.suffix}", result=wide)
+    if result.bits == bits:
+        return value
+    low, high = result.range
+    value = code.intrinsic("smin", code.intrinsic("smax", value, constant(wide, low)), constant(wide, high))
+    return code.convert("trunc", value, target)

@@ -1,0 +1,273 @@
+"""Writes LLVM IR text: instructions that place themselves in the outermost scope where their operands are known, and loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tensorc.backends.llvm.types import BIT, INT, POINTER, Type, Value, integer, number_of, of
+
+
+@dataclass
+class Module:
+    """What the functions of one module share: declarations, helper functions made on demand, and the C functions that must be linked."""
+
+    declarations: set[str] = field(default_factory=set)
+    functions: list[str] = field(default_factory=list)
+    helpers: dict[str, Type] = field(default_factory=dict)
+    symbols: dict[str, None] = field(default_factory=dict)
+    attributes: str = "nounwind"
+
+    def declare(self, name: str, result: Type | str, *arguments: Type | str) -> None:
+        self.declarations.add(f"declare {result} @{name}({', '.join(map(str, arguments))})")
+
+    def helper(self, name: str, result: Type, arguments: Sequence[Type], body: Callable[[Code, list[Value]], Value]) -> str:
+        """The name of an internal function that is emitted once: `body` is given its code and its arguments, and gives the result."""
+        if name not in self.helpers:
+            self.helpers[name] = result
+            code = Code(self)
+            values = [Value(f"%a{n}", t) for n, t in enumerate(arguments)]
+            returned = body(code, values)
+            code.effect(f"ret {result} {returned.text}")
+            parameters = ", ".join(f"{t} %a{n}" for n, t in enumerate(arguments))
+            self.functions.append(f"define internal {result} @{name}({parameters}) #0 {{\n{code.text()}}}\n")
+        return name
+
+    def text(self) -> str:
+        return "\n".join([*self.functions, *sorted(self.declarations), f"attributes #0 = {{ {self.attributes} }}", ""])
+
+
+@dataclass
+class Scope:
+    """A straight piece of code, or the inside of a loop. Its last block stays open until it is closed."""
+
+    depth: int
+    block: str
+    lines: list[str] = field(default_factory=list)
+    memo: dict[str, Value] = field(default_factory=dict)
+
+
+class Code:
+    """The body of one function.
+
+    A pure instruction is emitted in the scope of its deepest operand, which is outside every loop that it does not depend on, and once:
+    invariants and common subexpressions need no pass of LLVM's. So every pure instruction must be safe to execute early.
+    """
+
+    def __init__(self, module: Module) -> None:
+        self.module = module
+        self.entry: list[str] = []
+        self.scopes = [Scope(0, "entry")]
+        self.count = 0
+
+    # Text.
+
+    @property
+    def scope(self) -> Scope:
+        return self.scopes[-1]
+
+    @property
+    def depth(self) -> int:
+        return len(self.scopes) - 1
+
+    def fresh(self) -> str:
+        self.count += 1
+        return f"%v{self.count}"
+
+    def label(self) -> str:
+        self.count += 1
+        return f"b{self.count}"
+
+    def text(self) -> str:
+        return "entry:\n" + "".join(f"{line}\n" for line in (*self.entry, *self.scopes[0].lines))
+
+    # Instructions.
+
+    def pure(self, type: Type, text: str, *operands: Value) -> Value:
+        """The value of an instruction without effects: the earlier one where it was emitted before."""
+        depth = 0
+        for o in operands:
+            if o.depth > depth:
+                depth = o.depth
+        scope = self.scopes[depth]
+        found = scope.memo.get(text)
+        if found is None:
+            found = Value(self.fresh(), type, depth)
+            scope.lines.append(f"  {found.text} = {text}")
+            scope.memo[text] = found
+        return found
+
+    def pinned(self, type: Type, text: str) -> Value:
+        """The value of an instruction that stays where it is, such as a load of what is written nearby."""
+        name = self.fresh()
+        self.scope.lines.append(f"  {name} = {text}")
+        return Value(name, type, self.depth)
+
+    def effect(self, text: str) -> None:
+        self.scope.lines.append("  " + text)
+
+    def alloca(self, type: Type | str, count: int = 1, align: int = 64) -> Value:
+        name = self.fresh()
+        self.entry.append(f"  {name} = alloca {type}, i64 {count}, align {align}")
+        return Value(name, POINTER)
+
+    def binary(self, instruction: str, a: Value, b: Value) -> Value:
+        return self.pure(a.type, f"{instruction} {a.type.text} {a.text}, {b.text}", a, b)
+
+    def compare(self, predicate: str, a: Value, b: Value) -> Value:
+        """`predicate` is LLVM's, with its instruction: "fcmp olt", "icmp slt"."""
+        return self.pure(of("i1", a.type.lanes), f"{predicate} {a.type.text} {a.text}, {b.text}", a, b)
+
+    def select(self, condition: Value, a: Value, b: Value) -> Value:
+        if a.text == b.text:
+            return a
+        if condition.type.lanes != a.type.lanes:
+            condition = self.splat(condition, a.type.lanes)
+        return self.pure(
+            a.type, f"select {condition.type.text} {condition.text}, {a.type.text} {a.text}, {b.type.text} {b.text}", condition, a, b
+        )
+
+    def convert(self, instruction: str, a: Value, type: Type) -> Value:
+        return a if a.type is type else self.pure(type, f"{instruction} {a.type.text} {a.text} to {type.text}", a)
+
+    def negate(self, a: Value) -> Value:
+        return self.pure(a.type, f"fneg {a.type.text} {a.text}", a)
+
+    def intrinsic(self, name: str, *arguments: Value, overload: str | None = None, extra: str = "", result: Type | None = None) -> Value:
+        """`@llvm.<name>.<overload>(arguments, extra)`, for one that has no effects. The overload is the first argument's type by default."""
+        result = arguments[0].type if result is None else result
+        full = f"llvm.{name}.{arguments[0].type.suffix if overload is None else overload}"
+        types = [a.type.text for a in arguments] + ([extra.split()[0]] if extra else [])
+        self.module.declare(full, result, *types)
+        texts = [f"{a.type.text} {a.text}" for a in arguments] + ([extra] if extra else [])
+        return self.pure(result, f"call {result.text} @{full}({', '.join(texts)})", *arguments)
+
+    def call(self, name: str, result: Type, *arguments: Value) -> Value:
+        """A call of a function without effects that the module has or declares."""
+        return self.pure(result, f"call {result.text} @{name}({', '.join(f'{a.type.text} {a.text}' for a in arguments)})", *arguments)
+
+    # Lanes.
+
+    def splat(self, value: Value, lanes: int) -> Value:
+        """The scalar in every lane; a vector is itself."""
+        if value.type.lanes == lanes:
+            return value
+        type = value.type.with_lanes(lanes)
+        if value.is_constant:
+            return Value(f"splat ({value.type.text} {value.text})", type)
+        first = self.pure(type, f"insertelement {type.text} poison, {value.type.text} {value.text}, i64 0", value)
+        return self.pure(type, f"shufflevector {type.text} {first.text}, {type.text} poison, <{lanes} x i32> zeroinitializer", first)
+
+    def unify(self, *values: Value) -> tuple[Value, ...]:
+        """The values, all vectors where one of them is."""
+        lanes = max(v.type.lanes for v in values)
+        return values if not lanes else tuple(self.splat(v, lanes) for v in values)
+
+    def iota(self, lanes: int) -> Value:
+        """0, 1, 2, ... as i64."""
+        return Value(f"<{', '.join(f'i64 {n}' for n in range(lanes))}>", of("i64", lanes))
+
+    def extract(self, vector: Value, lane: int) -> Value:
+        return self.pure(vector.type.with_lanes(0), f"extractelement {vector.type.text} {vector.text}, i64 {lane}", vector)
+
+    # Index arithmetic: i64, scalar or vector, with constants folded.
+
+    def add(self, a: Value, b: Value) -> Value:
+        x, y = number_of(a), number_of(b)
+        if x == 0:
+            return b
+        if y == 0:
+            return a
+        if x is not None and y is not None:
+            return _wrapped(x + y)
+        return self.binary("add", *self.unify(a, b))
+
+    def sub(self, a: Value, b: Value) -> Value:
+        x, y = number_of(a), number_of(b)
+        if y == 0:
+            return a
+        if y is not None:
+            return self.add(a, integer(-y)) if x is None else _wrapped(x - y)
+        return self.binary("sub", *self.unify(a, b))
+
+    def mul(self, a: Value, b: Value) -> Value:
+        x, y = number_of(a), number_of(b)
+        if x == 0 or y == 0:
+            return integer(0)
+        if x == 1:
+            return b
+        if y == 1:
+            return a
+        if x is not None and y is not None:
+            return _wrapped(x * y)
+        return self.binary("mul", *self.unify(a, b))
+
+    def least(self, a: Value, b: Value) -> Value:
+        """The smaller of two i64 scalars."""
+        x, y = number_of(a), number_of(b)
+        if x is not None and y is not None:
+            return integer(min(x, y))
+        return self.intrinsic("smin", a, b)
+
+    def greatest(self, a: Value, b: Value) -> Value:
+        x, y = number_of(a), number_of(b)
+        if x is not None and y is not None:
+            return integer(max(x, y))
+        return self.intrinsic("smax", a, b)
+
+    # Blocks.
+
+    def loop(
+        self, start: Value, stop: Value, step: int, carried: Sequence[Value], body: Callable[[Value, list[Value]], Sequence[Value]]
+    ) -> tuple[Value, list[Value]]:
+        """Runs `body` for start, start + step, ... while less than stop: from the counter and the carried values to their new ones.
+
+        Gives the counter and the carried values as they are after the loop.
+        """
+        guard = self.compare("icmp slt", start, stop)
+        before, head, after = self.scope.block, self.label(), self.label()
+        inner = Scope(len(self.scopes), head)
+        self.scopes.append(inner)
+        counter = Value(self.fresh(), INT, inner.depth)
+        phis = [Value(self.fresh(), c.type, inner.depth) for c in carried]
+        results = list(body(counter, phis))
+        following = self.pinned(INT, f"add i64 {counter.text}, {step}")
+        again = self.pinned(BIT, f"icmp slt i64 {following.text}, {stop.text}")
+        latch = inner.block
+        self.effect(f"br i1 {again.text}, label %{head}, label %{after}")
+        self.scopes.pop()
+        outer = self.scope
+        outer.lines.append(f"  br i1 {guard.text}, label %{head}, label %{after}")
+        outer.lines.append(f"{head}:")
+        firsts, nexts = [start, *carried], [following, *results]
+        for phi, first, new in zip([counter, *phis], firsts, nexts, strict=True):
+            outer.lines.append(f"  {phi.text} = phi {phi.type.text} [ {first.text}, %{before} ], [ {new.text}, %{latch} ]")
+        outer.lines += inner.lines
+        outer.lines.append(f"{after}:")
+        outer.block = after
+        ends = [
+            self.pinned(first.type, f"phi {first.type.text} [ {first.text}, %{before} ], [ {new.text}, %{latch} ]")
+            for first, new in zip(firsts, nexts, strict=True)
+        ]
+        return ends[0], ends[1:]
+
+    @contextmanager
+    def when(self, condition: Value) -> Iterator[None]:
+        """What is emitted inside runs where the i1 scalar is true; no value leaves it."""
+        then, after = self.label(), self.label()
+        inner = Scope(len(self.scopes), then)
+        self.scopes.append(inner)
+        yield
+        self.effect(f"br label %{after}")
+        self.scopes.pop()
+        outer = self.scope
+        outer.lines.append(f"  br i1 {condition.text}, label %{then}, label %{after}")
+        outer.lines.append(f"{then}:")
+        outer.lines += inner.lines
+        outer.lines.append(f"{after}:")
+        outer.block = after
+
+
+def _wrapped(value: int) -> Value:
+    return integer(((value + (1 << 63)) & ((1 << 64) - 1)) - (1 << 63))

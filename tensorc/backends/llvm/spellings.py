@@ -1,0 +1,131 @@
+"""How each operation of the table is spelled in LLVM IR: one row an operation, one column a kind of dtype."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tensorc.backends.llvm import casts, floats, integers, library
+from tensorc.backends.llvm.code import Code
+from tensorc.backends.llvm.types import Value
+from tensorc.dtypes import DType, bool_
+
+Floats = Callable[..., Value]
+"""(code, *arguments) of f32 or f64; the half floats come as f32."""
+
+Integers = Callable[..., Value]
+"""(code, signed, *arguments); bool comes as an unsigned integer of one bit."""
+
+
+@dataclass(frozen=True)
+class Spelling:
+    """None where the operation does not take the kind. `exact`: of half floats the result is one already and is not rounded."""
+
+    floats: Floats | None = None
+    integers: Integers | None = None
+    exact: bool = False
+
+
+def _float(instruction: str) -> Floats:
+    return lambda code, a, b: code.binary(instruction, a, b)
+
+
+def _integer(instruction: str) -> Integers:
+    return lambda code, signed, a, b: code.binary(instruction, a, b)
+
+
+def _intrinsic(name: str) -> Floats:
+    return lambda code, *arguments: code.intrinsic(name, *arguments)
+
+
+def _c(name: str) -> Spelling:
+    """The C library's function."""
+    return Spelling(lambda code, *arguments: library.call(code, name, *arguments))
+
+
+def _compare(of_floats: str, of_signed: str, of_unsigned: str) -> Spelling:
+    return Spelling(
+        lambda code, a, b: code.compare(f"fcmp {of_floats}", a, b),
+        lambda code, signed, a, b: code.compare(f"icmp {of_signed if signed else of_unsigned}", a, b),
+    )
+
+
+SPELLINGS: dict[str, Spelling] = {
+    "neg": Spelling(lambda code, x: code.negate(x), integers.negate, exact=True),
+    "add": Spelling(_float("fadd"), _integer("add")),
+    "sub": Spelling(_float("fsub"), _integer("sub")),
+    "mul": Spelling(_float("fmul"), _integer("mul")),
+    "div": Spelling(_float("fdiv")),
+    "floordiv": Spelling(floats.floordiv, integers.floordiv),
+    "remainder": Spelling(floats.remainder, integers.remainder),
+    "fmod": Spelling(floats.fmod, integers.fmod, exact=True),
+    "pow": Spelling(lambda code, a, b: library.call(code, "pow", a, b), integers.power),
+    "abs": Spelling(_intrinsic("fabs"), integers.absolute, exact=True),
+    "sign": Spelling(floats.sign, integers.sign, exact=True),
+    "floor": Spelling(_intrinsic("floor"), exact=True),
+    "ceil": Spelling(_intrinsic("ceil"), exact=True),
+    "round": Spelling(_intrinsic("roundeven"), exact=True),
+    "trunc": Spelling(_intrinsic("trunc"), exact=True),
+    "exp": _c("exp"),
+    "exp2": _c("exp2"),
+    "expm1": _c("expm1"),
+    "log": _c("log"),
+    "log2": _c("log2"),
+    "log10": _c("log10"),
+    "log1p": _c("log1p"),
+    "sqrt": Spelling(_intrinsic("sqrt")),
+    "rsqrt": Spelling(floats.rsqrt),
+    "cbrt": _c("cbrt"),
+    "sin": _c("sin"),
+    "cos": _c("cos"),
+    "tan": _c("tan"),
+    "asin": _c("asin"),
+    "acos": _c("acos"),
+    "atan": _c("atan"),
+    "atan2": _c("atan2"),
+    "sinh": _c("sinh"),
+    "cosh": _c("cosh"),
+    "tanh": _c("tanh"),
+    "asinh": _c("asinh"),
+    "acosh": _c("acosh"),
+    "atanh": _c("atanh"),
+    "erf": _c("erf"),
+    "erfc": _c("erfc"),
+    "lgamma": _c("lgamma"),
+    "maximum": Spelling(floats.maximum, integers.maximum, exact=True),
+    "minimum": Spelling(floats.minimum, integers.minimum, exact=True),
+    "copysign": Spelling(_intrinsic("copysign"), exact=True),
+    "eq": _compare("oeq", "eq", "eq"),
+    "ne": _compare("une", "ne", "ne"),
+    "lt": _compare("olt", "slt", "ult"),
+    "le": _compare("ole", "sle", "ule"),
+    "gt": _compare("ogt", "sgt", "ugt"),
+    "ge": _compare("oge", "sge", "uge"),
+    "isnan": Spelling(floats.is_nan),
+    "isinf": Spelling(floats.is_infinite),
+    "isfinite": Spelling(floats.is_finite),
+    "signbit": Spelling(floats.sign_bit),
+    "and": Spelling(None, _integer("and")),
+    "or": Spelling(None, _integer("or")),
+    "xor": Spelling(None, _integer("xor")),
+    "not": Spelling(None, integers.invert),
+    "shift_left": Spelling(None, integers.shift_left),
+    "shift_right": Spelling(None, integers.shift_right),
+}
+
+CONVERSIONS: dict[str, Callable[[Code, Value, DType, DType], Value]] = {"cast": casts.cast, "bitcast": casts.bitcast}
+"""The operations whose result is of another dtype: (code, x, its dtype, the result's)."""
+
+
+def apply(code: Code, operation: str, arguments: Sequence[Value], argument: DType, result: DType) -> Value:
+    """The operation on registers of the argument dtype, as a register of the result's. All arguments have as many lanes."""
+    convert = CONVERSIONS.get(operation)
+    if convert is not None:
+        return convert(code, arguments[0], argument, result)
+    spelling = SPELLINGS[operation]
+    if not argument.is_float:
+        assert spelling.integers is not None, f"{operation} of {argument}"
+        return spelling.integers(code, argument.kind == "int", *arguments)
+    assert spelling.floats is not None, f"{operation} of {argument}"
+    value = spelling.floats(code, *arguments)
+    return value if not argument.is_half or result is bool_ or spelling.exact else casts.round_half(code, value, result)

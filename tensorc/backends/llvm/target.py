@@ -1,0 +1,114 @@
+"""The CPU that code is made for, and the way from LLVM IR text to an object file and to functions in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import llvmlite.binding as llvm
+
+
+@dataclass(frozen=True)
+class Target:
+    """A CPU by LLVM's names. `vector_bytes` is the width of its vector registers."""
+
+    triple: str
+    cpu: str
+    features: str
+
+    @property
+    def vector_bytes(self) -> int:
+        enabled = set(self.features.split(","))
+        if "+avx512f" in enabled and "+avx512vl" in enabled:
+            return 64
+        return 32 if "+avx" in enabled else 16
+
+    @property
+    def attributes(self) -> str:
+        """The attributes of every function: without the CPU's, intrinsics would be expanded for a generic one."""
+        return f'nounwind "prefer-vector-width"="{self.vector_bytes * 8}" "target-cpu"="{self.cpu}" "target-features"="{self.features}"'
+
+
+@cache
+def host(cpu: str | None = None) -> Target:
+    """This machine, or another CPU model of its architecture by LLVM's name ("x86-64-v3"), with that model's own features."""
+    _initialize()
+    triple = llvm.get_default_triple()
+    if cpu is None:
+        return Target(triple, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    return Target(triple, cpu, MODELS.get(cpu, ""))
+
+
+MODELS = {
+    "x86-64-v2": "+sse4.2,+popcnt",
+    "x86-64-v3": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe",
+    "x86-64-v4": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl",
+}
+
+
+@cache
+def _initialize() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+
+
+@cache
+def _machine(target: Target) -> Any:
+    _initialize()
+    chosen = llvm.Target.from_triple(target.triple)
+    return chosen.create_target_machine(cpu=target.cpu, features=target.features, opt=2, reloc="default", codemodel="jitdefault", jit=True)
+
+
+_lock = threading.Lock()  # one target machine compiles one module at a time
+
+
+def _parse(text: str, target: Target) -> Any:
+    machine = _machine(target)
+    module = llvm.parse_assembly(text)
+    module.triple = target.triple
+    module.data_layout = str(machine.target_data)
+    return module
+
+
+def emit_object(text: str, target: Target) -> bytes:
+    """The object file of a module. The code generator alone: explicit vectors need no pass before it."""
+    with _lock:
+        return bytes(_machine(target).emit_object(_parse(text, target)))
+
+
+def emit_assembly(text: str, target: Target) -> str:
+    with _lock:
+        return str(_machine(target).emit_assembly(_parse(text, target)))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Functions in memory: name to address, valid as long as this object lives."""
+
+    addresses: Mapping[str, int]
+    library: Any
+
+
+_linked = 0
+
+
+@cache
+def _jit() -> Any:
+    return llvm.create_lljit_compiler(_machine(host()))
+
+
+def load(image: bytes, names: Sequence[str], imports: Mapping[str, int]) -> Loaded:
+    """Links an object file into this process. Each has its own table of symbols, so names need not differ from another's."""
+    global _linked
+    builder = llvm.JITLibraryBuilder().add_object_img(image)
+    for name, address in imports.items():
+        builder.import_symbol(name, address)
+    for name in names:
+        builder.export_symbol(name)
+    with _lock:
+        _linked += 1
+        library = builder.link(_jit(), f"tensorc.{_linked}")
+    return Loaded({name: library[name] for name in names}, library)
