@@ -207,7 +207,7 @@ def _sort(keys: Array, descending: bool) -> Array:
 
 @dataclass(frozen=True)
 class _Scope:
-    """What a body speaks of: tensors, sizes, and the values of its indices, each along an axis of its own. Shared parts are computed once."""
+    """What a body speaks of: tensors, sizes, and the values of its indices, each along its own axis. Shared parts are computed once."""
 
     tensors: Mapping[Tensor, Array]
     sizes: Mapping[str, int]
