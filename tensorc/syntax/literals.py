@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import sys
+
+from tensorc.syntax.expectation import shortened
 
 _LARGEST_INTEGER = 2**64 - 1
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", "\\": "\\", '"': '"', "'": "'"}
@@ -25,14 +28,12 @@ def integer(text: str) -> int:
         significant, base, most = digits[2:].lstrip("0"), 16, 16
     else:
         if digits.startswith("0") and digits.strip("0"):
-            raise LiteralError(
-                "E0103", f"`{_shortened(text)}` has leading zeros", "not an integer literal", f"write `{_shortened(digits.lstrip('0'))}`"
-            )
+            help = f"write `{shortened(digits.lstrip('0'))}`"
+            raise LiteralError("E0103", f"`{shortened(text)}` has leading zeros", "not an integer literal", help)
         significant, base, most = digits.lstrip("0"), 10, 20
     if len(significant) > most or int(significant or "0", base) > _LARGEST_INTEGER:
-        raise LiteralError(
-            "E0104", f"the integer `{_shortened(text)}` does not fit in 64 bits", "larger than 2**64 - 1, the largest u64", "write it as a float"
-        )
+        label = "larger than 2**64 - 1, the largest u64"
+        raise LiteralError("E0104", f"the integer `{shortened(text)}` does not fit in 64 bits", label, "write it as a float")
     return int(significant or "0", base)
 
 
@@ -40,9 +41,8 @@ def floating(text: str) -> float:
     """The value of a FLOAT token, rounded to the nearest f64."""
     value = float(text)
     if math.isinf(value):
-        raise LiteralError(
-            "E0104", f"the float `{_shortened(text)}` is out of range", f"larger than {1.7976931348623157e308}, the largest f64", "write `inf`"
-        )
+        label = f"larger than {sys.float_info.max}, the largest f64"
+        raise LiteralError("E0104", f"the float `{shortened(text)}` is out of range", label, "write `inf`")
     return value
 
 
@@ -51,13 +51,8 @@ def string(text: str) -> str:
 
     def unescaped(match: re.Match[str]) -> str:
         if match[1] not in _ESCAPES:
-            raise LiteralError(
-                "E0102", f"unknown escape `\\{match[1]}` in a string", "in this string", 'the escapes are `\\n \\t \\r \\0 \\\\ \\" \\\'`'
-            )
+            help = """the escapes are `\\n \\t \\r \\0 \\\\ \\" \\'`"""
+            raise LiteralError("E0102", f"unknown escape `\\{match[1]}` in a string", "in this string", help)
         return _ESCAPES[match[1]]
 
     return _ESCAPE.sub(unescaped, text[1:-1])
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 24 else f"{text[:10]}...{text[-6:]}"

@@ -73,10 +73,10 @@ def read_source(path: Path | str, name: str | None = None) -> Source:
         source = Source(name, data.decode(errors="replace"))
         offset = len(data[: failure.start].decode())
         byte = data[failure.start]
-        help = "save the file as UTF-8"
-        if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
-            help = "it looks like UTF-16: save it as UTF-8"
-        raise error("E0101", "the file is not UTF-8", Span(source, offset, offset + 1), f"the byte 0x{byte:02x} cannot stand here", help=help) from None
+        utf16 = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+        help = "it looks like UTF-16: save it as UTF-8" if utf16 else "save the file as UTF-8"
+        label = f"the byte 0x{byte:02x} cannot stand here"
+        raise error("E0101", "the file is not UTF-8", Span(source, offset, offset + 1), label, help=help) from None
 
 
 def _run(source: Source, start: str) -> Any:
@@ -94,10 +94,18 @@ def _run(source: Source, start: str) -> Any:
             position += 1
             continue
         mistakes.append(explain(Mistake(source, tokens, position, machine.expected(), start)))
-        position = _restart(machine, tokens, position)
+        position = position + 1 if _repair(machine, source, tokens[position], mistakes[-1].code) else _restart(machine, tokens, position)
     if mistakes:
         raise CompileError(sorted(mistakes, key=_place))
     return machine.result
+
+
+def _repair(machine: Machine, source: Source, token: Token, code: str) -> bool:
+    """Go on as if the right token stood there, where it is clear which one."""
+    if source.text[token.start : token.end] == ";":
+        return True
+    meant = {"E0107": "NAME", "E0111": "COMPARE" if token.kind == "=" else "="}.get(code)
+    return meant is not None and machine.feed(token._replace(kind=meant))
 
 
 def _restart(machine: Machine, tokens: list[Token], position: int) -> int:
@@ -110,8 +118,21 @@ def _restart(machine: Machine, tokens: list[Token], position: int) -> int:
             return position
         if kind in _RESTARTS and machine.unwind(kind):
             return position
-        position += 1
+        position = _block_end(tokens, position) if kind == "{" else position + 1
     return len(tokens)
+
+
+def _block_end(tokens: list[Token], opening: int) -> int:
+    """The token after the block that a brace opens, or the one after the brace if it is not closed within the function."""
+    depth = 0
+    for position in range(opening, len(tokens)):
+        kind = tokens[position].kind
+        depth += (kind == "{") - (kind == "}")
+        if depth == 0:
+            return position + 1
+        if kind in ("fn", "import"):
+            break
+    return opening + 1
 
 
 def _pretend_head(machine: Machine, brace: Token) -> None:

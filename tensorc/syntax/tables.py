@@ -15,7 +15,9 @@ UNTERMINATED = "UNTERMINATED"
 UNKNOWN = "UNKNOWN"
 
 # Terminals whose text an action needs; the others are keywords and punctuation.
-_WITH_TEXT = frozenset("NAME INTEGER FLOAT STRING CONSTANT TRUTH NONE ** TIMES SIGN ~ SHIFT & ^ | COMPARE < > and or not".split())
+_LITERALS = ("INTEGER", "FLOAT", "STRING", "CONSTANT", "TRUTH", "NONE")
+_OPERATORS = ("**", "TIMES", "SIGN", "~", "SHIFT", "&", "^", "|", "COMPARE", "<", ">", "and", "or", "not")
+_WITH_TEXT = frozenset(("NAME", *_LITERALS, *_OPERATORS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,10 @@ class Subscript(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Binding(Node):
-    """A bound index: `i`, `i < high`, or `i in low..high` (the end excluded)."""
+    """A bound index: `i`, `i < high`, or `i in low..high` (the end excluded).
+
+    A pack of indices `...i` has that as its name; the library's definitions for every rank are written with it.
+    """
 
     name: str
     low: Expr | None
@@ -259,7 +262,10 @@ class Parameter(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Function(Node):
-    """`fn name<type_parameters>(parameters) -> returns { body }`; `short` is the form `= e`, whose body is one Return. `head` spans `fn` to the return type."""
+    """`fn name<type_parameters>(parameters) -> returns { body }`; `short` is the form `= e`, whose body is one Return.
+
+    `head` spans `fn` to the return type.
+    """
 
     name: str
     name_span: Span
