@@ -46,7 +46,7 @@ def to_torch(x: np.ndarray[Any, Any]) -> torch.Tensor:
 
 
 def from_torch(x: torch.Tensor) -> np.ndarray[Any, Any]:
-    return x.view(torch.int16).numpy().view(bf16.numpy) if x.dtype == torch.bfloat16 else x.numpy()
+    return np.asarray(x.view(torch.int16).numpy().view(bf16.numpy) if x.dtype == torch.bfloat16 else x.numpy())
 
 
 def samples(dtype: DType) -> np.ndarray[Any, Any]:
@@ -236,7 +236,7 @@ def test_bitcast_keeps_the_bits_and_the_shape() -> None:
     assert evaluate_constant("bitcast", (0x3F80,), DTYPES["u16"], bf16).value == 1.0
     x = np.arange(6, dtype=np.float64).reshape(2, 3).T
     assert np.array_equal(evaluate("bitcast", [x], i64).view(np.float64), x)
-    assert evaluate("bitcast", [np.float32(-0.0)], i32) == -(2**31)
+    assert evaluate("bitcast", [np.array(-0.0, np.float32)], i32) == -(2**31)
 
 
 # Halves, special values and constants.
@@ -303,7 +303,7 @@ def test_constants_fold_to_what_is_evaluated(name: str) -> None:
 
 
 def test_scalars_and_broadcasting() -> None:
-    assert evaluate("add", [np.int8(127), np.int8(1)], i8) == -128
+    assert evaluate("add", [np.array(127, np.int8), np.array(1, np.int8)], i8) == -128
     assert evaluate("add", [np.zeros((2, 1), np.float32), np.ones(3, np.float32)], f32).shape == (2, 3)
 
 
