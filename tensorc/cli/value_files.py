@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from tensorc.cli.value_text import Array, Scalar, ValueInputError, closest, make_array, natural_dtype, parse_number
+from tensorc.cli.value_text import Array, Scalar, ValueInputError, make_array, natural_dtype, parse_number
 from tensorc.dtypes import DTYPES, DType, bf16, from_numpy
+from tensorc.errors import nearest
 
 FORMATS = (".npy", ".npz", ".safetensors", ".csv", ".parquet")
 PLACE = re.compile(r"(?P<path>.+?(?P<format>\.npy|\.npz|\.safetensors|\.csv|\.parquet))(?::(?P<key>.*))?", re.IGNORECASE | re.DOTALL)
@@ -38,7 +39,7 @@ def read_file(text: str, dtype: DType | None, rank: int | None) -> Array:
     path, format, key = split_place(text)
     if not path.exists():
         beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = closest(path.name, beside)
+        near = nearest(path.name, beside)
         raise ValueInputError(f"there is no file {path}", f"did you mean {path.parent / near}?" if near else None)
     if not path.is_file():
         raise ValueInputError(f"{path} is not a file")
@@ -100,7 +101,7 @@ def choose_key(path: Path, keys: Sequence[str], key: str | None) -> str:
             raise ValueInputError(f"{path} holds {len(keys)} arrays: {listed}", f"choose one: @{path}:{keys[0]}")
         return keys[0]
     if key not in keys:
-        near = closest(key, keys)
+        near = nearest(key, keys)
         raise ValueInputError(f"{path} has no `{key}`; it has {listed}", f"did you mean @{path}:{near}?" if near else None)
     return key
 

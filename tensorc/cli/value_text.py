@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -33,12 +32,6 @@ class ValueInputError(ValueError):
 
     def __str__(self) -> str:
         return self.message
-
-
-def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known name that a mistyped one most likely stands for."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return found[0] if found else None
 
 
 def parse_number(text: str) -> Scalar | None:

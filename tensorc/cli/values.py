@@ -15,7 +15,6 @@ from tensorc.cli.value_text import (
     Array,
     Scalar,
     ValueInputError,
-    closest,
     fit_integer,
     fit_scalar,
     list_array,
@@ -24,6 +23,7 @@ from tensorc.cli.value_text import (
     parse_number,
 )
 from tensorc.dtypes import DTYPES, DType, dtype, from_numpy
+from tensorc.errors import nearest
 
 __all__ = ["Value", "ValueInputError", "read_value", "write_value"]
 
@@ -52,7 +52,7 @@ def read_value(text: str, *, rng: np.random.Generator, dtype: str | None, rank: 
     if text.startswith("["):
         return read_list(text, dtype)
     generator = GENERATOR.fullmatch(text)
-    if generator is not None and (generator["form"] in GENERATORS or closest(generator["form"], GENERATORS)):
+    if generator is not None and (generator["form"] in GENERATORS or nearest(generator["form"], GENERATORS)):
         return generate(generator["form"], generator["dtype"], generator["sizes"], wanted, rng)
     number = parse_number(text)
     if number is not None:
@@ -107,9 +107,9 @@ def suggestion(text: str) -> str:
     if any(format in text.lower() for format in FORMATS) or (text and Path(text).is_file()):
         return f"a file is written with an @: @{text}"
     word = re.match(r"[A-Za-z]\w*", text)
-    if word is not None and (near := closest(word.group(), GENERATORS)):
+    if word is not None and (near := nearest(word.group(), GENERATORS)):
         return f"arrays are made with {near}:f32[4,8]"
-    if word is not None and (near := closest(word.group().lower(), ["true", "false", "inf", "nan", "none", "pi"])):
+    if word is not None and (near := nearest(word.group().lower(), ["true", "false", "inf", "nan", "none", "pi"])):
         return f"did you mean {near}?"
     if re.fullmatch(r"[-+.\deE\s,]+", text):
         return "a list is written in brackets: [1, 2]"
@@ -119,7 +119,7 @@ def suggestion(text: str) -> str:
 def generate(form: str, dtype_name: str, sizes: str | None, wanted: DType | None, rng: np.random.Generator) -> Array:
     """An array of `rand:f32[4,8]`; the dtype may be left out where the parameter has one."""
     if form not in GENERATORS:
-        raise ValueInputError(f"`{form}:` makes no array", f"did you mean {closest(form, GENERATORS)}:?")
+        raise ValueInputError(f"`{form}:` makes no array", f"did you mean {nearest(form, GENERATORS)}:?")
     kind = DTYPES.get(dtype_name) if dtype_name else wanted
     if kind is None:
         raise ValueInputError(f"`{dtype_name}` is not a dtype" if dtype_name else f"`{form}:` needs a dtype", dtype_hint(form, dtype_name))
@@ -138,7 +138,7 @@ def dtype_hint(form: str, name: str) -> str:
         known = from_numpy(np.dtype(name)) if name else None
     except TypeError:
         known = None
-    near = str(known) if known else "bf16" if name == "bfloat16" else closest(name, DTYPES)
+    near = str(known) if known else "bf16" if name == "bfloat16" else nearest(name, DTYPES)
     return f"write {form}:{near or 'f32'}[4,8]; the dtypes are {' '.join(DTYPES)}"
 
 
