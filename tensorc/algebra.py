@@ -282,7 +282,7 @@ def divide_terms(n: Poly, d: Poly) -> tuple[Poly, Poly]:
 
 
 def floordiv(n: Poly, d: Poly) -> Poly:
-    """n // d as Python floors it; 0 where d is the constant 0. A symbolic divisor is taken to be at least 1: `divisors` lists what must be checked."""
+    """n // d as Python floors it; 0 where d is the constant 0. A symbolic divisor is taken to be at least 1: whoever divides checks it."""
     if d.constant == 0:
         return ZERO
     if d.constant is not None and d.constant < 0:
@@ -290,7 +290,7 @@ def floordiv(n: Poly, d: Poly) -> Poly:
     if n.constant is not None and d.constant is not None:
         return poly(n.constant // d.constant)
     q, r = divide_terms(n, d)
-    if nonnegative(r) and nonnegative(d - 1 - r):
+    if _is_residue(r, d):
         return q
     if r.constant == -1:
         return q - 1
@@ -298,7 +298,7 @@ def floordiv(n: Poly, d: Poly) -> Poly:
 
 
 def mod(n: Poly, d: Poly) -> Poly:
-    """n % d with the divisor's sign; 0 where d is the constant 0."""
+    """n % d with the divisor's sign; 0 where d is the constant 0. A symbolic divisor is taken to be at least 1."""
     if d.constant == 0:
         return ZERO
     if n.constant is not None and d.constant is not None:
@@ -306,7 +306,11 @@ def mod(n: Poly, d: Poly) -> Poly:
     if d.constant is not None and d.constant < 0:
         return -mod(-n, -d)
     _, r = divide_terms(n, d)
-    return r if nonnegative(r) and nonnegative(d - 1 - r) else poly(Remainder(r, d))
+    return r if _is_residue(r, d) else poly(Remainder(r, d))
+
+
+def _is_residue(r: Poly, d: Poly) -> bool:
+    return r is ZERO or (nonnegative(r) and nonnegative(d - 1 - r))
 
 
 def divisors(p: Poly) -> frozenset[Poly]:
@@ -334,7 +338,9 @@ def nonnegative(p: Poly, facts: Facts = NO_FACTS) -> bool:
     known |= {a.extent - 1 for a in inner if isinstance(a, Index)}
     for f in facts:
         inner = inner | atoms(f)
-        known.add(rebuild(f, lambda a: a.numerator - a.divisor * poly(Quotient(a.numerator, a.divisor)) if isinstance(a, Remainder) else None))
+        known.add(
+            rebuild(f, lambda a: a.numerator - a.divisor * poly(Quotient(a.numerator, a.divisor)) if isinstance(a, Remainder) else None)
+        )
     for a in inner:
         if isinstance(a, Remainder):
             known |= {a.divisor - 1 - poly(a), poly(a)}
@@ -345,18 +351,19 @@ def nonnegative(p: Poly, facts: Facts = NO_FACTS) -> bool:
 
 
 def _nonnegative_sizes(p: Poly, facts: tuple[Poly, ...], depth: int) -> bool:
-    negative = next((m for m, c in p.terms if c < 0), None)
-    if negative is None:
+    """Whether p is facts, each some times, and a rest with no negative part; they take away, in turn, what may be negative."""
+    open_term = next(((m, c) for m, c in p.terms if c < 0 or not all(map(is_size, m))), None)
+    if open_term is None:
         return True
     if depth == 0:
         return False
-    scale = -next(c for m, c in p.terms if m == negative)
+    monomial, scale = open_term
     for f in facts:
-        mine = next((c for m, c in f.terms if m == negative), 0)
-        if mine < 0 and scale % -mine == 0 and _nonnegative_sizes(p - f * (scale // -mine), facts, depth - 1):
-            return True
-        if mine < 0 and scale % -mine and _nonnegative_sizes(p * -mine - f * scale, facts, depth - 1):
-            return True
+        mine = next((c for m, c in f.terms if m == monomial), 0)
+        if mine * scale > 0:
+            rest = p - f * (scale // mine) if scale % mine == 0 else p * abs(mine) - f * abs(scale)
+            if _nonnegative_sizes(rest, facts, depth - 1):
+                return True
     return False
 
 
@@ -381,6 +388,8 @@ def bound(p: Poly, upper: bool, facts: Facts = NO_FACTS) -> Poly | None:
             if parts is None or ends is None:
                 return None
             c, rest = parts
+            if not all(_never_negative(b, facts) for n, _ in c.terms for b in n):
+                return None
             if all(k >= 0 for _, k in c.terms):
                 end = ends[1 if upper else 0]
             elif all(k <= 0 for _, k in c.terms):
@@ -401,6 +410,19 @@ def is_size(a: Atom) -> bool:
             return is_static(n) and is_static(d) and nonnegative(n)
         case _:
             return False
+
+
+def _never_negative(a: Atom, facts: Facts) -> bool:
+    """Whether the atom is at least 0."""
+    match a:
+        case Size() | Index() | Remainder():
+            return True
+        case Quotient(n, _):
+            return nonnegative(n, facts)
+        case Element():
+            return False
+        case _:
+            assert_never(a)
 
 
 def _split_outer(p: Poly, atom: Atom) -> tuple[Poly, Poly] | None:
@@ -425,7 +447,9 @@ def _ends(a: Atom, facts: Facts) -> tuple[Poly | None, Poly | None] | None:
         case Quotient(n, d):
             high = bound(n, True, facts)
             low = bound(n, False, facts)
-            return (None if low is None else ZERO if nonnegative(low, facts) else floordiv(low, d)), (None if high is None else floordiv(high, d))
+            return (None if low is None else ZERO if nonnegative(low, facts) else floordiv(low, d)), (
+                None if high is None else floordiv(high, d)
+            )
         case Size():
             return ZERO, None
         case Element():
@@ -523,7 +547,7 @@ def show_atom(a: Atom, name: Callable[[Atom], str | None] = lambda a: None) -> s
 
 def _group(p: Poly, name: Callable[[Atom], str | None]) -> str:
     text = show(p, name)
-    return text if p.constant is not None and p.constant >= 0 or p.atom is not None else f"({text})"
+    return text if p.atom is not None or (p.constant is not None and p.constant >= 0) else f"({text})"
 
 
 def show(p: Poly, name: Callable[[Atom], str | None] = lambda a: None) -> str:
