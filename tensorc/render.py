@@ -17,9 +17,9 @@ Style = Literal["", "error", "warning", "bold", "frame", "label", "help"]
 _SGR = {"error": "1;31", "warning": "1;33", "bold": "1", "frame": "1;34", "label": "1;34", "help": "1;36"}
 
 TAB = 4
-WIDEST_LINE = 140
+WIDEST_LINE = 140  # characters
 _CUT = "..."
-_LEAD = 30  # cells kept in front of what a long line is cut around
+_LEAD = 30  # characters kept in front of what a long line is cut around
 
 
 def render(diagnostics: Iterable[Diagnostic], color: bool = False) -> str:
@@ -171,9 +171,9 @@ def _excerpt(source: Source, pieces: Sequence[_Piece], gutter: int, severity: St
 
 
 def _line(source: Source, number: int, pieces: Sequence[_Piece], gutter: int, severity: Style) -> list[_Row]:
-    shown, columns = _display(source.line(number))
-    marks = [_Mark(*_cells(columns, piece), piece.text, severity if piece.primary else "label", piece.primary) for piece in pieces]
-    shown, marks = _cut(shown, marks)
+    text, cut = _window(source.line(number), pieces)
+    shown, columns = _display(text)
+    marks = [_Mark(*_cells(columns, piece, cut), piece.text, severity if piece.primary else "label", piece.primary) for piece in pieces]
     first = _row((f"{number:>{gutter}} | ", "frame"))
     first.put(len(first.cells), shown, "")
     rows = [first]
@@ -182,6 +182,17 @@ def _line(source: Source, number: int, pieces: Sequence[_Piece], gutter: int, se
         row.cells += drawn.cells
         rows.append(row)
     return rows
+
+
+def _window(line: str, pieces: Sequence[_Piece]) -> tuple[str, int]:
+    """A long line as the part around its primary label, or its first one, and how many characters are left out in front."""
+    if len(line) <= WIDEST_LINE:
+        return line, 0
+    first = min(pieces, key=lambda piece: (not piece.primary, piece.start)).start if pieces else 0
+    low = max(0, min(first - _LEAD, len(line) - WIDEST_LINE))
+    high = low + WIDEST_LINE
+    front = _CUT + line[low + len(_CUT) : high] if low else line[:high]
+    return front if high == len(line) else front[: -len(_CUT)] + _CUT, low
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,25 +235,6 @@ def _bars(marks: Sequence[_Mark]) -> _Row:
     return row
 
 
-def _cut(shown: str, marks: list[_Mark]) -> tuple[str, list[_Mark]]:
-    """A long line as the part around its primary mark, or its first one."""
-    row = _row((shown, ""))
-    if len(row.cells) <= WIDEST_LINE:
-        return shown, marks
-    wanted = min((mark.start for mark in marks if mark.primary), default=min((mark.start for mark in marks), default=0))
-    low = max(0, min(wanted - _LEAD, len(row.cells) - WIDEST_LINE))
-    high = min(len(row.cells), low + WIDEST_LINE)
-    front, back = (_CUT if low else ""), (_CUT if high < len(row.cells) else "")
-    # A wide character that is cut in half leaves a blank.
-    middle = [text if text or position else " " for position, (text, _) in enumerate(row.cells[low + len(front) : high - len(back)])]
-
-    def moved(cell: int) -> int:
-        return min(max(cell - low, 0), high - low)
-
-    marks = [_Mark(min(moved(m.start), high - low - 1), max(moved(m.end), moved(m.start) + 1), m.text, m.style, m.primary) for m in marks]
-    return front + "".join(middle) + back, [_Mark(m.start, max(m.end, m.start + 1), m.text, m.style, m.primary) for m in marks]
-
-
 # Characters.
 
 
@@ -258,10 +250,11 @@ def _display(line: str) -> tuple[str, list[int]]:
     return "".join(shown), columns
 
 
-def _cells(columns: Sequence[int], piece: _Piece) -> tuple[int, int]:
+def _cells(columns: Sequence[int], piece: _Piece, cut: int) -> tuple[int, int]:
+    """The cells of a piece in a line that was cut in front; one outside of what is shown is moved to its edge."""
     last = len(columns) - 1
-    start = columns[min(piece.start, last)] + max(piece.start - last, 0)
-    end = columns[min(piece.end, last)]
+    start = columns[min(max(piece.start - cut, 0), last)]
+    end = columns[min(max(piece.end - cut, 0), last)]
     return start, max(end, start + 1)
 
 

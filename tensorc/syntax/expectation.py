@@ -24,7 +24,7 @@ def wants_expression(expected: frozenset[str]) -> bool:
 
 def after_expression(expected: frozenset[str]) -> bool:
     """Whether a complete expression stands in front."""
-    return "TIMES" in expected
+    return not expected.isdisjoint(("TIMES", "COMPARE", "or"))
 
 
 def describe(expected: frozenset[str], previous: str) -> str:
@@ -35,7 +35,7 @@ def describe(expected: frozenset[str], previous: str) -> str:
         words.append("an expression")
         rest -= _STARTERS
     elif after_expression(expected):
-        rest -= _OPERATORS | _POSTFIX
+        rest -= _OPERATORS | _POSTFIX | {"="}
         if rest <= _ENDS_BLOCK:
             words.append("an operator")
     elif {"NAME", "("} <= rest and previous in (":", "->", END):

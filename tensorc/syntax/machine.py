@@ -86,16 +86,20 @@ class Machine:
 
     def accepts(self, kind: str) -> bool:
         """Whether a token of this kind could stand here."""
-        states = list(self.states)
+        depth = len(self.states)
+        pushed: list[int] = []
         while True:
-            action = self.tables.actions[states[-1]].get(kind)
+            state = pushed[-1] if pushed else self.states[depth - 1]
+            action = self.tables.actions[state].get(kind)
             if action is None:
-                return kind == END and states[-1] == self._end_state
+                return kind == END and state == self._end_state
             if isinstance(action, int):
                 return True
-            if action.size:
-                del states[-action.size :]
-            states.append(self.tables.gotos[states[-1]][action.origin])
+            popped = min(action.size, len(pushed))
+            del pushed[len(pushed) - popped :]
+            depth -= action.size - popped
+            state = pushed[-1] if pushed else self.states[depth - 1]
+            pushed.append(self.tables.gotos[state][action.origin])
 
     def expected(self) -> frozenset[str]:
         """The kinds of token that could stand here."""
@@ -105,14 +109,23 @@ class Machine:
             found.add(END)
         return frozenset(found)
 
-    def unwind(self, kind: str) -> bool:
-        """Drop what is unfinished, down to where a token of this kind is shifted; false, and nothing changed, if it is nowhere."""
+    def depths(self, kinds: Iterable[str]) -> dict[str, int]:
+        """For each kind of token that is shifted somewhere on the stack, the depth of the innermost such place."""
+        wanted = set(kinds)
+        found: dict[str, int] = {}
         for depth in range(len(self.states), 0, -1):
-            if isinstance(self.tables.actions[self.states[depth - 1]].get(kind), int):
-                for stack in (self.states, self.values, self._starts, self._ends):
-                    del stack[depth:]
-                return True
-        return False
+            row = self.tables.actions[self.states[depth - 1]]
+            here = {kind for kind in wanted if isinstance(row.get(kind), int)}
+            found |= dict.fromkeys(here, depth)
+            wanted -= here
+            if not wanted:
+                break
+        return found
+
+    def unwind(self, depth: int) -> None:
+        """Drop what is unfinished above a depth."""
+        for stack in (self.states, self.values, self._starts, self._ends):
+            del stack[depth:]
 
 
 def _spliced(parts: list[Any]) -> list[Any]:

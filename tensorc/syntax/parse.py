@@ -111,35 +111,36 @@ def _repair(machine: Machine, source: Source, token: Token, code: str) -> bool:
 def _restart(machine: Machine, tokens: list[Token], position: int) -> int:
     """Bring the machine to where it can go on after the error at a token; gives the first token that it can take."""
     in_head = any(isinstance(value, Token) and value.kind == "fn" for value in machine.values)
+    depths = machine.depths(_RESTARTS)
+    closing = _closing_braces(tokens, position)
     while tokens[position].kind != END:
         kind = tokens[position].kind
         if in_head and kind == "{":
-            _pretend_head(machine, tokens[position])
+            machine.unwind(depths["fn"])
+            # A head in place of the broken one, so that the errors in the body are found too.
+            for pretended in ("fn", "NAME", "(", ")"):
+                machine.feed(Token(pretended, tokens[position].start, tokens[position].start))
             return position
-        if kind in _RESTARTS and machine.unwind(kind):
+        if kind in depths:
+            machine.unwind(depths[kind])
             return position
-        position = _block_end(tokens, position) if kind == "{" else position + 1
+        position = closing.get(position, position) + 1
     return len(tokens)
 
 
-def _block_end(tokens: list[Token], opening: int) -> int:
-    """The token after the block that a brace opens, or the one after the brace if it is not closed within the function."""
-    depth = 0
-    for position in range(opening, len(tokens)):
+def _closing_braces(tokens: list[Token], start: int) -> dict[int, int]:
+    """Where the braces from a token on are closed, as far as that is within one function: a block that is skipped is skipped whole."""
+    found: dict[int, int] = {}
+    opened: list[int] = []
+    for position in range(start, len(tokens)):
         kind = tokens[position].kind
-        depth += (kind == "{") - (kind == "}")
-        if depth == 0:
-            return position + 1
-        if kind in ("fn", "import"):
+        if kind == "{":
+            opened.append(position)
+        elif kind == "}" and opened:
+            found[opened.pop()] = position
+        elif kind in ("fn", "import"):
             break
-    return opening + 1
-
-
-def _pretend_head(machine: Machine, brace: Token) -> None:
-    """Put a function's head in place of a broken one, so that the errors in its body are found too."""
-    machine.unwind("fn")
-    for kind in ("fn", "NAME", "(", ")"):
-        machine.feed(Token(kind, brace.start, brace.start))
+    return found
 
 
 def _control_characters(source: Source) -> list[Diagnostic]:

@@ -1,0 +1,7 @@
+"""E04xx: dtypes."""
+
+from __future__ import annotations
+
+from tensorc.rules.rule import Rule
+
+RULES: tuple[Rule, ...] = ()

@@ -1,0 +1,7 @@
+"""E03xx: shapes."""
+
+from __future__ import annotations
+
+from tensorc.rules.rule import Rule
+
+RULES: tuple[Rule, ...] = ()

@@ -1,0 +1,70 @@
+"""Golden Markdown files: under each heading a program and what is made of it, rewritten by `--update-golden`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+GOLDEN = Path(__file__).parent / "golden"
+_CASE = re.compile(
+    r"^## (?P<title>[^\n]+)\n(?P<prose>(?:(?!```)[^\n]*\n)*)"
+    r"(?P<block>```\w+\n(?P<program>.*?)^```\n)"
+    r"(?:\n*```text\n(?P<expected>.*?)^```\n)?",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One section of a golden file: a block with the program, then one in the language `text` with what is expected."""
+
+    path: Path
+    title: str
+    program: str
+    expected: str
+    update: bool
+
+    @property
+    def file_name(self) -> str:
+        """A name for the program in messages."""
+        return f"{self.path.stem}.tx"
+
+    def check(self, actual: str) -> None:
+        if self.update:
+            self._rewrite(actual)
+        else:
+            assert actual.rstrip() == self.expected.rstrip()
+
+    def _rewrite(self, actual: str) -> None:
+        def case(match: re.Match[str]) -> str:
+            if match["title"] != self.title:
+                return match[0]
+            return f"## {self.title}\n{match['prose']}{match['block']}\n```text\n{actual.rstrip()}\n```\n"
+
+        self.path.write_text(_CASE.sub(case, self.path.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def _cases(folder: str, update: bool) -> list[Golden]:
+    return [
+        Golden(path, match["title"], match["program"], match["expected"] or "", update)
+        for path in sorted((GOLDEN / folder).glob("*.md"))
+        for match in _CASE.finditer(path.read_text(encoding="utf-8"))
+    ]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="rewrite what the golden files expect")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "golden(folder): run the test with each section of the Markdown files of tests/golden/<folder>")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    marker = metafunc.definition.get_closest_marker("golden")
+    if marker is not None:
+        cases = _cases(marker.args[0], metafunc.config.getoption("--update-golden"))
+        metafunc.parametrize("golden", cases, ids=[f"{case.path.stem}: {case.title}" for case in cases])
