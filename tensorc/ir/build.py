@@ -1,6 +1,6 @@
 """Smart constructors: scalars and definitions are built here, and keep the user's order of arithmetic and its IEEE meaning.
 
-Constants are folded by the oracle's own meaning, guards are decided by the algebra, and definitions that only move elements are read through.
+Constants are folded by the oracle's own meaning, guards are decided by the algebra, definitions that only move elements are read through.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from tensorc import algebra
 from tensorc.algebra import Atom, Element, Facts, Index, Poly, poly
-from tensorc.dtypes import DType, bool_, i64
+from tensorc.dtypes import DType, bool_, f64, i64
 from tensorc.ir.operations import OPERATIONS, evaluate_constant
 from tensorc.ir.tensor import Apply, Const, Define, Int, IsZero, Load, Nonnegative, Scalar, Select, Tensor
 from tensorc.ir.walk import indices, rewrite
@@ -23,18 +23,13 @@ FALSE = Const(False, bool_)
 
 def constant(value: float | int | bool, dtype: DType) -> Const:
     """The constant of a dtype; the value is converted as `cast` converts."""
-    natural = bool if dtype is bool_ else int if dtype.is_integer else float
-    if type(value) is natural and dtype.bits == 64:
-        if natural is float:
-            return Const(value, dtype)
-        return Const(int(value) - (1 << 64) * ((int(value) - dtype.range[0]) >> 64), dtype)
-    return evaluate_constant("cast", (value,), _natural_dtype(value), dtype)
-
-
-def _natural_dtype(value: float | int | bool) -> DType:
-    from tensorc.dtypes import f64
-
-    return bool_ if isinstance(value, bool) else i64 if isinstance(value, int) else f64
+    if isinstance(value, int) and dtype.is_integer:
+        return Const(int(value) - (1 << dtype.bits) * ((int(value) - dtype.range[0]) >> dtype.bits), dtype)
+    if isinstance(value, bool):
+        return evaluate_constant("cast", (value,), bool_, dtype)
+    if isinstance(value, int) and i64.range[0] <= value <= i64.range[1]:
+        return evaluate_constant("cast", (value,), i64, dtype)
+    return evaluate_constant("cast", (float(value),), f64, dtype)
 
 
 def integer(p: Poly | Atom) -> Scalar:
@@ -184,10 +179,10 @@ def _define(axes: Sequence[Index], monoid: str | None, bound: Sequence[Index], b
     every = (*axes, *bound)
     levels: dict[Atom, Poly] = {a: poly(Index(level, a.extent)) for level, a in enumerate(every)}
     body = rewrite(body, levels)
-    if monoid is None and isinstance(body, Load) and body.subscripts == tuple(levels.values()):
-        if body.tensor.extents == tuple(a.extent for a in axes):
-            return body.tensor
-    return Define(tuple(a.extent for a in axes), monoid, tuple(a.extent for a in bound), body)
+    extents = tuple(a.extent for a in axes)
+    if monoid is None and isinstance(body, Load) and body.subscripts == tuple(levels.values()) and body.tensor.extents == extents:
+        return body.tensor
+    return Define(extents, monoid, tuple(a.extent for a in bound), body)
 
 
 def reduce(monoid: str, bound: Sequence[Index], body: Scalar) -> Scalar:
