@@ -61,7 +61,7 @@ def samples(dtype: DType) -> np.ndarray[Any, Any]:
     special = [0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 6.25, 10.0, 90.0, 1e3, 6e4, 1e-3, 1e-7, 1e37, math.inf, math.nan]
     values = np.array([s * v for v in special for s in (1, -1)] + list(rng.normal(size=20) * 4))
     with np.errstate(over="ignore"):
-        return values.astype(dtype.numpy)
+        return np.asarray(values.astype(dtype.numpy))
 
 
 def arguments(row: Operation, dtype: DType) -> list[np.ndarray[Any, Any]]:
