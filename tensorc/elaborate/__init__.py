@@ -1,0 +1,31 @@
+"""Elaboration: functions of files, or traces of Python, become programs of the typed IR; types, shapes and ranges are checked on the way."""
+
+from __future__ import annotations
+
+from tensorc.elaborate.instances import ArgumentType, Instance, ParameterInfo, ResultTree, check, check_function, instantiate, parameters, signature
+from tensorc.elaborate.library import library_names
+from tensorc.elaborate.tracing import Elaboration
+from tensorc.elaborate.units import Unit, library_units, load_unit
+from tensorc.elaborate.values import MISSING, Array, List, Tuple, Value
+
+__all__ = [
+    "MISSING",
+    "Array",
+    "ArgumentType",
+    "Elaboration",
+    "Instance",
+    "List",
+    "ParameterInfo",
+    "ResultTree",
+    "Tuple",
+    "Unit",
+    "Value",
+    "check",
+    "check_function",
+    "instantiate",
+    "library_names",
+    "library_units",
+    "load_unit",
+    "parameters",
+    "signature",
+]

@@ -1,0 +1,187 @@
+"""The state of one program while it is built: what is known and what must be checked about sizes, and where things come from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from tensorc import algebra
+from tensorc.algebra import Facts, Index, Poly, Size
+from tensorc.diagnostics import CompileError, Diagnostic, Label, error
+from tensorc.elaborate.values import Array, of_tensor
+from tensorc.ir.program import BoundsCheck, Condition
+from tensorc.ir.tensor import Const, Int, Load, Tensor
+from tensorc.ir import build
+from tensorc.ir.walk import depth, indices
+from tensorc.source import Span
+
+
+@dataclass(frozen=True)
+class Access:
+    """A read in index notation: `subscript` of an axis of `extent`; seen while ranges are inferred."""
+
+    subscript: Poly
+    extent: Poly
+    guarded: bool
+    subject: str
+    axis: int
+    span: Span
+
+
+def is_unknown(p: Poly) -> bool:
+    """Whether p has the extent of an index whose range is still being inferred."""
+    return any(s.name.startswith("?") for s in algebra.sizes(p))
+
+
+class Context:
+    """Facts, conditions and checks of the program being built.
+
+    `infer_equal` is the tracer's mode: two sizes that meet are taken to be equal, which becomes a condition of the call.
+    `accesses` is a list while the ranges of an index definition are inferred, and None otherwise.
+    """
+
+    def __init__(self, infer_equal: bool = False, where: Callable[[], Span | None] = lambda: None) -> None:
+        self.infer_equal = infer_equal
+        self.where = where
+        self.facts: Facts = algebra.NO_FACTS
+        self.conditions: list[Condition] = []
+        self.checks: list[BoundsCheck] = []
+        self.names: dict[Tensor, str] = {}
+        self.spans: dict[Tensor, Span] = {}
+        self.origins: dict[Size, Label] = {}
+        self.accesses: list[Access] | None = None
+        self.live: tuple[Index, ...] = ()
+        self.index_names: dict[Index, str] = {}
+        self.calls: tuple[tuple[str, Span | None], ...] = ()
+        self.current: Span | None = None
+        self.argument_spans: dict[str, Span | None] = {}  # of the built-in that is being called
+
+    # Places.
+
+    def place(self, span: Span | None) -> Span | None:
+        return span or self.current or self.where()
+
+    def error(
+        self, code: str, message: str, span: Span | None = None, label: str = "", *others: Label, notes: tuple[str, ...] = (), help: str | None = None
+    ) -> CompileError:
+        """A diagnostic at the span, or at the expression that is being elaborated; says through which calls it was reached."""
+        chain = tuple(f"in the call of `{name}` at {at}" for name, at in reversed(self.calls) if at is not None)
+        return error(code, message, self.place(span), label, *others, notes=notes + chain, help=help)
+
+    def origin(self, *dims: Poly) -> tuple[str, ...]:
+        """Notes that say where the sizes in some dims were declared."""
+        found = []
+        for s in dict.fromkeys(s for d in dims for s in sorted(algebra.sizes(d), key=lambda s: s.name)):
+            if s in self.origins:
+                label = self.origins[s]
+                found.append(f"{s.name} is declared by {label.text}, line {label.span.line}")
+        return tuple(found)
+
+    # Sizes.
+
+    def nonnegative(self, p: Poly) -> bool:
+        """Whether p >= 0 is proved, each index in scope having an extent of at least 1."""
+        return algebra.nonnegative(p, self.facts | {a.extent - 1 for a in self.live})
+
+    def equal(self, p: Poly, q: Poly) -> bool:
+        return algebra.equal(p, q, self.facts)
+
+    def require(self, value: Poly, relation: Literal[">=", "=="], message: str, span: Span | None = None, code: str = "E0305") -> None:
+        """Prove the relation of sizes, or have the call check it; what follows may rely on it. A relation that never holds is an error now."""
+        proved = self.equal(value, algebra.ZERO) if relation == "==" else algebra.nonnegative(value, self.facts)
+        if proved:
+            return
+        never = algebra.nonnegative(-value - 1, self.facts) or (relation == "==" and algebra.nonnegative(value - 1, self.facts))
+        if never and self.accesses is None:
+            raise self.error(code, message, span, notes=self.origin(value))
+        self.conditions.append(Condition(value, relation, message, self.place(span)))
+        self.learn(value, relation)
+
+    def learn(self, value: Poly, relation: Literal[">=", "=="]) -> None:
+        self.facts |= {value} if relation == ">=" else {value, -value}
+
+    def meet(self, p: Poly, q: Poly) -> Poly | None:
+        """The size that two equal axes have; None where they are not known to be equal."""
+        if p is q or self.equal(p, q):
+            return q if q.constant is not None else p
+        if self.accesses is not None and (is_unknown(p) or is_unknown(q)):
+            return q if is_unknown(p) else p
+        if self.infer_equal and self.accesses is None and not (p.constant is not None and q.constant is not None):
+            if self.nonnegative(p - q - 1) or self.nonnegative(q - p - 1):
+                return None
+            self.require(p - q, "==", f"{p} and {q} must be equal: these axes meet", self.place(None))
+            return q if q.constant is not None else p
+        return None
+
+    # Arrays.
+
+    def settle(self, value: Array, name: str | None = None, span: Span | None = None) -> Array:
+        """The array as one load of a tensor of its own, if it is more than a move already; open and weak 0-d arrays only where they are deep."""
+        if isinstance(value.body, (Load, Const, Int)):
+            if isinstance(value.body, Load) and not value.free and name is not None:
+                self.remember(value.body.tensor, name, span)
+            return value
+        if value.free or (value.weak and not value.axes):
+            return self.shallow(value, span)
+        return self._own(value, name, span)
+
+    def shallow(self, value: Array, span: Span | None = None) -> Array:
+        """The array itself, or where its body has grown deep, a load of a tensor of its own."""
+        return value if depth(value.body) < build.DEPTH // 2 else self._own(value, None, span)
+
+    def _own(self, value: Array, name: str | None, span: Span | None) -> Array:
+        tensor = value.tensor()
+        self.remember(tensor, name, span)
+        own = of_tensor(tensor, value.free)
+        return Array(own.axes, own.body, value.weak)
+
+    def remember(self, tensor: Tensor, name: str | None, span: Span | None) -> None:
+        """A tensor's name and place: the first that it is given."""
+        if self.accesses is None:
+            if name is not None:
+                self.names.setdefault(tensor, name)
+            at = self.place(span)
+            if at is not None:
+                self.spans.setdefault(tensor, at)
+
+    @contextmanager
+    def collecting(self) -> Iterator[list[Access]]:
+        """Evaluation that only records accesses: conditions, checks and facts that it comes to are forgotten."""
+        kept = self.facts, len(self.conditions), len(self.checks), self.accesses
+        self.accesses = found = []
+        try:
+            yield found
+        finally:
+            self.facts = kept[0]
+            del self.conditions[kept[1] :]
+            del self.checks[kept[2] :]
+            self.accesses = kept[3]
+
+    @contextmanager
+    def scope(self, live: Sequence[Index]) -> Iterator[None]:
+        """Indices that are in scope."""
+        kept = self.live
+        self.live = (*kept, *live)
+        try:
+            yield
+        finally:
+            self.live = kept
+
+    def check_place(self, place: Poly, extent: Poly, subject: str, axis: int, span: Span | None) -> None:
+        """Have every value that `place` takes checked while running to be in 0 .. extent-1."""
+        if self.accesses is not None:
+            return
+        body = build.integer(place)
+        free = sorted(indices(body), key=lambda a: a.level)
+        self.checks.append(BoundsCheck(build.define(free, body), extent, subject, axis, self.place(span)))
+
+
+def merge(errors: Sequence[CompileError]) -> list[Diagnostic]:
+    """All diagnostics of several errors, each once."""
+    seen: dict[tuple[str, str, str], Diagnostic] = {}
+    for e in errors:
+        for d in e.diagnostics:
+            seen.setdefault((d.code, d.message, str(d.span)), d)
+    return list(seen.values())

@@ -1,0 +1,204 @@
+"""Subscripts and attributes of arrays: slices, new axes, gathers by integer tensors, and single elements."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import Any
+
+from tensorc import algebra
+from tensorc.algebra import Index, Poly, fresh, poly
+from tensorc.dtypes import bool_, i64
+from tensorc.elaborate import arrays, notation
+from tensorc.elaborate.context import Context
+from tensorc.elaborate.values import Array, List, Value, describe, static_integer
+from tensorc.ir import build
+from tensorc.ir.tensor import Scalar
+from tensorc.source import Span
+
+ATTRIBUTES = ("T", "mT", "shape", "ndim", "size")
+
+
+def attribute(context: Context, value: Array, name: str, span: Span | None) -> Value:
+    """`x.T`, `x.mT`, `x.shape`, `x.ndim`, `x.size`."""
+    match name:
+        case "shape":
+            return List(tuple(map(arrays.dimension, value.extents)))
+        case "ndim":
+            return arrays.constant(value.rank)
+        case "size":
+            total = algebra.ONE
+            for e in value.extents:
+                total = total * e
+            return arrays.dimension(total)
+        case "T":
+            if value.rank > 2:
+                raise context.error("E0303", f"`.T` wants rank 2 at most, found {value.rank}", span, describe(value), help="`.mT` swaps the last two axes; `permute(x, ...)` any")
+            return Array(value.axes[::-1], value.body, value.weak)
+        case "mT":
+            if value.rank < 2:
+                raise context.error("E0303", f"`.mT` wants rank 2 at least, found {value.rank}", span, describe(value))
+            return Array((*value.axes[:-2], value.axes[-1], value.axes[-2]), value.body, value.weak)
+        case _:
+            close = get_close_matches(name, ATTRIBUTES, 1)
+            hint = f"did you mean `.{close[0]}`?" if close else f"the attributes are {', '.join(ATTRIBUTES)}; a function is called: `x.{name}()`"
+            raise context.error("E0202", f"a tensor has no attribute `{name}`", span, describe(value), help=hint)
+
+
+def index(
+    context: Context,
+    array: Array,
+    items: Sequence[Any],
+    otherwise: Array | None,
+    spans: Sequence[Span | None],
+    subject: str,
+    span: Span | None,
+    notation_inside: bool,
+) -> Array:
+    """`array[items]`: index notation where every axis has one integer, array indexing otherwise.
+
+    Items are Arrays, Lists, None, Ellipsis, and slices of polynomials. `notation_inside`: bound indices are live.
+    """
+    plain = [i for i in items if not isinstance(i, slice) and i is not Ellipsis and i is not None]
+    values = [arrays.as_array(context, i, s) if isinstance(i, (Array, List)) else i for i, s in zip(items, spans, strict=True)]
+    scalars = all(isinstance(v, Array) and not v.axes for v in values)
+    moving = any(isinstance(v, Array) and (v.free or (not v.axes and not v.weak and notation_inside)) for v in values)
+    if otherwise is not None or moving or (scalars and notation_inside and len(values) == array.rank):
+        if not scalars or len(plain) != array.rank:
+            raise context.error(
+                "E0504",
+                f"{subject} has rank {array.rank}, and index notation wants one subscript an axis, found {len(items)}",
+                span,
+                describe(array),
+                help="bind an index for each axis; slices and missing axes belong to array notation",
+            )
+        subscripts = [notation.subscript_poly(context, v, s) for v, s in zip(values, spans, strict=True)]
+        return notation.read(context, array, subscripts, spans, subject, otherwise, span)
+    return _Indexing(context, array, subject, span).apply(values, spans)
+
+
+
+
+class _Indexing:
+    """Array indexing, NumPy's: each item consumes an axis, adds one, or both."""
+
+    def __init__(self, context: Context, array: Array, subject: str, span: Span | None) -> None:
+        self.context = context
+        self.array = array
+        self.subject = subject
+        self.span = span
+
+    def apply(self, items: Sequence[Any], spans: Sequence[Span | None]) -> Array:
+        pairs = self._complete(list(zip(items, spans, strict=True)))
+        gathers = [(n, v, s) for n, (v, s) in enumerate(pairs) if isinstance(v, Array) and self._is_gather(v)]
+        gathered = self._gathered(gathers)
+        adjacent = bool(gathers) and [n for n, _, _ in gathers] == list(range(gathers[0][0], gathers[-1][0] + 1))
+        at = gathers[0][0] if adjacent else 0
+        out: list[Index] = []
+        subscripts: list[Poly] = []
+        axis = 0
+        if gathers and not adjacent:
+            out.extend(gathered[0])
+        for n, (item, s) in enumerate(pairs):
+            if gathers and adjacent and n == at:
+                out.extend(gathered[0])
+            if item is None:
+                out.append(fresh(1))
+                continue
+            extent = self.array.extents[axis]
+            if isinstance(item, slice):
+                made, place = self._slice(item, extent, axis, s)
+                out.append(made)
+                subscripts.append(place)
+            elif n in gathered[1]:
+                subscripts.append(self._gather(gathered[1][n], extent, axis, s))
+            else:
+                subscripts.append(self._integer(item, extent, axis, s))
+            axis += 1
+        return self.context.shallow(Array(tuple(out), self.array.at(tuple(subscripts)), self.array.weak))
+
+    def _complete(self, pairs: list[tuple[Any, Span | None]]) -> list[tuple[Any, Span | None]]:
+        """The items with `...` written out as full slices, one for each axis that nothing else takes."""
+        taken = sum(1 for v, _ in pairs if v is not None and v is not Ellipsis)
+        rank = self.array.rank
+        if taken > rank:
+            raise self.context.error("E0304", f"{taken} subscripts for rank {rank}", self.span, f"{self.subject} is {describe(self.array)}")
+        dots = [n for n, (v, _) in enumerate(pairs) if v is Ellipsis]
+        if len(dots) > 1:
+            raise self.context.error("E0304", "`...` stands once in a subscript", pairs[dots[1]][1], "a second time")
+        at = dots[0] if dots else len(pairs)
+        fill: list[tuple[Any, Span | None]] = [(slice(None), self.span)] * (rank - taken)
+        done = pairs[:at] + fill + pairs[at + 1 :]
+        for v, s in done:
+            if not isinstance(v, (Array, slice)) and v is not None:
+                raise self.context.error("E0503", f"{describe(v)} cannot be a subscript", s, describe(v))
+        return done
+
+    def _is_gather(self, v: Array) -> bool:
+        if v.dtype is bool_:
+            raise self.context.error(
+                "E0503", "a bool tensor cannot be a subscript", self.span, describe(v), help="the result's shape would depend on data: use `where(mask, x, 0)`"
+            )
+        if not v.dtype.is_integer:
+            raise self.context.error("E0503", f"a subscript is an integer, found {describe(v)}", self.span, describe(v), help="convert it: `cast(x, i64)`")
+        return static_integer(v) is None
+
+    def _gathered(self, gathers: list[tuple[int, Array, Span | None]]) -> tuple[tuple[Index, ...], dict[int, Scalar]]:
+        """The axes that the integer tensors broadcast to, and each one's element at these."""
+        if not gathers:
+            return (), {}
+        tensors = [arrays.convert(self.context, v, i64, s) for _, v, s in gathers]
+        axes = tuple(fresh(e) for e in arrays.broadcast_extents(self.context, [t.extents for t in tensors], [s for _, _, s in gathers], tensors))
+        return axes, {n: arrays.onto(t, axes) for (n, _, _), t in zip(gathers, tensors, strict=True)}
+
+    def _gather(self, body: Scalar, extent: Poly, axis: int, span: Span | None) -> Poly:
+        """A data-dependent place: negative ones count from the end; checked while running."""
+        zero = build.constant(0, i64)
+        wrapped = build.select(build.apply("lt", body, zero), build.apply("add", body, build.integer(extent)), body)
+        place = notation.subscript_poly(self.context, Array((), wrapped), span)
+        self.context.check_place(place, extent, self.subject, axis, span)
+        return place
+
+    def _integer(self, item: Array, extent: Poly, axis: int, span: Span | None) -> Poly:
+        p = static_integer(item)
+        assert p is not None
+        place = self._from_end(p, extent)
+        message = f"subscript {p} is outside axis {axis} of {self.subject}, whose extent is {extent}"
+        self.context.require(place, ">=", message, span, code="E0505")
+        self.context.require(extent - 1 - place, ">=", message, span, code="E0505")
+        return place
+
+    def _from_end(self, p: Poly, extent: Poly) -> Poly:
+        """A negative number counts from the end."""
+        return extent + p if algebra.nonnegative(-p - 1, self.context.facts) else p
+
+    def _slice(self, item: slice, extent: Poly, axis: int, span: Span | None) -> tuple[Index, Poly]:
+        """The result's axis and the place it reads: start + step * i."""
+        step = item.step
+        if step is not None and (step.constant is None or step.constant == 0):
+            raise self.context.error("E0604", "the step of a slice is a number other than 0, known when compiling", span, f"step {step}")
+        by = 1 if step is None else int(step.constant)
+        start = self._from_end(item.start, extent) if item.start is not None else (poly(0) if by > 0 else extent - 1)
+        stop = self._from_end(item.stop, extent) if item.stop is not None else (extent if by > 0 else poly(-1))
+        shown = f"slice {_slice_text(item)} of axis {axis} of {self.subject}, whose extent is {extent}"
+        context = self.context
+        if by > 0:
+            context.require(start, ">=", f"{shown}, starts outside", span, code="E0505")
+            context.require(extent - stop, ">=", f"{shown}, ends outside", span, code="E0505")
+            context.require(stop - start, ">=", f"{shown}, is of negative length", span, code="E0505")
+            count = algebra.floordiv(stop - start + (by - 1), poly(by))
+        else:
+            if item.start is not None:
+                context.require(start, ">=", f"{shown}, starts outside", span, code="E0505")
+                context.require(extent - 1 - start, ">=", f"{shown}, starts outside", span, code="E0505")
+            if item.stop is not None:
+                context.require(stop + 1, ">=", f"{shown}, ends outside", span, code="E0505")
+            context.require(start - stop, ">=", f"{shown}, is of negative length", span, code="E0505")
+            count = algebra.floordiv(start - stop + (-by - 1), poly(-by))
+        index = fresh(count)
+        return index, start + poly(by) * poly(index)
+
+
+def _slice_text(item: slice) -> str:
+    parts = ["" if p is None else str(p) for p in (item.start, item.stop)]
+    return ":".join(parts) + ("" if item.step is None else f":{item.step}")

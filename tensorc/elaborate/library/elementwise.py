@@ -1,0 +1,111 @@
+"""Built-ins that work element by element: the rows of the operations' table under their public names, casts and choices."""
+
+from __future__ import annotations
+
+from tensorc.dtypes import DType, bool_, i64
+from tensorc.elaborate import arrays
+from tensorc.elaborate.context import Context
+from tensorc.elaborate.library.registry import BUILTINS, builtin, element_type, tensor
+from tensorc.elaborate.values import MISSING, Array, Builtin, Value, static_constant
+from tensorc.ir import build
+from tensorc.ir.operations import OPERATIONS
+from tensorc.ir.tensor import Stop
+
+_OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "remainder": "%", "pow": "**"}
+_PUBLIC_ONLY_AS_OPERATORS = ("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "xor", "shift_left", "shift_right", "cast", "bitcast")
+_KEEP_INTEGERS = ("floor", "ceil", "round", "trunc")
+
+
+def _row(name: str) -> None:
+    row = OPERATIONS[name]
+    if row.arity == 1:
+
+        def one(context: Context, x: Value) -> Array:
+            value = tensor(context, x, "x")
+            if name in _KEEP_INTEGERS and not value.dtype.is_float:
+                return value
+            if name == "neg":
+                return arrays.unary(context, "-", value, context.argument_spans.get("x"))
+            if name in ("isnan", "isinf", "isfinite") and not value.dtype.is_float:
+                return Array(value.axes, build.constant(name == "isfinite", bool_))
+            return arrays.elementwise(context, name, (value,), (context.argument_spans.get("x"),))
+
+        BUILTINS[name] = Builtin(name, (("x", MISSING),), one)
+    else:
+
+        def two(context: Context, x: Value, y: Value) -> Array:
+            operands = (tensor(context, x, "x"), tensor(context, y, "y"))
+            spans = (context.argument_spans.get("x"), context.argument_spans.get("y"))
+            if name in _OPERATORS:
+                return arrays.binary(context, _OPERATORS[name], *operands, spans)
+            return arrays.elementwise(context, name, operands, spans)
+
+        BUILTINS[name] = Builtin(name, (("x", MISSING), ("y", MISSING)), two)
+
+
+for _name in OPERATIONS:
+    if _name not in _PUBLIC_ONLY_AS_OPERATORS:
+        _row(_name)
+
+
+@builtin("where", "condition x y")
+def where(context: Context, condition: Value, x: Value, y: Value) -> Array:
+    """x where condition, else y."""
+    spans = [context.argument_spans.get(n) for n in ("condition", "x", "y")]
+    return arrays.where(context, tensor(context, condition, "condition"), tensor(context, x, "x"), tensor(context, y, "y"), spans)
+
+
+@builtin("cast", "x dtype")
+def cast(context: Context, x: Value, dtype: Value) -> Array:
+    """x in another dtype: integers wrap, floats saturate, bool is `!= 0`."""
+    return arrays.cast(context, tensor(context, x, "x"), element_type(context, dtype, i64))
+
+
+@builtin("bitcast", "x dtype")
+def bitcast(context: Context, x: Value, dtype: Value) -> Array:
+    """The bits of x as another dtype of the same width."""
+    value, want = arrays.strong(context, tensor(context, x, "x")), element_type(context, dtype, i64)
+    if value.dtype.bits != want.bits:
+        raise context.error("E0404", f"`bitcast` keeps the width: {value.dtype} has {value.dtype.bits} bits, {want} {want.bits}")
+    return Array(value.axes, build.apply("bitcast", value.body, dtype=want))
+
+
+@builtin("clamp", "x min max", min=None, max=None)
+def clamp(context: Context, x: Value, min: Value, max: Value) -> Array:
+    """x limited to min..max; max wins where min is above it. NaN passes."""
+    value = tensor(context, x, "x")
+    if min is None and max is None:
+        raise context.error("E0607", "`clamp` wants min, max or both")
+    for operation, limit in (("maximum", min), ("minimum", max)):
+        if limit is not None:
+            value = arrays.elementwise(context, operation, (value, tensor(context, limit, "min" if operation == "maximum" else "max")))
+    return value
+
+
+@builtin("stop_gradient", "x")
+def stop_gradient(context: Context, x: Value) -> Array:
+    """x, a constant to differentiation."""
+    value = tensor(context, x, "x")
+    if value.weak:
+        return value
+    from tensorc.elaborate.library.structure import of_tensor_like
+
+    return of_tensor_like(Stop(value.tensor()), value)
+
+
+BUILTINS["detach"] = Builtin("detach", (("x", MISSING),), stop_gradient)
+
+
+@builtin("pick", "value options", variadic=True)
+def pick(context: Context, value: Value, options: Value) -> Value:
+    """`pick(value, key, result, ..., otherwise)`: the result whose key is the static value; for functions with options in the library."""
+    from tensorc.elaborate.values import Tuple
+
+    assert isinstance(options, Tuple)
+    pairs = options.items
+    known = static_constant(value) if isinstance(value, Array) else value
+    for n in range(0, len(pairs) - 1, 2):
+        key = pairs[n]
+        if (static_constant(key) if isinstance(key, Array) else key) == known and isinstance(key, (DType, str, Array, type(None))):
+            return pairs[n + 1]
+    return pairs[-1]

@@ -1,0 +1,176 @@
+"""Built-ins that reduce or scan along axes, and sorts: array notation for the reductions of index notation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensorc.algebra import Index, fresh, poly
+from tensorc.dtypes import DType, bool_, f32, i64
+from tensorc.elaborate import arrays, notation
+from tensorc.elaborate.context import Context
+from tensorc.elaborate.library.registry import axis_list, builtin, element_type, flag, integer, one_axis, tensor
+from tensorc.elaborate.library.structure import of_tensor_like, to_last
+from tensorc.elaborate.values import Array, Tuple, Value
+from tensorc.ir import build
+from tensorc.ir.tensor import Scan, Sort
+
+
+def kept(value: Array, axes: Sequence[int], keepdims: bool) -> tuple[Index, ...]:
+    """The result's axes after a reduction over some."""
+    if keepdims:
+        return tuple(fresh(1) if n in axes else a for n, a in enumerate(value.axes))
+    return tuple(a for n, a in enumerate(value.axes) if n not in axes)
+
+
+def _reduction(name: str, parameters: str = "x axis keepdims") -> None:
+    @builtin(name, parameters, axis=None, keepdims=False, dtype=None)
+    def reduce(context: Context, x: Value, axis: Value, keepdims: Value, dtype: Value = None) -> Array:
+        value = arrays.strong(context, tensor(context, x, "x"))
+        if dtype is not None:
+            value = arrays.cast(context, value, element_type(context, dtype, value.dtype))
+        axes = axis_list(context, axis, value.rank)
+        keep = flag(context, keepdims, "keepdims")
+        if not axes:
+            return _of_one(context, name, value)
+        head = {"amin": "min", "amax": "max"}.get(name, name)
+        body = notation.reduce(context, head, [value.axes[a] for a in axes], Array((), value.body), context.current)
+        if dtype is not None and body.dtype is not value.dtype and not value.dtype.is_float:
+            body = build.cast(body, element_type(context, dtype, i64))
+        return context.settle(Array(kept(value, axes, keep), body))
+
+
+def _of_one(context: Context, name: str, value: Array) -> Array:
+    """A reduction over no axis: of one element."""
+    one = fresh(1)
+    head = {"amin": "min", "amax": "max"}.get(name, name)
+    return Array(value.axes, notation.reduce(context, head, [one], Array((), value.body), context.current))
+
+
+for _name in ("sum", "prod", "mean"):
+    _reduction(_name, "x axis keepdims dtype")
+for _name in ("max", "min", "amax", "amin", "any", "all"):
+    _reduction(_name)
+
+
+def _arg_reduction(name: str) -> None:
+    @builtin(name, "x axis keepdims", axis=None, keepdims=False)
+    def reduce(context: Context, x: Value, axis: Value, keepdims: Value) -> Array:
+        from tensorc.elaborate.library.structure import flatten
+
+        value = arrays.strong(context, tensor(context, x, "x"))
+        keep = flag(context, keepdims, "keepdims")
+        rank = value.rank
+        if axis is None:
+            flat = flatten(context, value)
+            at = 0
+            result: tuple[Index, ...] = tuple(fresh(1) for _ in range(rank)) if keep else ()
+        else:
+            flat = value if rank else flatten(context, value)
+            at = one_axis(context, axis, max(rank, 1))
+            result = kept(flat, (at,), keep and rank > 0)
+        notation.not_empty(context, name, [flat.axes[at]], context.current)
+        return context.settle(Array(result, notation.arg_reduce(name, flat.axes[at], flat.body)))
+
+
+_arg_reduction("argmax")
+_arg_reduction("argmin")
+
+
+def _scan(name: str, monoid: str) -> None:
+    @builtin(name, "x axis", axis=None)
+    def scan(context: Context, x: Value, axis: Value) -> Array:
+        value = arrays.strong(context, tensor(context, x, "x"))
+        if value.rank == 0:
+            return value
+        if axis is None:
+            if value.rank > 1:
+                raise context.error("E0607", f"`{name}` wants an axis for a tensor of rank {value.rank}")
+            at = 0
+        else:
+            at = one_axis(context, axis, value.rank)
+        result: DType = value.dtype
+        if monoid in ("sum", "prod"):
+            value = arrays.cast(context, value, i64 if not value.dtype.is_float else f32 if value.dtype.is_half else value.dtype)
+            result = value.dtype if not result.is_float else result
+        moved, back = to_last(value, at)
+        scanned = of_tensor_like(Scan(monoid, moved.tensor(), None, False), moved)
+        return arrays.cast(context, back(scanned), result)
+
+
+_scan("cumsum", "sum")
+_scan("cumprod", "prod")
+_scan("cummax", "max")
+_scan("cummin", "min")
+
+
+def permutation(context: Context, value: Array, at: int, descending: bool) -> tuple[Array, Array]:
+    """(the array with axis `at` last, the stable permutation that sorts it)."""
+    moved, _ = to_last(value, at)
+    moved = context.settle(moved)
+    return moved, of_tensor_like(Sort(moved.tensor(), descending), moved)
+
+
+def gathered(context: Context, moved: Array, order: Array) -> Array:
+    """moved[..., order[..., i]]: places of a permutation, which need no check."""
+    free = order.body
+    place = build.number(free)
+    assert place is not None
+    axes = order.axes
+    return Array(axes, moved.at((*map(poly, axes[:-1]), place)))
+
+
+@builtin("argsort", "x axis descending", axis=None, descending=False)
+def argsort(context: Context, x: Value, axis: Value, descending: Value) -> Array:
+    """The stable permutation (i64) that sorts x along the axis, the last by default; NaN is the greatest."""
+    value = arrays.strong(context, tensor(context, x, "x"))
+    if value.rank == 0:
+        return Array((), build.constant(0, i64))
+    at = value.rank - 1 if axis is None else one_axis(context, axis, value.rank)
+    _, order = permutation(context, value, at, flag(context, descending, "descending"))
+    return _back(order, at)
+
+
+@builtin("sort", "x axis descending", axis=None, descending=False)
+def sort(context: Context, x: Value, axis: Value, descending: Value) -> Array:
+    """x sorted along the axis, the last by default; stable, NaN is the greatest."""
+    value = arrays.strong(context, tensor(context, x, "x"))
+    if value.rank == 0:
+        return value
+    at = value.rank - 1 if axis is None else one_axis(context, axis, value.rank)
+    moved, order = permutation(context, value, at, flag(context, descending, "descending"))
+    return _back(context.settle(gathered(context, moved, order)), at)
+
+
+@builtin("topk", "x k axis largest", axis=None, largest=True)
+def topk(context: Context, x: Value, k: Value, axis: Value, largest: Value) -> Tuple:
+    """(values, indices) of the k greatest (or least) elements along the axis, the last by default, in order."""
+    value = arrays.strong(context, tensor(context, x, "x"))
+    if value.rank == 0:
+        raise context.error("E0303", "`topk` wants at least one axis", context.argument_spans.get("x"))
+    at = value.rank - 1 if axis is None else one_axis(context, axis, value.rank)
+    count = integer(context, k, "k")
+    extent = value.axes[at].extent
+    context.require(count, ">=", f"`topk`: k = {count} is negative", context.argument_spans.get("k"))
+    context.require(extent - count, ">=", f"`topk`: k = {count} of an axis of extent {extent}", context.argument_spans.get("k"))
+    moved, order = permutation(context, value, at, flag(context, largest, "largest"))
+    first = (*(fresh(a.extent) for a in order.axes[:-1]), fresh(count))
+    order = Array(first, order.at(tuple(map(poly, first))))
+    return Tuple((_back(context.settle(gathered(context, moved, order)), at), _back(order, at)))
+
+
+def _back(value: Array, at: int) -> Array:
+    """The last axis moved to `at`."""
+    axes = list(value.axes)
+    axes.insert(at, axes.pop())
+    return Array(tuple(axes), value.body, value.weak)
+
+
+@builtin("count_nonzero", "x axis", axis=None)
+def count_nonzero(context: Context, x: Value, axis: Value) -> Array:
+    """How many elements are not 0."""
+    value = arrays.cast(context, arrays.strong(context, tensor(context, x, "x")), bool_)
+    axes = axis_list(context, axis, value.rank)
+    if not axes:
+        return arrays.cast(context, value, i64)
+    body = notation.reduce(context, "sum", [value.axes[a] for a in axes], Array((), value.body), context.current)
+    return context.settle(Array(kept(value, axes, False), body))

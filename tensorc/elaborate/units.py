@@ -1,0 +1,173 @@
+"""Units: parsed files with their imports resolved, the library that is shipped, and instances of functions as programs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from tensorc.diagnostics import CompileError, Label, error
+from tensorc.elaborate.context import merge
+from tensorc.source import Source
+from tensorc.syntax import tree
+from tensorc.syntax.parse import parse
+
+Resolver = Callable[[str, Source], Source]
+"""Gives the text of an imported path, as seen from the file that imports it. OSError where there is none."""
+
+
+@dataclass(eq=False)
+class Unit:
+    """A file and what it imports."""
+
+    source: Source
+    functions: Mapping[str, tree.Function]
+    imports: dict[str, Unit] = field(default_factory=dict)
+    is_library: bool = False
+
+
+def resolve_path(path: str, importer: Source) -> Source:
+    """The imported file, relative to the file that imports it."""
+    target = Path(importer.name).parent / path
+    return Source(str(target), target.read_text(encoding="utf-8-sig"))
+
+
+def load_unit(source: Source, resolver: Resolver | None = None) -> Unit:
+    """The unit of a source. CompileError with all independent mistakes of its syntax, names and imports."""
+    return _Loader(resolver or resolve_path).load(source, ())
+
+
+class _Loader:
+    def __init__(self, resolver: Resolver) -> None:
+        self.resolver = resolver
+        self.done: dict[str, Unit] = {}
+
+    def load(self, source: Source, importers: tuple[str, ...]) -> Unit:
+        if source.name in self.done:
+            return self.done[source.name]
+        file = parse(source)
+        errors: list[CompileError] = []
+        unit = Unit(source, _functions(file, errors))
+        self.done[source.name] = unit
+        for i in file.imports:
+            try:
+                if i.alias in unit.functions or i.alias in unit.imports:
+                    raise error("E0204", f"`{i.alias}` is defined twice", i.span, "again here")
+                unit.imports[i.alias] = self._import(i, source, (*importers, source.name))
+            except CompileError as e:
+                errors.append(e)
+        if errors:
+            raise CompileError(merge(errors))
+        return unit
+
+    def _import(self, i: tree.Import, source: Source, importers: tuple[str, ...]) -> Unit:
+        if i.module is not None:
+            return _library_module(i)
+        assert i.path is not None
+        try:
+            found = self.resolver(i.path, source)
+        except (OSError, UnicodeDecodeError, ValueError) as e:
+            reason = e.strerror if isinstance(e, OSError) and e.strerror else "it is not UTF-8 text" if isinstance(e, UnicodeDecodeError) else str(e)
+            raise error("E0801", f'cannot import "{i.path}": {reason}', i.span, help="the path is relative to this file") from None
+        if found.name in importers:
+            chain = " imports ".join([*importers[importers.index(found.name) :], found.name])
+            raise error("E0802", f"files import each other: {chain}", i.span)
+        return self.load(found, importers)
+
+
+def _functions(file: tree.File, errors: list[CompileError]) -> dict[str, tree.Function]:
+    functions: dict[str, tree.Function] = {}
+    for f in file.functions:
+        if f.name in functions:
+            errors.append(error("E0204", f"`{f.name}` is defined twice", f.name_span, "again here", Label(functions[f.name].name_span, "first defined here")))
+            continue
+        functions[f.name] = f
+        errors.extend(_declarations(f))
+    return functions
+
+
+def _declarations(f: tree.Function) -> list[CompileError]:
+    """Mistakes in a function's head: repeated names, and names that are dtypes."""
+    from tensorc.dtypes import DTYPES
+
+    seen: dict[str, tree.Parameter | tree.TypeParameter] = {}
+    errors = []
+    for p in (*f.type_parameters, *f.parameters):
+        if p.name in seen:
+            errors.append(error("E0204", f"`{p.name}` is defined twice", p.span, "again here", Label(seen[p.name].span, "first defined here")))
+        if p.name in DTYPES:
+            errors.append(error("E0204", f"`{p.name}` is a dtype", p.span, "choose another name"))
+        seen[p.name] = p
+    return errors
+
+
+# The library that is shipped: tensorc/std/*.tx. A function is parsed when it is first used.
+
+_HEAD = re.compile(r"^fn +([A-Za-z_][A-Za-z0-9_]*)", re.MULTILINE)
+
+
+class _Functions(Mapping[str, tree.Function]):
+    """The functions of a library file by name, each parsed on its own when it is first asked for."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        heads = list(_HEAD.finditer(source.text))
+        ends = [*(_doc_start(source.text, h.start()) for h in heads[1:]), len(source.text)]
+        self.ranges = {h.group(1): (_doc_start(source.text, h.start()), end) for h, end in zip(heads, ends, strict=True)}
+        self.parsed: dict[str, tree.Function] = {}
+
+    def __getitem__(self, name: str) -> tree.Function:
+        if name not in self.parsed:
+            start, end = self.ranges[name]
+            lines = self.source.text.count("\n", 0, start)
+            text = "\n" * lines + self.source.text[start:end]
+            self.parsed[name] = parse(Source(self.source.name, text)).functions[0]
+        return self.parsed[name]
+
+    def __iter__(self) -> Any:
+        return iter(self.ranges)
+
+    def __len__(self) -> int:
+        return len(self.ranges)
+
+
+def _doc_start(text: str, head: int) -> int:
+    """The start of the comment lines directly above a function."""
+    start = head
+    while start > 0:
+        line = text.rfind("\n", 0, start - 1) + 1
+        if not text[line:start].startswith("#"):
+            break
+        start = line
+    return start
+
+
+@cache
+def library_units() -> dict[str, Unit]:
+    """The files of the library by name."""
+    units = {}
+    for file in sorted(resources.files("tensorc").joinpath("std").iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".tx"):
+            name = file.name.removesuffix(".tx")
+            source = Source(f"std/{file.name}", file.read_text(encoding="utf-8"))
+            units[name] = Unit(source, _Functions(source), is_library=True)
+    return units
+
+
+def _library_module(i: tree.Import) -> Unit:
+    from difflib import get_close_matches
+
+    assert i.module is not None
+    name = i.module.removeprefix("std.")
+    units = library_units()
+    if not i.module.startswith("std.") or name not in units:
+        close = get_close_matches(name, units, 1)
+        hint = f"did you mean `std.{close[0]}`?" if close else f"the modules are {', '.join(f'std.{u}' for u in units)}"
+        raise error("E0803", f"there is no module `{i.module}`", i.span, help=hint)
+    return units[name]
+
+
