@@ -55,7 +55,7 @@ def power(a: Array, b: Array) -> Array:
 
 
 def sign(x: Array) -> Array:
-    return np.asarray(np.subtract(x > 0, x < 0, dtype=np.int8).astype(x.dtype) if x.dtype.kind != "u" else (x > 0).astype(x.dtype))
+    return np.asarray(np.subtract((x > 0).astype(x.dtype), (x < 0).astype(x.dtype)))
 
 
 def maximum(a: Array, b: Array) -> Array:
@@ -140,7 +140,7 @@ def _to_float(x: Array, result: DType) -> Array:
         return x
     if result is not bf16 or x.dtype.kind not in "iuf" or x.dtype.itemsize < 4 or x.dtype == np.float32:
         return x.astype(result.numpy)  # correctly rounded by NumPy, or exact
-    return _to_odd(x if x.dtype.kind == "f" else _to_even_sticky(x)).astype(bf16.numpy)
+    return _to_odd(x if x.dtype.kind == "f" else _sticky(x)).astype(bf16.numpy)
 
 
 def _to_odd(x: Array) -> Array:
@@ -149,13 +149,13 @@ def _to_odd(x: Array) -> Array:
     Toward zero, with the last bit set where that loses anything (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums", 2008).
     """
     near = x.astype(np.float32)
-    bits = near.view(np.uint32) if near.ndim else np.asarray(near).view(np.uint32)
+    bits = near.view(np.uint32)
     exact = (near.astype(np.float64) == x) | np.isnan(x)
     bits = np.where(~exact & (np.abs(near.astype(np.float64)) > np.abs(x)), bits - np.uint32(1), bits)
     return np.asarray(np.where(exact, bits, bits | np.uint32(1))).view(np.float32)
 
 
-def _to_even_sticky(x: Array) -> Array:
+def _sticky(x: Array) -> Array:
     """An integer as f64, what does not fit there gathered in one sticky bit below the bits that a float of 32 bits keeps."""
     wide = x.astype(np.int64) if x.dtype.kind == "i" else x.astype(np.uint64)
     negative = wide < 0

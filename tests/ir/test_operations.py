@@ -74,7 +74,7 @@ def same(found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> np.ndar
     if found.dtype.kind in "biu":
         return np.asarray(found == expected)
     a, b = found.astype(np.float64), expected.astype(np.float64)
-    return ((a == b) & (np.signbit(a) == np.signbit(b))) | (np.isnan(a) & np.isnan(b))
+    return np.asarray(((a == b) & (np.signbit(a) == np.signbit(b))) | (np.isnan(a) & np.isnan(b)))
 
 
 def differences(row: Operation, xs: list[np.ndarray[Any, Any]], found: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> str:
