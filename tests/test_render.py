@@ -12,7 +12,16 @@ from tensorc.source import Source, Span
 
 MLP = Source(
     "mlp.tx",
-    "# An MLP.\nfn mlp(x: f32[N, D], w: f32[D, H], b: f32[K]) -> f32[N, H] {\n    # the layer\n    let y = x @ w + b\n    return tanh(\n        y\n    )\n}\n",
+    """\
+# An MLP.
+fn mlp(x: f32[N, D], w: f32[D, H], b: f32[K]) -> f32[N, H] {
+    # the layer
+    let y = x @ w + b
+    return tanh(
+        y
+    )
+}
+""",
 )
 
 

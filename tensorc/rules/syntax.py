@@ -38,7 +38,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "E0104",
         "a number out of range",
-        "An integer literal fits in 64 bits (at most 2**64 - 1, the largest u64); a float literal is at most the largest f64, about 1.8e308.",
+        "An integer literal is at most 2**64 - 1, the largest u64; a float literal is at most about 1.8e308, the largest f64.",
         wrong="fn f(x: f32[N]) -> f32[N] = x * 1e999\n",
         right="fn f(x: f32[N]) -> f32[N] = x * inf\n",
     ),
@@ -73,7 +73,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "E0109",
         "not a statement, or not a function",
-        "Every statement starts with `let`, `require` or `return`, and stands in the body of a function. A file holds functions and imports only.",
+        "Every statement starts with `let`, `require` or `return`, and stands in the body of a function. A file holds functions and "
+        "imports only.",
         wrong="fn f(x: f32[N]) -> f32[N] {\n    y = x + 1\n    return y\n}\n",
         right="fn f(x: f32[N]) -> f32[N] {\n    let y = x + 1\n    return y\n}\n",
     ),

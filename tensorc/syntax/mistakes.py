@@ -22,8 +22,7 @@ _SIGNS = {
     ";": "statements are not separated: remove it",
     "!": "write `not`",
     "?": "write `where(condition, a, b)`",
-    "$": None,
-    "`": None,
+    "\\": "a line end never matters: remove it",
     "−": "write `-`",
     "–": "write `-`",
     "×": "write `*`",
@@ -272,13 +271,16 @@ def _statement(m: Mistake) -> Diagnostic | None:
     text = m.spelled(m.token)
     if "let" not in m.expected or m.kind == END or m.kind in DECLARATIONS:
         return None
-    help = _likely(text, STATEMENTS) if m.kind == "NAME" else None
+    following = m.at(1)
+    help = None
+    if m.kind == "NAME" and following.kind in ("=", "["):
+        help = f"write `let {text}{'[...]' if following.kind == '[' else ''} = ...`"
+    elif m.kind == "NAME" and m.at(2).kind == "=" and following.end == m.at(2).start:
+        help = _ONE_VALUE
+    elif m.kind == "NAME":
+        help = _likely(text, STATEMENTS)
     if m.before.kind not in ("{", "}") and not m.on_new_line and (help is None or text in ("if", "for")):
         return None
-    if help is None and m.kind == "NAME" and m.at(1).kind in ("=", "["):
-        help = f"write `let {text}{'[...]' if m.at(1).kind == '[' else ''} = ...`"
-    elif help is None and m.kind == "NAME" and m.at(2).kind == "=" and m.at(1).end == m.at(2).start:
-        help = _ONE_VALUE
     message = f"expected a statement, found {m.found}"
     return m.diagnostic("E0109", message, m.span(m.token), "a statement starts with `let`, `require` or `return`", help=help)
 
@@ -321,6 +323,8 @@ def _help(m: Mistake) -> str | None:
         return f"to take a tuple apart write `let ({m.spelled(m.before)}, {m.spelled(m.at(1))}) = ...`"
     if m.kind == "..":
         return "a range stands where an index is bound: `i in a..b`; a slice is written `x[a:b]`"
+    if "as" in m.expected:
+        return 'an import has a name: `import "file.tx" as name`'
     if m.kind == "NAME" and text in ("if", "for"):
         return _WORDS[text]
     if m.kind == "else":

@@ -44,7 +44,7 @@ class Name(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Splice(Node):
-    """`...S` or `...` in a list, a type's dims or a subscript (there it has no name)."""
+    """`...S` or `...` in a list, a tuple, a type's dims or a subscript, where a name is that of a pack of indices."""
 
     name: str | None
 

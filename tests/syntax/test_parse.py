@@ -246,7 +246,10 @@ def test_imports() -> None:
 
 
 def test_documentation_is_attached_by_line() -> None:
-    text = "## not this\n\n##  One.\n##\n## Two.\nfn f(x: f32) = x ## nor this\nfn g(x: f32) = x\n## Three.\n# no\nfn h(x: f32) = x\n### no\nfn i(x: f32) = x"
+    text = (
+        "## not this\n\n##  One.\n##\n## Two.\nfn f(x: f32) = x ## nor this\nfn g(x: f32) = x\n"
+        "## Three.\n# no\nfn h(x: f32) = x\n### no\nfn i(x: f32) = x"
+    )
     assert [each.doc for each in parse(Source("f.tx", text)).functions] == [" One.\n\nTwo.", "", "", ""]
 
 
@@ -329,8 +332,8 @@ def test_spans_count_characters_and_not_bytes() -> None:
     source = Source("u.tx", "# ×\r\n## ü\r\nfn f(x: f32) = x + 12\r\n")
     (found,) = parse(source).functions
     assert found.doc == "ü"
-    value = found.body[0].value
-    assert isinstance(value, tree.Binary)
+    (result,) = found.body
+    assert isinstance(result, tree.Return) and isinstance(value := result.value, tree.Binary)
     assert value.right.span.text == "12" and str(value.right.span) == "u.tx:3:20"
 
 

@@ -13,11 +13,12 @@ from tensorc.render import render, to_json
 from tensorc.source import Source
 from tensorc.syntax.parse import parse, parse_expression, parse_signature, parse_type, read_source
 
-WORDS = """
+SPELLED = """
 fn let require return import as in else and or not true false none None inf nan pi x y N T f32 i64 bool int _ sum tensor
-( ) [ ] { } < > , : = == != <= >= + - * / // % @ ** ~ & | ^ << >> . .. ... -> 1 2.5 1e-5 0xff 007 1e999 "s" 'it' "open # comment
-## ; ! $ é × if retrun && 99999999999999999999
-""".split()
+( ) [ ] { } < > , : = == != <= >= + - * / // % @ ** ~ & | ^ << >> . .. ... -> && ; ! $ é × if retrun
+1 2.5 1e-5 0xff 007 1e999 99999999999999999999 "s" 'it' "open
+"""
+WORDS = (*SPELLED.split(), "# comment\n", "## doc\n")
 
 GOOD = """\
 ## Doc.
