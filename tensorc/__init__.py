@@ -1,0 +1,99 @@
+"""tensorc: tensor expressions compiled to fused kernels.
+
+    import tensorc as tc
+
+    m = tc.load("softmax.tx")       # or tc.compile(source): a Module, with a Function for each fn
+    y = m.softmax(x)                # NumPy arrays or torch tensors
+
+    @tc.jit                         # a Python function, traced
+    def gelu_bias(x, b):
+        return tc.gelu(x + b)
+
+Every function of the library is here too (`tc.softmax`, `tc.sum`, ...), and so are the dtypes (`tc.f32`).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, Any
+
+from tensorc.config import config as config  # now, so that the name stands for the settings and not for the module
+from tensorc.diagnostics import CompileError as CompileError
+from tensorc.errors import ConfigError as ConfigError
+from tensorc.errors import DTypeError as DTypeError
+from tensorc.errors import InternalError as InternalError
+from tensorc.errors import ShapeError as ShapeError
+from tensorc.errors import TargetUnavailable as TargetUnavailable
+
+if TYPE_CHECKING:
+    from tensorc.api.function import Function as Function
+    from tensorc.api.jit import jit as jit
+    from tensorc.api.lowered import Compiled as Compiled
+    from tensorc.api.lowered import Lowered as Lowered
+    from tensorc.api.module import Module as Module
+    from tensorc.api.module import compile as compile
+    from tensorc.api.module import load as load
+    from tensorc.api.specs import Spec as Spec
+    from tensorc.api.specs import spec as spec
+    from tensorc.compiler import no_compile as no_compile
+
+__version__ = "0.1.0"
+
+_FACE = {
+    "Compiled": "tensorc.api.lowered",
+    "Function": "tensorc.api.function",
+    "Lowered": "tensorc.api.lowered",
+    "Module": "tensorc.api.module",
+    "Spec": "tensorc.api.specs",
+    "compile": "tensorc.api.module",
+    "jit": "tensorc.api.jit",
+    "load": "tensorc.api.module",
+    "no_compile": "tensorc.compiler",
+    "spec": "tensorc.api.specs",
+}
+"""Where each public name lives; it is imported when it is first used."""
+
+_ERRORS = ("CompileError", "ConfigError", "DTypeError", "InternalError", "ShapeError", "TargetUnavailable")
+
+
+def __getattr__(name: str) -> Any:
+    found: Any
+    if name in _FACE:
+        found = getattr(import_module(_FACE[name]), name)
+    elif name.startswith("_") or name in _submodules():  # `from tensorc import algebra` asks here before it imports
+        raise AttributeError(f"module 'tensorc' has no attribute {name!r}")
+    else:
+        found = _library(name)
+    globals()[name] = found
+    return found
+
+
+@cache
+def _submodules() -> frozenset[str]:
+    return frozenset(module.name for module in iter_modules(__path__))
+
+
+def _library(name: str) -> Any:
+    """A dtype, or a function of the library."""
+    from tensorc.dtypes import DTYPES
+
+    if name in DTYPES:
+        return DTYPES[name]
+    from tensorc.elaborate import library_names
+
+    if name in library_names():
+        from tensorc.api.library import library_function
+
+        return library_function(name)
+    from tensorc.errors import suggestion
+
+    raise AttributeError(f"tensorc has no `{name}`{suggestion(name, [*_FACE, *_ERRORS, *DTYPES, *library_names()])}")
+
+
+def __dir__() -> list[str]:
+    from tensorc.dtypes import DTYPES
+    from tensorc.elaborate import library_names
+
+    return sorted({*globals(), *_FACE, *DTYPES, *library_names()})

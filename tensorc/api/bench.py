@@ -1,0 +1,60 @@
+"""Times a call: the median and the least of many runs, with the rates that follow from the program's cost."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from tensorc.api.cost import Cost
+
+
+@dataclass(frozen=True)
+class Bench:
+    """`median` and `best` are seconds a call, over `runs` timed ones; flops and bytes are those of one call."""
+
+    median: float
+    best: float
+    runs: int
+    flops: int
+    bytes: int
+
+    @property
+    def gflops(self) -> float:
+        """Billions of operations a second, at the median."""
+        return self.flops / self.median / 1e9
+
+    @property
+    def gbytes(self) -> float:
+        """Billions of bytes a second that had to be moved, at the median."""
+        return self.bytes / self.median / 1e9
+
+    def __str__(self) -> str:
+        return f"{_time(self.median)} (best {_time(self.best)}, {self.runs} runs), {self.gflops:.3g} GFLOP/s, {self.gbytes:.3g} GB/s"
+
+
+def measure(call: Callable[[], Any], cost: Cost, sizes: Mapping[str, int], seconds: float) -> Bench:
+    """Call for about so many seconds. A call too short for the clock is timed in batches; the first one warms up and is not counted."""
+    call()
+    started = time.perf_counter()
+    call()
+    once = max(time.perf_counter() - started, 1e-9)
+    batch = max(1, int(20e-6 / once))
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < 5 or (time.perf_counter() < end and len(times) < 10_000):
+        started = time.perf_counter()
+        for _ in range(batch):
+            call()
+        times.append((time.perf_counter() - started) / batch)
+    flops, moved = cost.evaluate(sizes)
+    return Bench(statistics.median(times), min(times), len(times) * batch, flops, moved)
+
+
+def _time(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds / 1e-9:.3g} ns"

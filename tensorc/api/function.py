@@ -1,0 +1,215 @@
+"""Function: what users call. It turns arguments into arrays and a key, the key into a compiled program, and keeps that for the next call."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any
+
+from tensorc import compiler
+from tensorc.api.bench import Bench, measure
+from tensorc.api.definition import Definition, Instance, Prepared
+from tensorc.api.lowered import Lowered
+from tensorc.config import config
+from tensorc.errors import DTypeError
+from tensorc.runtime import arrays
+from tensorc.runtime.call import Call
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What a Function has done: its calls, its compiles, and the seconds that those took."""
+
+    calls: int
+    compiles: int
+    seconds: float
+
+
+class _Entry:
+    """The program of one key: compiled when it is first run."""
+
+    def __init__(self, instance: Instance, target: str) -> None:
+        self.instance = instance
+        self.compilation = compiler.Compilation(instance.program, target)
+        self.call: Call | None = None
+
+    def inputs(self, prepared: Prepared) -> tuple[list[Any], bool]:
+        """The program's inputs and whether one is a torch tensor; arrays that the function closes over are read anew."""
+        captured = self.instance.captured
+        if not captured:
+            return prepared.leaves, prepared.torch
+        views = [arrays.view(c, f"an array that `{self.instance.program.name}` closes over") for c in captured]
+        return [*prepared.leaves, *views], prepared.torch or any(map(arrays.is_torch, captured))
+
+
+class Function:
+    """A function of arrays, compiled for each combination of dtypes, ranks and static values when it is first called with one.
+
+    NumPy arrays give NumPy arrays, and torch tensors torch tensors. `out=` writes the results into given arrays.
+    Calling raises TypeError, DTypeError or ShapeError for wrong arguments, IndexError for a subscript out of range, and CompileError where the
+    function has no meaning for the arguments.
+    """
+
+    def __init__(self, definition: Definition, target: str | None = None) -> None:
+        self._definition = definition
+        self._target = target
+        self._entries: dict[Hashable, _Entry] = {}
+        self._lock = threading.Lock()
+        self._calls = 0
+        self._compiles = 0
+        self._seconds = 0.0
+        self._takes_out = "out" in definition.parameters
+        self.__name__ = self.__qualname__ = definition.name
+        self.__doc__ = definition.doc or None
+
+    # Calling.
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if _traced(args, kwargs):
+            return self._definition.inline(args, kwargs)
+        out = kwargs.pop("out", None) if kwargs and not self._takes_out else None
+        prepared = self._definition.prepare(args, kwargs)
+        entry = self._entries.get((config.target if self._target is None else self._target, prepared.key))
+        if entry is None:
+            entry = self._entry(prepared)
+        call = entry.call
+        if call is None:
+            call = self._compile(entry, prepared)
+        inputs, torch = entry.inputs(prepared)
+        with self._lock:
+            self._calls += 1
+        return call(inputs, out, torch)
+
+    def _entry(self, prepared: Prepared, target: str | None = None) -> _Entry:
+        """The program for a key, made if it is new."""
+        target = target or (config.target if self._target is None else self._target)
+        with compiler.LOCK:
+            found = self._entries.get((target, prepared.key))
+            if found is None:
+                compiler.refuse_compile(self.name)
+                started = time.perf_counter()
+                found = _Entry(self._definition.instantiate(prepared), target)
+                self._seconds += time.perf_counter() - started
+                self._entries[(target, prepared.key)] = found
+            return found
+
+    def _compile(self, entry: _Entry, prepared: Prepared) -> Call:
+        self._refuse_specs(prepared)
+        return self._executable(entry)
+
+    def _executable(self, entry: _Entry) -> Call:
+        with compiler.LOCK:
+            if entry.call is None:
+                started = time.perf_counter()
+                instance = entry.instance
+                entry.call = Call(instance.program, instance.result, entry.compilation.executable, instance.names)
+                self._seconds += time.perf_counter() - started
+                self._compiles += 1
+            return entry.call
+
+    def _refuse_specs(self, prepared: Prepared) -> None:
+        if prepared.specs:
+            raise DTypeError(f"`{self.name}` is called with arrays; a spec stands for one in `lower`, `warmup` and `inspect`")
+
+    # What it is.
+
+    @property
+    def name(self) -> str:
+        return self._definition.name
+
+    @property
+    def signature(self) -> str:
+        """The declaration, on one line."""
+        return self._definition.signature
+
+    @property
+    def source(self) -> str:
+        """The text of the definition."""
+        return self._definition.source
+
+    @property
+    def doc(self) -> str:
+        """The `##` lines above the definition, or the docstring."""
+        return self._definition.doc
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of the parameters."""
+        return self._definition.parameters
+
+    @property
+    def stats(self) -> Stats:
+        with self._lock:
+            return Stats(self._calls, self._compiles, self._seconds)
+
+    def __repr__(self) -> str:
+        return f"<tensorc function {self.signature}>"
+
+    def __get__(self, instance: object, owner: type | None = None) -> Any:
+        """Bound as a method where it is the attribute of a class."""
+        from types import MethodType
+
+        return self if instance is None else MethodType(self, instance)
+
+    def __reduce__(self) -> Any:
+        module = sys.modules.get(getattr(self, "__module__", ""))
+        found: Any = module
+        for part in self.__qualname__.split("."):
+            found = getattr(found, part, None)
+        if found is self:
+            return self.__qualname__
+        return Function, (self._definition, self._target)
+
+    # Looking at it, and getting it ready.
+
+    def lower(self, *args: Any, target: str | None = None, **kwargs: Any) -> Lowered:
+        """The program for arguments or specs of these dtypes and ranks, with its stages as text, its cost, and `compile()`."""
+        prepared = self._definition.prepare(args, kwargs)
+        return Lowered(self, self._entry(prepared, target), prepared)
+
+    def warmup(self, *args: Any, **kwargs: Any) -> None:
+        """Compile for arguments or specs of these dtypes and ranks, so that a call finds it done."""
+        self._executable(self._entry(self._definition.prepare(args, kwargs)))
+
+    def reference(self, *args: Any, **kwargs: Any) -> Any:
+        """The value for arguments as NumPy computes it, definition by definition; NumPy arrays, whatever came in."""
+        prepared = self._definition.prepare(args, kwargs)
+        self._refuse_specs(prepared)
+        entry = self._entry(prepared)
+        instance = entry.instance
+        oracle = Call(instance.program, instance.result, compiler.Oracle(instance.program), instance.names)
+        return oracle(entry.inputs(prepared)[0])
+
+    def inspect(self, stage: str, *args: Any, **kwargs: Any) -> str:
+        """A stage (`ast typed opt schedule loops llvm asm`) for arguments or specs; without any, for the last call, or else for the declared types."""
+        if stage == "ast":
+            return self._definition.ast()
+        return Lowered(self, self._any_entry(args, kwargs), None).as_text(stage)
+
+    def _any_entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Entry:
+        if args or kwargs:
+            return self._entry(self._definition.prepare(args, kwargs))
+        if self._entries:
+            return next(reversed(self._entries.values()))
+        prepared = self._definition.representative()
+        if prepared is None:
+            raise ValueError(f"`{self.name}` has no program yet; give arguments or specs: `f.inspect(stage, tc.spec('f32[N]'))`")
+        return self._entry(prepared)
+
+    def bench(self, *args: Any, seconds: float = 0.5, **kwargs: Any) -> Bench:
+        """How long a call takes with these arguments, with the compile done before, and the rates that come of it."""
+        self(*args, **kwargs)
+        prepared = self._definition.prepare(args, kwargs)
+        entry = self._entry(prepared)
+        assert entry.call is not None
+        sizes = entry.call.bind(entry.inputs(prepared)[0])
+        return measure(lambda: self(*args, **kwargs), Lowered(self, entry, prepared).cost(), sizes, seconds)
+
+
+def _traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    """Whether a tracer is among the arguments."""
+    trace = sys.modules.get("tensorc.frontend.trace")
+    return trace is not None and trace.find_trace(args, kwargs) is not None

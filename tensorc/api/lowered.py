@@ -1,0 +1,93 @@
+"""Lowered: a function for one kind of arguments, whose stages can be read. Compiled: the same as machine code with a fixed signature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tensorc.api.cost import Cost, cost
+from tensorc.api.definition import Prepared
+from tensorc.api.specs import constrained
+from tensorc.errors import DTypeError
+from tensorc.runtime.call import Call, Constraint
+
+if TYPE_CHECKING:
+    from tensorc.api.function import Function, _Entry
+    from tensorc.ir.program import Program
+
+
+class Lowered:
+    """The program of a function for arguments of given dtypes, ranks and static values."""
+
+    def __init__(self, function: Function, entry: _Entry, prepared: Prepared | None) -> None:
+        self._function = function
+        self._entry = entry
+        self._prepared = prepared
+
+    @property
+    def program(self) -> Program:
+        """The typed program, before any transformation."""
+        return self._entry.instance.program
+
+    @property
+    def signature(self) -> str:
+        return self._entry.instance.signature
+
+    def as_text(self, stage: str = "typed") -> str:
+        """A stage to be read: `ast typed opt schedule loops llvm llvm-opt asm`. ValueError for a stage that there is not."""
+        return self._function.inspect("ast") if stage == "ast" else self._entry.compilation.text(stage)
+
+    def cost(self) -> Cost:
+        """Exact flops and bytes, symbolic in the sizes."""
+        return cost(self.program)
+
+    def compile(self) -> Compiled:
+        """Machine code for this signature alone. What specs said of sizes is checked at every call."""
+        return Compiled(self)
+
+    def __repr__(self) -> str:
+        return f"<lowered {self._function.name}: {self.signature}>"
+
+
+class Compiled:
+    """Calls of one signature: never recompiled, and an error for arguments of any other dtypes, ranks or static values."""
+
+    def __init__(self, lowered: Lowered) -> None:
+        self._lowered = lowered
+        entry, prepared = lowered._entry, lowered._prepared
+        call = lowered._function._executable(entry)
+        specs = {} if prepared is None else prepared.specs
+        extents = {n: i.extents for n, i in enumerate(call.program.inputs)}
+        extra = [Constraint(*c) for c in constrained(specs, extents)]
+        self._key = None if prepared is None else prepared.key
+        self._call = Call(call.program, entry.instance.result, call.executable, call.names, extra)
+
+    @property
+    def signature(self) -> str:
+        return self._lowered.signature
+
+    def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+        function = self._lowered._function
+        prepared = function._definition.prepare(args, kwargs)
+        function._refuse_specs(prepared)
+        if prepared.key != self._key:
+            raise DTypeError(
+                f"`{function.name}` is compiled for {self._kind(self._lowered._prepared)}, but was called with {self._kind(prepared)}"
+            )
+        inputs, torch = self._lowered._entry.inputs(prepared)
+        return self._call(inputs, out, torch)
+
+    @staticmethod
+    def _kind(prepared: Prepared | None) -> str:
+        """The arguments' types as one says them."""
+        leaves = [] if prepared is None else prepared.leaves
+        kinds = [f"{leaf.dtype}[{', '.join(map(str, leaf.shape))}]" for leaf in leaves]
+        return f"({', '.join(kinds)})"
+
+    def as_text(self, stage: str = "asm") -> str:
+        return self._lowered.as_text(stage)
+
+    def cost(self) -> Cost:
+        return self._lowered.cost()
+
+    def __repr__(self) -> str:
+        return f"<compiled {self._lowered._function.name}: {self.signature}>"

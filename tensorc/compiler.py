@@ -1,0 +1,176 @@
+"""The pipeline on one page: a typed program, simplified, scheduled into kernels, made machine code."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tensorc.config import config
+from tensorc.diagnostics import CompileError, Diagnostic
+from tensorc.errors import CompileForbidden, ConfigError, DTypeError, InternalError, ShapeError, TargetUnavailable, suggestion
+from tensorc.ir.program import Program
+
+if TYPE_CHECKING:
+    from tensorc.runtime.arrays import Array
+    from tensorc.runtime.call import Executable
+
+Result = TypeVar("Result")
+
+STAGES = ("ast", "typed", "grad", "opt", "schedule", "loops", "llvm", "llvm-opt", "asm", "triton", "ttir", "ttgir", "ptx", "sass")
+
+LOCK = threading.RLock()
+"""Held while anything is traced or compiled: LLVM's context and the tables of nodes are shared, and Python code that is traced may call and compile."""
+
+_forbidden: ContextVar[bool] = ContextVar("tensorc_no_compile", default=False)
+
+
+class Compilation:
+    """The stages of one program, each made when it is first asked for."""
+
+    def __init__(self, program: Program, target: str | None = None) -> None:
+        self.typed = program
+        self.target = config.target if target is None else target
+
+    @cached_property
+    def optimised(self) -> Program:
+        from tensorc.transform.simplify import simplify
+
+        return self._stage("opt", lambda: simplify(self.typed))
+
+    @cached_property
+    def schedule(self) -> Any:
+        from tensorc.schedule import schedule
+
+        return self._stage("schedule", lambda: schedule(self.optimised))
+
+    @cached_property
+    def executable(self) -> Executable:
+        refuse_compile(self.typed.name)
+        started = time.perf_counter()
+        made = self._stage("compile", self._make)
+        log("compile", f"{self.typed.name} in {(time.perf_counter() - started) * 1e3:.0f} ms for {self.target}")
+        if config.dump is not None:
+            self._dump(config.dump)
+        return made
+
+    def _make(self) -> Executable:
+        match self.target:
+            case "cpu":
+                from tensorc.runtime.executable import compile_schedule
+
+                return compile_schedule(self.schedule, self.optimised)
+            case "reference":
+                return Oracle(self.typed)
+            case "triton":
+                raise TargetUnavailable("the target `triton` is not part of this installation; the targets are cpu and reference")
+            case _:
+                raise ConfigError(f"there is no target `{self.target}`{suggestion(self.target, ('cpu', 'reference', 'triton'))}")
+
+    def text(self, stage: str) -> str:
+        """What a stage makes of the program, to be read. ValueError for a stage that there is not, or that the target has not."""
+        from tensorc.ir.text import show
+
+        match stage:
+            case "typed":
+                return show(self.typed)
+            case "opt":
+                return show(self.optimised)
+            case "schedule" | "loops":
+                return self._schedule_text(stage)
+        if stage not in STAGES:
+            raise ValueError(f"there is no stage `{stage}`{suggestion(stage, STAGES)}; the stages are {' '.join(STAGES)}")
+        texts: Mapping[str, str] = getattr(self.executable, "texts", {})
+        if stage not in texts:
+            raise ValueError(
+                f"the target `{self.target}` has no stage `{stage}`; it has typed opt schedule loops {' '.join(texts)}".rstrip()
+            )
+        return texts[stage]
+
+    def _schedule_text(self, stage: str) -> str:
+        from tensorc.loops.text import show
+
+        if stage == "schedule":
+            return str(self.schedule)
+        return "\n\n".join(show(kernel) for kernel in self.schedule.kernels)
+
+    def _stage(self, stage: str, run: Callable[[], Result]) -> Result:
+        """Run a stage; what it raises that is no error of the user's becomes an InternalError with a file to reproduce it."""
+        with LOCK:
+            try:
+                return run()
+            except (CompileError, ShapeError, DTypeError, ConfigError, TargetUnavailable, InternalError, MemoryError):
+                raise
+            except Exception as failure:
+                raise InternalError(f"{type(failure).__name__}: {failure}", stage, self._reproducer(failure)) from failure
+
+    def _reproducer(self, failure: Exception) -> str | None:
+        """A file with the program and the traceback; None where none can be written."""
+        from tensorc.ir.text import show
+
+        try:
+            folder = config.dump or Path(tempfile.gettempdir())
+            folder.mkdir(parents=True, exist_ok=True)
+            trace = "".join(traceback.format_exception(failure))
+            with tempfile.NamedTemporaryFile(
+                "w", dir=folder, prefix=f"tensorc-{self.typed.name}-", suffix=".txt", delete=False, encoding="utf-8"
+            ) as file:
+                file.write("".join(f"# {line}\n" for line in trace.splitlines()) + "\n" + show(self.typed) + "\n")
+            return file.name
+        except Exception:
+            return None
+
+    def _dump(self, folder: Path) -> None:
+        target = folder / self.typed.name
+        target.mkdir(parents=True, exist_ok=True)
+        stages = ["typed", "opt"] + (["schedule", "loops"] if self.target == "cpu" else []) + list(getattr(self.executable, "texts", {}))
+        for stage in stages:
+            (target / f"{stage}.txt").write_text(self.text(stage) + "\n", encoding="utf-8")
+
+
+class Oracle:
+    """A program run by NumPy, definition by definition: what every backend is held to."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+
+    def run(self, inputs: Sequence[Array], sizes: Mapping[str, int], outputs: Sequence[Array]) -> int | None:
+        from tensorc.backends.reference.evaluate import evaluate, failed_check
+
+        failed = failed_check(self.program, inputs) if self.program.checks else None
+        if failed is not None:
+            return self.program.checks.index(failed[0])
+        for output, value in zip(outputs, evaluate(self.program, inputs), strict=False):
+            output[...] = value
+        return None
+
+
+@contextmanager
+def no_compile() -> Iterator[None]:
+    """Inside, a call that would have to compile raises CompileForbidden (a CompileError) instead."""
+    token = _forbidden.set(True)
+    try:
+        yield
+    finally:
+        _forbidden.reset(token)
+
+
+def refuse_compile(name: str) -> None:
+    """Raise CompileForbidden inside of `no_compile`."""
+    if _forbidden.get():
+        help = "call `warmup` with the dtypes and ranks that come before"
+        raise CompileForbidden((Diagnostic("E0901", f"`{name}` would have to be compiled, which `no_compile` forbids", help=help),))
+
+
+def log(topic: str, message: str) -> None:
+    """A line on standard error, where the setting `log` has the topic."""
+    if topic in config.log:
+        print(f"tensorc {topic}: {message}", file=sys.stderr)

@@ -1,0 +1,194 @@
+"""The one configuration object: flag > environment (TENSORC_...) > [tool.tensorc] in pyproject.toml > default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from tensorc.errors import ConfigError, suggestion
+
+PREFIX = "TENSORC_"
+
+
+@dataclass(frozen=True)
+class Options:
+    """All settings. None stands for what the machine offers: a cache directory of the user's own, every processor, the processor that runs this."""
+
+    cache_dir: Path | None = None
+    cache: Literal["rw", "ro", "off"] = "rw"
+    num_threads: int | None = None
+    target: str = "cpu"
+    cpu: str | None = None
+    log: tuple[str, ...] = ()
+    dump: Path | None = None
+
+    @property
+    def threads(self) -> int:
+        """How many threads a kernel may use."""
+        if self.num_threads is not None:
+            return self.num_threads
+        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+NAMES = tuple(f.name for f in fields(Options))
+
+
+class Configuration:
+    """`config.num_threads` reads a setting, `config.num_threads = 2` sets it for the process, `config.scope(num_threads=2)` for a block of code.
+
+    The environment and pyproject.toml are read once, when a setting is first asked for.
+    """
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "_base", None)
+        object.__setattr__(self, "_scoped", ContextVar[Options | None]("tensorc_options", default=None))
+
+    @property
+    def current(self) -> Options:
+        """The settings in force here."""
+        scoped = cast("ContextVar[Options | None]", self._scoped).get()
+        if scoped is not None:
+            return scoped
+        if self._base is None:
+            self.reload()
+        return cast(Options, self._base)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in NAMES or name == "threads":
+            return getattr(self.current, name)
+        raise AttributeError(f"tensorc has no setting `{name}`{suggestion(name, NAMES)}")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name not in NAMES:
+            raise AttributeError(f"tensorc has no setting `{name}`{suggestion(name, NAMES)}")
+        if self._base is None:
+            self.reload()
+        object.__setattr__(self, "_base", _changed(self._base, {name: value}, "config"))
+
+    def __dir__(self) -> list[str]:
+        return [*super().__dir__(), *NAMES]
+
+    def __repr__(self) -> str:
+        return f"config({', '.join(f'{n}={getattr(self.current, n)!r}' for n in NAMES)})"
+
+    @contextmanager
+    def scope(self, **settings: Any) -> Iterator[Options]:
+        """The settings changed for the code inside, in this thread or task. ConfigError for an unknown one."""
+        scoped = cast("ContextVar[Options | None]", self._scoped)
+        token = scoped.set(_changed(self.current, settings, "config.scope"))
+        try:
+            yield scoped.get()  # type: ignore[misc]
+        finally:
+            scoped.reset(token)
+
+    def reload(self, environment: Mapping[str, str] | None = None, directory: Path | None = None) -> None:
+        """Read the environment and the nearest pyproject.toml again; what was set by assignment is forgotten."""
+        options = _changed(Options(), *_from_project(directory or Path.cwd()))
+        options = _changed(options, _from_environment(os.environ if environment is None else environment), "the environment")
+        object.__setattr__(self, "_base", options)
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    found = {}
+    for key, value in environment.items():
+        if key.startswith(PREFIX):
+            name = key.removeprefix(PREFIX).lower()
+            if name not in NAMES:
+                known = [PREFIX + n.upper() for n in NAMES]
+                raise ConfigError(f"unknown environment variable {key}{suggestion(key, known)}")
+            found[name] = value
+    return found
+
+
+def _from_project(directory: Path) -> tuple[dict[str, Any], str]:
+    """The settings in the nearest pyproject.toml, and what messages call it."""
+    import tomllib
+
+    for folder in (directory, *directory.parents):
+        file = folder / "pyproject.toml"
+        if file.is_file():
+            try:
+                table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("tensorc", {})
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError):
+                return {}, str(file)  # not ours to report: whoever owns the file will
+            settings = {k.replace("-", "_"): v for k, v in table.items()}
+            for key in ("cache_dir", "dump"):
+                if isinstance(settings.get(key), str):
+                    settings[key] = folder / Path(settings[key]).expanduser()
+            return settings, f"[tool.tensorc] in {file}"
+    return {}, "pyproject.toml"
+
+
+def _changed(options: Options, settings: Mapping[str, Any], where: str) -> Options:
+    for name in settings:
+        if name not in NAMES:
+            raise ConfigError(f"unknown setting `{name}` in {where}{suggestion(name, NAMES)}")
+    return replace(options, **{name: _read(name, value, where) for name, value in settings.items()})
+
+
+def _read(name: str, value: Any, where: str) -> Any:
+    try:
+        return _READERS[name](value)
+    except (TypeError, ValueError) as reason:
+        raise ConfigError(f"setting `{name}` in {where} is {value!r}: {reason}") from None
+
+
+def _path(value: Any) -> Path | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, (str, Path)):
+        raise TypeError("it must be a path")
+    return Path(value).expanduser()
+
+
+def _threads(value: Any) -> int | None:
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, str)):
+        raise TypeError("it must be a number of threads")
+    count = int(value)
+    if count < 1:
+        raise ValueError("it must be at least 1")
+    return count
+
+
+def _choice(*allowed: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in allowed:
+            raise ValueError(f"it must be one of {', '.join(allowed)}{suggestion(str(value), allowed)}")
+        return cast(str, value)
+
+    return read
+
+
+def _text(value: Any) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise TypeError("it must be a text")
+    return value
+
+
+def _topics(value: Any) -> tuple[str, ...]:
+    parts = value.split(",") if isinstance(value, str) else value
+    if not isinstance(parts, (list, tuple)) or not all(isinstance(p, str) for p in parts):
+        raise TypeError("it must be a list of topics")
+    return tuple(p.strip() for p in parts if p.strip())
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "cache_dir": _path,
+    "cache": _choice("rw", "ro", "off"),
+    "num_threads": _threads,
+    "target": _choice("cpu", "triton", "reference"),
+    "cpu": _text,
+    "log": _topics,
+    "dump": _path,
+}
+
+config = Configuration()
