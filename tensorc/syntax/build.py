@@ -196,9 +196,6 @@ class Builder(ExpressionBuilder):
         name, low, high = parts
         return tree.Binding(span, self._spelled(name), low, high)
 
-    def _index_pack(self, span: Span, parts: tuple[Token]) -> tree.Binding:
-        return tree.Binding(span, f"...{self._spelled(parts[0])}", None, None)
-
     # The other starts.
 
     def _only_type(self, span: Span, parts: tuple[tree.Type]) -> tree.Type:

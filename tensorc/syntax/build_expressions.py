@@ -128,8 +128,11 @@ class ExpressionBuilder:
                 help = "a range stands where an index is bound: `sum[i in 0..N](...)`, `let y[i in 0..N] = ...`"
                 self._report("E0114", "a range in a subscript that reads an element", item.span, "no index is bound here", help=help)
                 items.append(item.index)
-            else:
-                items.append(item)
+                continue
+            if isinstance(item, tree.Splice) and item.name is not None:
+                help = "`...` alone stands for the axes that are left"
+                self._report("E0114", f"`...{item.name}` in a subscript", item.span, "a list of dims, not of places", help=help)
+            items.append(item)
         return tree.Subscript(span, brackets.value, tuple(items), brackets.otherwise)
 
     def _comprehension(self, span: Span, parts: tuple[Brackets, tuple[tree.Argument, ...]]) -> tree.Expr:
@@ -153,8 +156,6 @@ class ExpressionBuilder:
             match item:
                 case tree.Name(span=span, name=name):
                     found.append(tree.Binding(span, name, None, None))
-                case tree.Splice(span=span, name=str(name)):
-                    found.append(tree.Binding(span, f"...{name}", None, None))
                 case tree.Binary(span=span, operator="<", left=tree.Name(name=name), right=high):
                     found.append(tree.Binding(span, name, None, high))
                 case Range(span=span, index=tree.Name(name=name), low=low, high=high):

@@ -44,7 +44,7 @@ class Name(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Splice(Node):
-    """`...S` or `...` in a list, a tuple, a type's dims or a subscript, where a name is that of a pack of indices."""
+    """`...S` or `...` in a list, a tuple or a type's dims; `...` alone in a subscript."""
 
     name: str | None
 
@@ -118,10 +118,7 @@ class Subscript(Node):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Binding(Node):
-    """A bound index: `i`, `i < high`, or `i in low..high` (the end excluded).
-
-    A pack of indices `...i` has that as its name; the library's definitions for every rank are written with it.
-    """
+    """A bound index: `i`, `i < high`, or `i in low..high` (the end excluded)."""
 
     name: str
     low: Expr | None
