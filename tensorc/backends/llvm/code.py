@@ -15,23 +15,23 @@ class Module:
 
     declarations: set[str] = field(default_factory=set)
     functions: list[str] = field(default_factory=list)
-    helpers: dict[str, Type] = field(default_factory=dict)
+    helpers: set[str] = field(default_factory=set)
     symbols: dict[str, None] = field(default_factory=dict)
     attributes: str = "nounwind"
 
     def declare(self, name: str, result: Type | str, *arguments: Type | str) -> None:
         self.declarations.add(f"declare {result} @{name}({', '.join(map(str, arguments))})")
 
-    def helper(self, name: str, result: Type, arguments: Sequence[Type], body: Callable[[Code, list[Value]], Value]) -> str:
-        """The name of an internal function that is emitted once: `body` is given its code and its arguments, and gives the result."""
+    def helper(self, name: str, result: Type | None, arguments: Sequence[Type], body: Callable[[Code, list[Value]], Value | None]) -> str:
+        """The name of an internal function, emitted once: `body` is given its code and its arguments, and gives the result if any."""
         if name not in self.helpers:
-            self.helpers[name] = result
+            self.helpers.add(name)
             code = Code(self)
             values = [Value(f"%a{n}", t) for n, t in enumerate(arguments)]
             returned = body(code, values)
-            code.effect(f"ret {result} {returned.text}")
+            code.effect("ret void" if returned is None else f"ret {returned.type} {returned.text}")
             parameters = ", ".join(f"{t} %a{n}" for n, t in enumerate(arguments))
-            self.functions.append(f"define internal {result} @{name}({parameters}) #0 {{\n{code.text()}}}\n")
+            self.functions.append(f"define internal {result or 'void'} @{name}({parameters}) #0 {{\n{code.text()}}}\n")
         return name
 
     def text(self) -> str:
@@ -60,6 +60,7 @@ class Code:
         self.entry: list[str] = []
         self.scopes = [Scope(0, "entry")]
         self.count = 0
+        self.sums: dict[str, tuple[Value, int]] = {}
 
     # Text.
 
@@ -104,6 +105,17 @@ class Code:
         self.scope.lines.append(f"  {name} = {text}")
         return Value(name, type, self.depth)
 
+    def placed(self, type: Type, text: str, depth: int, version: int) -> Value:
+        """The value of a load in the scope of that depth: the earlier one of the same version of memory where there was one."""
+        scope = self.scopes[depth]
+        key = f"{version} {text}"
+        found = scope.memo.get(key)
+        if found is None:
+            found = Value(self.fresh(), type, depth)
+            scope.lines.append(f"  {found.text} = {text}")
+            scope.memo[key] = found
+        return found
+
     def effect(self, text: str) -> None:
         self.scope.lines.append("  " + text)
 
@@ -135,7 +147,7 @@ class Code:
         return self.pure(a.type, f"fneg {a.type.text} {a.text}", a)
 
     def intrinsic(self, name: str, *arguments: Value, overload: str | None = None, extra: str = "", result: Type | None = None) -> Value:
-        """`@llvm.<name>.<overload>(arguments, extra)`, for one that has no effects. The overload is the first argument's type by default."""
+        """`@llvm.<name>.<overload>(arguments, extra)`, of one without effects. The overload is the first argument's type by default."""
         result = arguments[0].type if result is None else result
         full = f"llvm.{name}.{arguments[0].type.suffix if overload is None else overload}"
         types = [a.type.text for a in arguments] + ([extra.split()[0]] if extra else [])
@@ -181,7 +193,16 @@ class Code:
             return a
         if x is not None and y is not None:
             return _wrapped(x + y)
-        return self.binary("add", *self.unify(a, b))
+        total = self.binary("add", *self.unify(a, b))
+        if y is not None and not a.type.lanes:
+            base, more = self.without_constant(a)
+            self.sums[total.text] = (base, more + y)
+        return total
+
+    def without_constant(self, a: Value) -> tuple[Value, int]:
+        """(b, c) with a = b + c: c what is known of an i64 scalar."""
+        known = number_of(a)
+        return (integer(0), known) if known is not None else self.sums.get(a.text, (a, 0))
 
     def sub(self, a: Value, b: Value) -> Value:
         x, y = number_of(a), number_of(b)
@@ -251,6 +272,34 @@ class Code:
             for first, new in zip(firsts, nexts, strict=True)
         ]
         return ends[0], ends[1:]
+
+    def while_loop(
+        self,
+        carried: Sequence[Value],
+        condition: Callable[[list[Value]], Value],
+        body: Callable[[list[Value]], Sequence[Value]],
+    ) -> list[Value]:
+        """Runs `body` while the condition on the carried values holds; gives them as they are then."""
+        before, head, inside, after = self.scope.block, self.label(), self.label(), self.label()
+        inner = Scope(len(self.scopes), head)
+        self.scopes.append(inner)
+        phis = [Value(self.fresh(), c.type, inner.depth) for c in carried]
+        holds = condition(phis)
+        self.effect(f"br i1 {holds.text}, label %{inside}, label %{after}")
+        inner.lines.append(f"{inside}:")
+        inner.block = inside
+        results = body(phis)
+        latch = inner.block
+        self.effect(f"br label %{head}")
+        self.scopes.pop()
+        outer = self.scope
+        outer.lines += [f"  br label %{head}", f"{head}:"]
+        for phi, first, new in zip(phis, carried, results, strict=True):
+            outer.lines.append(f"  {phi.text} = phi {phi.type.text} [ {first.text}, %{before} ], [ {new.text}, %{latch} ]")
+        outer.lines += inner.lines
+        outer.lines.append(f"{after}:")
+        outer.block = after
+        return [Value(phi.text, phi.type, outer.depth) for phi in phis]
 
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,11 @@ class Target:
         if "+avx512f" in enabled and "+avx512vl" in enabled:
             return 64
         return 32 if "+avx" in enabled else 16
+
+    @property
+    def has_fused_multiply_add(self) -> bool:
+        enabled = set(self.features.split(","))
+        return "+fma" in enabled or "+avx512f" in enabled or not self.triple.startswith(("x86", "i686"))
 
     @property
     def attributes(self) -> str:
@@ -55,11 +61,16 @@ def _initialize() -> None:
     llvm.initialize_native_asmprinter()
 
 
+_WINDOWS = sys.platform == "win32"
+"""Elsewhere LLVM's JITLink lays code and constants side by side, so that code may reach its constants by short addresses."""
+
+
 @cache
 def _machine(target: Target) -> Any:
     _initialize()
     chosen = llvm.Target.from_triple(target.triple)
-    return chosen.create_target_machine(cpu=target.cpu, features=target.features, opt=2, reloc="default", codemodel="jitdefault", jit=True)
+    model = ("default", "jitdefault") if _WINDOWS else ("pic", "small")
+    return chosen.create_target_machine(cpu=target.cpu, features=target.features, opt=2, reloc=model[0], codemodel=model[1], jit=_WINDOWS)
 
 
 _lock = threading.Lock()  # one target machine compiles one module at a time
@@ -97,13 +108,13 @@ _linked = 0
 
 @cache
 def _jit() -> Any:
-    return llvm.create_lljit_compiler(_machine(host()))
+    return llvm.create_lljit_compiler(_machine(host()), use_jit_link=not _WINDOWS)
 
 
 def load(image: bytes, names: Sequence[str], imports: Mapping[str, int]) -> Loaded:
     """Links an object file into this process. Each has its own table of symbols, so names need not differ from another's."""
     global _linked
-    builder = llvm.JITLibraryBuilder().add_object_img(image)
+    builder = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
     for name, address in imports.items():
         builder.import_symbol(name, address)
     for name in names:

@@ -1,0 +1,238 @@
+"""Loads and stores: a subscript becomes an address, and a vector of elements is contiguous, one element in all lanes, or gathered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tensorc.algebra import Poly
+from tensorc.backends.llvm import casts, index
+from tensorc.backends.llvm.context import Context, Coordinates, Place
+from tensorc.backends.llvm.types import POINTER, Type, Value, constant, integer, memory_element, number_of, of
+from tensorc.ir.tensor import Tensor
+from tensorc.loops import bounds
+from tensorc.loops.nest import Memory, Var
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the lanes of an element are: at `pointer` + step * lane + offsets[lane] elements."""
+
+    pointer: Value
+    step: Value
+    offsets: Value | None
+    valid: Value | None  # the lanes that may be touched: what is beyond lies outside, or is no point
+
+
+def load(context: Context, tensor: Tensor, subscripts: tuple[Poly, ...], at: Coordinates) -> Value:
+    """The element in registers; any value where a subscript is outside or the lane is no point. Touches nothing outside."""
+    if isinstance(tensor, Var):
+        axes = frozenset().union(*(context.axes(s) for s in subscripts))
+        return context.values[tensor][context.key(axes, at)]
+    raw = _load(context, tensor, address(context, tensor, subscripts, at, reading=True))  # type: ignore[arg-type]
+    return casts.from_memory(context.code, raw, tensor.dtype)
+
+
+def store(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Coordinates, value: Value, where: Value | None) -> None:
+    """Writes an element in registers, in the lanes that are points and in which `where` holds."""
+    code = context.code
+    context.wrote(memory)
+    place = address(context, memory, subscripts, at, reading=False)
+    value = casts.to_memory(code, value, memory.dtype)
+    if place.offsets is None and number_of(place.step) == 0:
+        if where is None:
+            _store_scalar(context, memory, place, value)
+            return
+        assert not where.type.lanes
+        with code.when(where):
+            _store_scalar(context, memory, place, value)
+        return
+    value = code.splat(value, context.lanes)
+    mask = both(context, place.valid, where)
+    if place.offsets is None and number_of(place.step) == 1:
+        _store_contiguous(context, memory, place, value, mask)
+    else:
+        _scatter(context, memory, place, value, mask)
+
+
+def both(context: Context, a: Value | None, b: Value | None) -> Value | None:
+    """The lanes that are in both masks; None is all lanes."""
+    if a is None or b is None:
+        return b if a is None else a
+    return context.code.binary("and", *context.code.unify(a, b))
+
+
+# Addresses.
+
+
+def address(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Coordinates, reading: bool) -> Address:
+    """Subscripts that are not proved inside are clamped where that is one number for all lanes, else they mask lanes."""
+    code, place = context.code, context.places[memory]
+    proved = bounds.inside(memory, subscripts, context.facts) if reading else (True,) * len(subscripts)
+    linear: list[Value] = []
+    step, offsets, valid = integer(0), None, context.mask
+    masking: tuple[Value, Poly] | None = None
+    for subscript, extent, stride, inside in zip(subscripts, memory.extents, place.strides, proved, strict=True):
+        if number_of(stride) == 0:
+            continue
+        line = index.along_lanes(context, subscript, at)
+        if line is not None and (inside or number_of(line[1]) == 0):
+            first = line[0] if inside else _clamp(context, line[0], extent, at)
+            linear.append(code.mul(first, stride))
+            step = code.add(step, code.mul(line[1], stride))
+        elif line is not None and number_of(line[1]) == 1 and number_of(stride) == 1 and masking is None:
+            masking = (line[0], extent)
+        else:
+            offsets = _add_lanes(context, offsets, subscript, None if inside else extent, stride, at)
+    if masking is not None:
+        first, extent = masking
+        if offsets is None and number_of(step) == 0:
+            valid = both(context, valid, index.lanes_from(context, code.sub(integer(0), first)))
+            valid = both(context, valid, index.lanes_below(context, code.sub(index.number(context, extent, at), first)))
+            linear.append(first)
+            step = integer(1)
+        else:
+            lanes = code.add(first, code.iota(context.lanes))
+            lanes = _clamp(context, lanes, extent, at)
+            offsets = lanes if offsets is None else code.add(offsets, lanes)
+    vector = offsets is not None or number_of(step) != 0
+    return Address(_pointer(context, memory, place, linear), step, offsets, valid if vector else None)
+
+
+def _add_lanes(context: Context, offsets: Value | None, subscript: Poly, extent: Poly | None, stride: Value, at: Coordinates) -> Value:
+    """offsets + subscript * stride, the subscript clamped to the extent where there is one."""
+    lanes = index.number(context, subscript, at)
+    if extent is not None:
+        lanes = _clamp(context, lanes, extent, at)
+    lanes = context.code.mul(context.code.splat(lanes, context.lanes), stride)
+    return lanes if offsets is None else context.code.add(offsets, lanes)
+
+
+def _clamp(context: Context, value: Value, extent: Poly, at: Coordinates) -> Value:
+    """Into 0 .. extent-1, and to 0 where that is empty: memory has at least the element 0."""
+    code = context.code
+    last = code.sub(index.number(context, extent, at), integer(1))
+    if not value.type.lanes:
+        return code.greatest(code.least(value, last), integer(0))
+    return code.intrinsic("smax", code.intrinsic("smin", value, code.splat(last, context.lanes)), constant(value.type, 0))
+
+
+def _pointer(context: Context, memory: Memory, place: Place, terms: list[Value]) -> Value:
+    """The address moved by each term, outer ones first, so that each loop adds what it changes; a constant last, into the instruction."""
+    code = context.code
+    element = memory_element(memory.dtype)
+    pointer = place.pointer
+    fixed = 0
+    by_depth: dict[int, Value] = {}
+    for term in sorted(terms, key=lambda t: t.depth):
+        term, constant_part = code.without_constant(term)
+        fixed += constant_part
+        if number_of(term) != 0:
+            by_depth[term.depth] = code.add(by_depth[term.depth], term) if term.depth in by_depth else term
+    for offset in by_depth.values():
+        pointer = code.pure(POINTER, f"getelementptr {element}, ptr {pointer.text}, i64 {offset.text}", pointer, offset)
+    return pointer if not fixed else code.pure(POINTER, f"getelementptr {element}, ptr {pointer.text}, i64 {fixed}", pointer)
+
+
+def _lane_pointers(context: Context, memory: Memory, place: Address) -> Value:
+    """One pointer a lane; lanes that are not valid get the first lane's, or an element 0."""
+    code = context.code
+    steps = code.mul(place.step, code.iota(context.lanes))
+    offsets = code.splat(steps, context.lanes) if place.offsets is None else code.add(steps, place.offsets)
+    if place.valid is not None:
+        offsets = code.select(place.valid, offsets, constant(offsets.type, 0))
+    text = f"getelementptr {memory_element(memory.dtype)}, ptr {place.pointer.text}, {offsets.type} {offsets.text}"
+    return code.pure(of("ptr", context.lanes), text, place.pointer, offsets)
+
+
+# Loads.
+
+
+def _load(context: Context, memory: Memory, place: Address) -> Value:
+    element = of(memory_element(memory.dtype))
+    step = number_of(place.step)
+    align = context.places[memory].alignment
+    if place.offsets is None and step == 0:
+        return _placed(context, memory, element, f"load {element}, ptr {place.pointer.text}, align {align}", place.pointer)
+    if place.offsets is None and step == 1:
+        return _load_contiguous(context, memory, place.pointer, place.valid)
+    if place.offsets is None and step == -1:
+        return _load_reversed(context, memory, place)
+    pointers = _lane_pointers(context, memory, place)
+    type = element.with_lanes(context.lanes)
+    name = f"llvm.masked.gather.{type.suffix}.{pointers.type.suffix}"
+    mask = of("i1", context.lanes)
+    context.code.module.declare(name, type, pointers.type, "i32", mask, type)
+    text = f"call {type} @{name}({pointers.type} {pointers.text}, i32 {align}, {mask} splat (i1 true), {type} zeroinitializer)"
+    return _placed(context, memory, type, text, pointers)
+
+
+def _load_contiguous(context: Context, memory: Memory, pointer: Value, mask: Value | None) -> Value:
+    element, align = of(memory_element(memory.dtype)), context.places[memory].alignment
+    type = element.with_lanes(context.lanes)
+    if mask is None:
+        return _placed(context, memory, type, f"load {type}, ptr {pointer.text}, align {align}", pointer)
+    loaded = _maskable(type)
+    bits = of("i1", context.lanes)
+    name = f"llvm.masked.load.{loaded.suffix}.p0"
+    context.code.module.declare(name, loaded, "ptr", "i32", bits, loaded)
+    text = f"call {loaded} @{name}(ptr {pointer.text}, i32 {align}, {bits} {mask.text}, {loaded} zeroinitializer)"
+    return context.code.convert("bitcast", _placed(context, memory, loaded, text, pointer, mask), type)
+
+
+def _maskable(type: Type) -> Type:
+    """Not every CPU has masked loads and stores of half floats as such."""
+    return type.integer if type.element == "half" else type
+
+
+def _load_reversed(context: Context, memory: Memory, place: Address) -> Value:
+    """Contiguous from the last lane's element, in the opposite order."""
+    code = context.code
+    element = memory_element(memory.dtype)
+    last = code.pure(POINTER, f"getelementptr {element}, ptr {place.pointer.text}, i64 {1 - context.lanes}", place.pointer)
+    mask = None if place.valid is None else _reverse(context, place.valid)
+    return _reverse(context, _load_contiguous(context, memory, last, mask))
+
+
+def _reverse(context: Context, value: Value) -> Value:
+    order = ", ".join(f"i32 {n}" for n in reversed(range(context.lanes)))
+    return context.code.pure(
+        value.type, f"shufflevector {value.type} {value.text}, {value.type} poison, <{context.lanes} x i32> <{order}>", value
+    )
+
+
+def _placed(context: Context, memory: Memory, type: Type, text: str, *operands: Value) -> Value:
+    """A load outside every loop that it does not depend on; inside those that write the memory, and again after each write."""
+    if memory not in context.written:
+        return context.code.pure(type, text, *operands)
+    depth = max(context.depth_of_writes(memory), *(o.depth for o in operands))
+    return context.code.placed(type, text, depth, context.versions.get(memory, 0))
+
+
+# Stores.
+
+
+def _store_scalar(context: Context, memory: Memory, place: Address, value: Value) -> None:
+    assert not value.type.lanes, f"{memory.name} is stored to in one place by several lanes"
+    align = context.places[memory].alignment
+    context.code.effect(f"store {value.type} {value.text}, ptr {place.pointer.text}, align {align}")
+
+
+def _store_contiguous(context: Context, memory: Memory, place: Address, value: Value, mask: Value | None) -> None:
+    code, align = context.code, context.places[memory].alignment
+    if mask is None:
+        code.effect(f"store {value.type} {value.text}, ptr {place.pointer.text}, align {align}")
+        return
+    mask = code.splat(mask, context.lanes)
+    value = code.convert("bitcast", value, _maskable(value.type))
+    name = f"llvm.masked.store.{value.type.suffix}.p0"
+    code.module.declare(name, "void", value.type, "ptr", "i32", mask.type)
+    code.effect(f"call void @{name}({value.type} {value.text}, ptr {place.pointer.text}, i32 {align}, {mask.type} {mask.text})")
+
+
+def _scatter(context: Context, memory: Memory, place: Address, value: Value, mask: Value | None) -> None:
+    code, align = context.code, context.places[memory].alignment
+    pointers = _lane_pointers(context, memory, place)
+    mask = constant(of("i1", context.lanes), True) if mask is None else code.splat(mask, context.lanes)
+    name = f"llvm.masked.scatter.{value.type.suffix}.{pointers.type.suffix}"
+    code.module.declare(name, "void", value.type, pointers.type, "i32", mask.type)
+    code.effect(f"call void @{name}({value.type} {value.text}, {pointers.type} {pointers.text}, i32 {align}, {mask.type} {mask.text})")

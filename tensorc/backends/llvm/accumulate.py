@@ -1,0 +1,142 @@
+"""Reductions: accumulators in registers that are started, folded, merged and carried, and accumulators in memory that are updated."""
+
+from __future__ import annotations
+
+from tensorc.algebra import Index
+from tensorc.backends.llvm import access, casts, combine, spellings
+from tensorc.backends.llvm.context import Accumulator, Context, Coordinates
+from tensorc.backends.llvm.scalar import evaluate, fused_factors
+from tensorc.backends.llvm.types import Value
+from tensorc.dtypes import DType
+from tensorc.ir.monoids import MONOIDS
+from tensorc.ir.tensor import Scalar
+from tensorc.loops.nest import Carry, Done, Fold, Init, Update
+
+
+def init(context: Context, s: Init) -> None:
+    """Registers that hold the identity: as many as the loop's block has, and lanes apart, where there is one for what is folded."""
+    axes = context.variable_axes(s.var)
+    across = s.bind.kind == "vector"
+    lanes = context.lanes if across or context.vector in axes else 0
+    several = s.bind.count if s.bind.kind in ("vector", "unroll") else 1
+    start = combine.identity(s.monoid, s.var.dtype, lanes)
+    registers = {context.key(axes, at): [start] * several for at in context.points(axes)}
+    context.accumulators[s.var] = Accumulator(s.monoid, across, registers)
+
+
+def fold(context: Context, s: Fold) -> None:
+    axes = context.variable_axes(s.var)
+    accumulator = context.accumulators[s.var]
+    over = frozenset(s.over)
+    apart = next((a for a in context.blocked if a in over), None)
+    for at in context.points(axes):
+        registers = accumulator.registers[context.key(axes, at)]
+        for inner in context.points(over):
+            number = 0 if apart is None else inner[apart] % len(registers)
+            old = registers[number]
+            new = _step(context, accumulator.monoid, old, s.value, {**at, **inner}, s.var.dtype)
+            if accumulator.across and context.mask is not None:
+                new = context.code.select(context.mask, new, old)
+            registers[number] = new
+
+
+def _step(context: Context, monoid: str, old: Value, value: Scalar, at: Coordinates, dtype: DType) -> Value:
+    """The accumulator combined with the value: with one rounding where it is a product that is added."""
+    code, lanes = context.code, old.type.lanes
+    factors = fused_factors(context, value) if monoid == "sum" else None
+    if factors is not None:
+        a, b = (code.splat(evaluate(context, f, at), lanes) if lanes else evaluate(context, f, at) for f in factors)
+        return combine.add_product(code, old, a, b)
+    term = evaluate(context, value, at)
+    return combine.combine(code, monoid, old, code.splat(term, lanes) if lanes else term, dtype)
+
+
+def done(context: Context, s: Done) -> None:
+    """Merges what was kept apart; a half float is rounded here, once."""
+    axes = context.variable_axes(s.var)
+    accumulator = context.accumulators.pop(s.var)
+    found = {}
+    for key, registers in accumulator.registers.items():
+        value = combine.tree(context.code, accumulator.monoid, registers, s.var.dtype)
+        if accumulator.across:
+            value = combine.across_lanes(context.code, accumulator.monoid, value, s.var.dtype)
+        found[key] = rounded(context, value, s.var.dtype)
+    context.values[s.var] = found
+    assert all(context.key(axes, at) in found for at in context.points(axes))
+
+
+def rounded(context: Context, value: Value, dtype: DType) -> Value:
+    return casts.round_half(context.code, value, dtype) if dtype.is_half else value
+
+
+def carry(context: Context, s: Carry) -> None:
+    """A step of a recurrence; every operation rounds."""
+    code, dtype = context.code, s.var.dtype
+    axes = context.variable_axes(s.var)
+    accumulator = context.accumulators[s.var]
+    row = MONOIDS[s.monoid].combine
+    found = {}
+    for at in context.points(axes):
+        key = context.key(axes, at)
+        (old,) = accumulator.registers[key]
+        lanes = old.type.lanes
+        value = evaluate(context, s.value, at)
+        if s.decay is not None:
+            decay = evaluate(context, s.decay, at)
+            old = spellings.apply(code, "mul", [code.splat(decay, lanes) if lanes else decay, old], dtype, dtype)
+        new = spellings.apply(code, row, [old, code.splat(value, lanes) if lanes else value], dtype, dtype)
+        accumulator.registers[key] = [new]
+        found[key] = new
+    context.values[s.var] = found
+
+
+# Accumulators in memory.
+
+
+def update(context: Context, s: Update) -> None:
+    axes = frozenset[Index]().union(*map(context.axes, s.subscripts))
+    for at in context.points(axes):
+        old = access.load(context, s.memory, s.subscripts, at)
+        if context.vector in axes:
+            old = context.code.splat(old, context.lanes)
+        new, where = _terms(context, s, old, at)
+        access.store(context, s.memory, s.subscripts, at, rounded(context, new, s.memory.dtype), where)
+
+
+def _terms(context: Context, s: Update, old: Value, at: Coordinates) -> tuple[Value, Value | None]:
+    """(the value with all terms, where it is to be stored)."""
+    code, dtype = context.code, s.memory.dtype
+    over = frozenset(s.over)
+    points = [{**at, **inner} for inner in context.points(over)]
+    across = context.vector in over
+    depends = s.where is not None and not over.isdisjoint(context.axes(s.where))
+    if not across and not depends:
+        for point in points:
+            old = _step(context, s.monoid, old, s.value, point, dtype)
+        return old, None if s.where is None else evaluate(context, s.where, at)
+    lanes = context.lanes if across else old.type.lanes
+    neutral = combine.identity(s.monoid, dtype, lanes)
+    terms, taken = [], []
+    for point in points:
+        where = evaluate(context, s.where, point) if s.where is not None else None
+        condition = access.both(context, context.mask if across else None, where)
+        value = evaluate(context, s.value, point)
+        value = code.splat(value, lanes) if lanes else value
+        terms.append(value if condition is None else code.select(condition, value, neutral))
+        if depends and condition is not None:
+            taken.append(condition)
+    total = combine.tree(code, s.monoid, terms, dtype)
+    if across:
+        total = combine.across_lanes(code, s.monoid, total, dtype)
+        taken = [code.intrinsic("vector.reduce.or", t, result=t.type.with_lanes(0)) if t.type.lanes else t for t in taken]
+    return combine.combine(code, s.monoid, old, total, dtype), _any(context, s, taken, at)
+
+
+def _any(context: Context, s: Update, taken: list[Value], at: Coordinates) -> Value | None:
+    """Whether any of several conditions holds; with none, what `where` says of the place."""
+    if not taken:
+        return None if s.where is None else evaluate(context, s.where, at)
+    total = taken[0]
+    for t in taken[1:]:
+        total = context.code.binary("or", *context.code.unify(total, t))
+    return total

@@ -1,0 +1,135 @@
+"""What is known at a point of a kernel while its code is written: memory, bound axes, masks, and the values that exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import product
+
+from tensorc import algebra
+from tensorc.algebra import Facts, Index, Poly
+from tensorc.backends.llvm.code import Code
+from tensorc.backends.llvm.types import Value
+from tensorc.ir import walk
+from tensorc.ir.tensor import Scalar
+from tensorc.loops.nest import Memory, Var
+
+Coordinates = Mapping[Index, int]
+"""A point of the blocks in scope: which register (of a vector axis) or point (of an unrolled one) of each axis whose block has several."""
+
+Key = tuple[int, ...]
+"""A point of the blocks of some axes, in the order of `Context.blocked`."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Memory: its address, and its strides in elements."""
+
+    pointer: Value
+    strides: tuple[Value, ...]
+    alignment: int
+
+
+@dataclass(frozen=True)
+class Block:
+    """The points of an axis that are taken at once, from `base`: `count` of them, or `count` registers of them if `vector`."""
+
+    base: Value
+    count: int
+    vector: bool
+
+
+@dataclass
+class Accumulator:
+    """The registers that a variable is folded in: for each point of its blocks, those that are kept apart until the end."""
+
+    monoid: str
+    across: bool  # whether lanes are kept apart too
+    registers: dict[Key, list[Value]]
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What a loop changes of the context."""
+
+    bound: dict[Index, Block]
+    tiles: dict[Index, tuple[Value, Value]]
+    blocked: tuple[Index, ...]
+    vector: Index | None
+    mask: Value | None
+    values: dict[Var, dict[Key, Value]]
+    accumulators: dict[Var, Accumulator]
+
+
+@dataclass
+class Context:
+    code: Code
+    lanes: int
+    fused: bool  # the CPU has fused multiply-add
+    facts: Facts
+    places: Mapping[Memory, Place]
+    sizes: Mapping[str, Value]
+    written: frozenset[Memory]  # memory that the kernel reads as well as writes
+    bound: dict[Index, Block] = field(default_factory=dict)
+    tiles: dict[Index, tuple[Value, Value]] = field(default_factory=dict)
+    vector: Index | None = None
+    mask: Value | None = None  # the lanes that are points, where not all are
+    values: dict[Var, dict[Key, Value]] = field(default_factory=dict)
+    accumulators: dict[Var, Accumulator] = field(default_factory=dict)
+    reads_at: Mapping[Var, frozenset[Index]] = field(default_factory=dict)
+    memo: list[dict[object, Value]] = field(default_factory=lambda: [{}])
+    passing: dict[object, Value] = field(default_factory=dict)  # values of what the kernel writes: of this statement only
+    loop_writes: list[frozenset[Memory]] = field(default_factory=lambda: [frozenset()])  # by depth of scope
+    versions: dict[Memory, int] = field(default_factory=dict)
+    known_axes: dict[Scalar | Poly, frozenset[Index]] = field(default_factory=dict)
+    known_passing: dict[Scalar, bool] = field(default_factory=dict)
+    blocked: tuple[Index, ...] = ()
+
+    def axes(self, s: Scalar | Poly) -> frozenset[Index]:
+        found = self.known_axes.get(s)
+        if found is None:
+            found = self.known_axes[s] = algebra.indices(s) if isinstance(s, Poly) else walk.indices(s)
+        return found
+
+    def variable_axes(self, var: Var) -> frozenset[Index]:
+        """The axes that a variable is read at; none where it is not read."""
+        return self.reads_at.get(var, frozenset())
+
+    def save(self) -> Saved:
+        return Saved(dict(self.bound), dict(self.tiles), self.blocked, self.vector, self.mask, dict(self.values), dict(self.accumulators))
+
+    def restore(self, saved: Saved) -> None:
+        self.bound, self.tiles, self.blocked = saved.bound, saved.tiles, saved.blocked
+        self.vector, self.mask, self.values, self.accumulators = saved.vector, saved.mask, saved.values, saved.accumulators
+
+    def key(self, axes: frozenset[Index], at: Coordinates) -> Key:
+        return tuple(at[a] for a in self.blocked if a in axes)
+
+    def points(self, axes: frozenset[Index]) -> Iterator[Coordinates]:
+        """The points of the blocks of these axes."""
+        several = [a for a in self.blocked if a in axes]
+        for numbers in product(*(range(self.bound[a].count) for a in several)):
+            yield dict(zip(several, numbers, strict=True))
+
+    def bind(self, axis: Index, block: Block) -> None:
+        self.bound[axis] = block
+        self.blocked = tuple(a for a in (*(b for b in self.blocked if b is not axis), axis) if self.bound[a].count > 1)
+
+    def remember(self, key: object, value: Value) -> None:
+        """Keeps a value as long as the scope that it is in."""
+        self.memo[value.depth][key] = value
+
+    def recall(self, key: object) -> Value | None:
+        for level in reversed(self.memo):
+            found = level.get(key)
+            if found is not None:
+                return found
+        return None
+
+    def wrote(self, memory: Memory) -> None:
+        self.versions[memory] = self.versions.get(memory, 0) + 1
+        self.passing.clear()
+
+    def depth_of_writes(self, memory: Memory) -> int:
+        """The depth of the innermost open loop that writes the memory: its loads may not leave it."""
+        return next((d for d in range(len(self.loop_writes) - 1, 0, -1) if memory in self.loop_writes[d]), 0)

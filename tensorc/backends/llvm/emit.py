@@ -1,0 +1,146 @@
+"""A schedule as one LLVM module: a function for each kernel, and one that runs them all, given the address of a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tensorc import algebra
+from tensorc.algebra import Index, Poly
+from tensorc.backends.llvm import index, statements
+from tensorc.backends.llvm.code import Code, Module
+from tensorc.backends.llvm.context import Context, Place
+from tensorc.backends.llvm.frame import Frame, Strides
+from tensorc.backends.llvm.target import Target
+from tensorc.backends.llvm.types import INT, POINTER, Value, integer
+from tensorc.dtypes import DType, bool_
+from tensorc.ir import walk
+from tensorc.ir.tensor import Input, Scalar
+from tensorc.loops.nest import Buffer, Carry, Fold, Kernel, Let, Memory, Scratch, SortRow, Update, Var, scalars
+from tensorc.loops.nest import statements as every_statement
+
+ENTRY = "tensorc.run"
+MOST_LANES = 32
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """`text` is the module; `symbols` are the C functions it calls."""
+
+    text: str
+    symbols: tuple[str, ...]
+
+
+def emit(frame: Frame, strides: Mapping[Input, Strides], target: Target) -> Emitted:
+    """The module of a schedule for inputs and results of whose strides so much is known."""
+    schedule = frame.schedule
+    module = Module(attributes=target.attributes)
+    names = [_kernel(module, frame, number, strides, target) for number in range(len(schedule.kernels))]
+    calls = "".join(f"  call void @{name}(ptr %frame)\n" for name in names)
+    module.functions.append(f'define void @"{ENTRY}"(ptr %frame) #0 {{\n{calls}  ret void\n}}\n')
+    return Emitted(f"; {schedule.name}\n\n{module.text()}", tuple(module.symbols))
+
+
+def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, Strides], target: Target) -> str:
+    kernel = frame.schedule.kernels[number]
+    code = Code(module)
+    places: dict[Memory, Place] = {}
+    context = Context(
+        code,
+        lanes_of(kernel, target),
+        target.has_fused_multiply_add,
+        frame.schedule.facts,
+        places,
+        {name: _word(code, frame.size(name), INT) for name in frame.sizes},
+        frozenset(kernel.writes) & frozenset(kernel.reads) | frozenset(kernel.scratch),
+        reads_at=_variables(kernel),
+    )
+    for memory in (*kernel.memory, *kernel.scratch):
+        places[memory] = _place(context, frame, number, memory, strides)
+    statements.emit(context, kernel.body)
+    code.effect("ret void")
+    name = f'"{number}.{kernel.name}"'
+    module.functions.append(f"define internal void @{name}(ptr %frame) #0 {{\n{code.text()}}}\n")
+    return name
+
+
+def _word(code: Code, word: int, type: object) -> Value:
+    slot = code.pure(POINTER, f"getelementptr i64, ptr %frame, i64 {word}")
+    return code.pure(POINTER if type is POINTER else INT, f"load {type}, ptr {slot.text}, align 8")
+
+
+# Memory.
+
+
+def _place(context: Context, frame: Frame, number: int, memory: Memory, strides: Mapping[Input, Strides]) -> Place:
+    code = context.code
+    if memory in strides:
+        known = strides[memory]
+        found = tuple(_stride(code, frame, memory, axis, known[axis]) for axis in range(len(memory.extents)))
+        return Place(_word(code, frame.pointer(memory), POINTER), found, 1)
+    assert isinstance(memory, (Buffer, Scratch))
+    owner = frame.schedule.aliases.get(memory, memory) if isinstance(memory, Buffer) else memory
+    workspace = _word(code, frame.workspace, POINTER)
+    offset = _word(code, frame.offset(number, owner), INT)
+    pointer = code.pure(POINTER, f"getelementptr i8, ptr {workspace.text}, i64 {offset.text}", workspace, offset)
+    return Place(pointer, row_major(context, memory.extents), memory.dtype.bytes)
+
+
+def _stride(code: Code, frame: Frame, memory: Input, axis: int, known: int | None) -> Value:
+    if memory.extents[axis].constant == 1:
+        return integer(0)
+    return integer(known) if known is not None else _word(code, frame.stride(memory, axis), INT)
+
+
+def row_major(context: Context, extents: Sequence[Poly]) -> tuple[Value, ...]:
+    """The strides of contiguous memory; of an axis of one point 0, since its subscript is 0."""
+    strides: list[Value] = []
+    step = integer(1)
+    for extent in reversed(extents):
+        strides.append(integer(0) if extent.constant == 1 else step)
+        step = context.code.mul(index.number(context, extent, {}), step)
+    return tuple(reversed(strides))
+
+
+# What a kernel computes with.
+
+
+def _all_scalars(kernel: Kernel) -> list[Scalar]:
+    return [s for statement in every_statement(kernel.body) for s in scalars(statement)]
+
+
+def _variables(kernel: Kernel) -> dict[Var, frozenset[Index]]:
+    """The axes that each variable is read at."""
+    found: dict[Var, frozenset[Index]] = {}
+    for s in _all_scalars(kernel):
+        for load in walk.loads(s):
+            if isinstance(load.tensor, Var):
+                found[load.tensor] = frozenset[Index]().union(*map(algebra.indices, load.subscripts))
+    return found
+
+
+def lanes_of(kernel: Kernel, target: Target) -> int:
+    """As many lanes as the widest dtype that the kernel computes with has in one register; half floats are computed in f32."""
+    widths = [_register_bytes(d) for d in _dtypes(kernel)]
+    return max(2, min(MOST_LANES, target.vector_bytes // max(widths, default=4)))
+
+
+def _register_bytes(dtype: DType) -> int:
+    return 4 if dtype.is_half else dtype.bytes
+
+
+def _dtypes(kernel: Kernel) -> set[DType]:
+    found = {b.dtype for b in kernel.writes}
+    for statement in every_statement(kernel.body):
+        match statement:
+            case Let(var) | Fold(var) | Carry(var):
+                found.add(var.dtype)
+            case SortRow(keys):
+                found.add(keys.dtype)
+            case Update(memory):
+                found.add(memory.dtype)
+            case _:
+                pass
+        for s in scalars(statement):
+            found |= {load.tensor.dtype for load in walk.loads(s)}
+    return found - {bool_} if found != {bool_} else {bool_}

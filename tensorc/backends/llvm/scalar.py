@@ -1,0 +1,70 @@
+"""Scalar expressions as values, at one point of the blocks in scope: each is computed once in the outermost loop that it depends on."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from tensorc.backends.llvm import access, index, spellings
+from tensorc.backends.llvm.context import Context, Coordinates
+from tensorc.backends.llvm.types import Value, constant, register
+from tensorc.ir import walk
+from tensorc.ir.tensor import Apply, Const, Int, IsZero, Load, Nonnegative, Scalar, Select
+from tensorc.loops.nest import Var
+
+
+def evaluate(context: Context, s: Scalar, at: Coordinates) -> Value:
+    """The value of s at a point of the blocks, in registers of its dtype: a scalar, or a vector where it differs between the lanes."""
+    if isinstance(s, Const):
+        return constant(register(s.dtype), s.value)
+    if isinstance(s, Load) and isinstance(s.tensor, Var):
+        return access.load(context, s.tensor, s.subscripts, at)
+    key = (s, context.key(context.axes(s), at))
+    found = context.recall(key)
+    if found is None:
+        found = context.passing.get(key)
+    if found is None:
+        found = _compute(context, s, at)
+        if is_passing(context, s):
+            context.passing[key] = found
+        else:
+            context.remember(key, found)
+    return found
+
+
+def is_passing(context: Context, s: Scalar) -> bool:
+    """Whether the value may change when the kernel writes."""
+    if not context.written:
+        return False
+    found = context.known_passing.get(s)
+    if found is None:
+        found = context.known_passing[s] = any(load.tensor in context.written for load in walk.loads(s))
+    return found
+
+
+def _compute(context: Context, s: Scalar, at: Coordinates) -> Value:
+    match s:
+        case Const(value, dtype):
+            return constant(register(dtype), value)
+        case Int(p):
+            return index.number(context, p, at)
+        case Nonnegative(p):
+            return index.is_nonnegative(context, p, at)
+        case IsZero(p):
+            return index.is_zero(context, p, at)
+        case Load(tensor, subscripts):
+            return access.load(context, tensor, subscripts, at)
+        case Select(condition, then, otherwise):
+            values = (evaluate(context, part, at) for part in (condition, then, otherwise))
+            return context.code.select(*context.code.unify(*values))
+        case Apply(operation, arguments, dtype):
+            operands = context.code.unify(*(evaluate(context, a, at) for a in arguments))
+            return spellings.apply(context.code, operation, operands, arguments[0].dtype, dtype)
+        case _:
+            assert_never(s)
+
+
+def fused_factors(context: Context, s: Scalar) -> tuple[Scalar, Scalar] | None:
+    """The factors of a product that may be multiplied and added with one rounding where a sum folds it."""
+    if context.fused and isinstance(s, Apply) and s.operation == "mul" and s.dtype.is_float and not s.dtype.is_half:
+        return s.arguments[0], s.arguments[1]
+    return None

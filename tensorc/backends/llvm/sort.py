@@ -1,0 +1,239 @@
+"""Sorting one row: a stable merge sort of its places, as helper functions for each dtype of keys.
+
+Keys of up to 32 bits become integers in the same order, packed above their place into one 64-bit word: words differ, so any merge of them
+is stable, and reads them in sequence. Wider keys are compared through the places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tensorc.algebra import ZERO
+from tensorc.backends.llvm import access, casts, floats, index
+from tensorc.backends.llvm.code import Code, Module
+from tensorc.backends.llvm.context import Context
+from tensorc.backends.llvm.types import BIT, INT, POINTER, Value, constant, integer, memory_element, of
+from tensorc.dtypes import DType
+from tensorc.loops.nest import SortRow
+
+RUN = 16
+"""What is sorted by insertion before the first merge."""
+
+PLACES = 1 << 32
+"""A row as long as this has places that do not fit beside a key."""
+
+
+def sort_row(context: Context, s: SortRow) -> None:
+    code = context.code
+    keys = access.address(context, s.keys, (*s.row, ZERO), {}, reading=True).pointer
+    permutation = access.address(context, s.permutation, (*s.row, ZERO), {}, reading=False).pointer
+    work = access.address(context, s.work, (ZERO,), {}, reading=False).pointer
+    strides = [context.places[m].strides[-1] for m in (s.keys, s.permutation)]
+    n = index.number(context, s.extent, {})
+    arguments = [keys, strides[0], permutation, strides[1], work, n]
+    helper = _sort(code.module, s.keys.dtype, s.descending)
+    code.effect(f"call void @{helper}({', '.join(f'{a.type} {a.text}' for a in arguments)})")
+    context.wrote(s.permutation)
+    context.wrote(s.work)
+
+
+@dataclass(frozen=True)
+class _Words:
+    """A row of 64-bit words in memory."""
+
+    start: Value
+    stride: Value
+
+    def slot(self, code: Code, place: Value) -> Value:
+        offset = code.mul(place, self.stride)
+        return code.pure(POINTER, f"getelementptr i64, ptr {self.start.text}, i64 {offset.text}", self.start, offset)
+
+    def load(self, code: Code, place: Value) -> Value:
+        return code.pinned(INT, f"load i64, ptr {self.slot(code, place).text}, align 1")
+
+    def store(self, code: Code, place: Value, word: Value) -> None:
+        code.effect(f"store i64 {word.text}, ptr {self.slot(code, place).text}, align 1")
+
+
+Less = Callable[[Code, Value, Value], Value]
+"""Whether the first word comes before the second."""
+
+
+def _sort(module: Module, dtype: DType, descending: bool) -> str:
+    """(keys, their stride, permutation, its stride, work, n): fills the permutation."""
+    suffix = f"{dtype}.{'descending' if descending else 'ascending'}"
+
+    def body(code: Code, values: list[Value]) -> None:
+        keys, stride, to, to_stride, work, n = values
+        permutation = _Words(to, to_stride)
+        before = _before(module, dtype, descending, suffix)
+
+        def less(inner: Code, a: Value, b: Value) -> Value:
+            return inner.pinned(BIT, f"call i1 @{before}(ptr {keys.text}, i64 {stride.text}, i64 {a.text}, i64 {b.text})")
+
+        if dtype.bits <= 32:
+            short = code.compare("icmp slt", n, integer(PLACES))
+            with code.when(short):
+                _sort_packed(code, _packed(module, dtype, descending, suffix), keys, stride, permutation, work, n)
+            n = code.select(short, integer(0), n)
+        _sort_words(code, permutation, work, n, lambda inner, place: place, less)
+
+    return module.helper(f"tensorc.sort.{suffix}", None, [POINTER, INT, POINTER, INT, POINTER, INT], body)
+
+
+def _sort_packed(code: Code, pack: str, keys: Value, stride: Value, permutation: _Words, work: Value, n: Value) -> None:
+    def word(inner: Code, place: Value) -> Value:
+        return inner.pinned(INT, f"call i64 @{pack}(ptr {keys.text}, i64 {stride.text}, i64 {place.text})")
+
+    def unpack(inner: Code, place: Value) -> None:
+        permutation.store(inner, place, inner.binary("and", permutation.load(inner, place), integer(PLACES - 1)))
+
+    _sort_words(code, permutation, work, n, word, lambda inner, a, b: inner.compare("icmp ult", a, b))
+    _each(code, n, unpack)
+
+
+# Order.
+
+
+def _load_key(code: Code, dtype: DType, keys: Value, stride: Value, place: Value) -> Value:
+    element = of(memory_element(dtype))
+    at = code.mul(place, stride)
+    pointer = code.pure(POINTER, f"getelementptr {element}, ptr {keys.text}, i64 {at.text}", at)
+    return casts.from_memory(code, code.pinned(element, f"load {element}, ptr {pointer.text}, align 1"), dtype)
+
+
+def _before(module: Module, dtype: DType, descending: bool, suffix: str) -> str:
+    """(keys, stride, a, b): whether the key at place a comes before that at b."""
+
+    def body(code: Code, values: list[Value]) -> Value:
+        keys, stride, a, b = values
+        x, y = (_load_key(code, dtype, keys, stride, place) for place in ((b, a) if descending else (a, b)))
+        if not dtype.is_float:
+            return code.compare("icmp slt" if dtype.kind == "int" else "icmp ult", x, y)
+        only_second = code.binary("and", floats.is_nan(code, y), code.compare("fcmp ord", x, x))
+        return code.binary("or", code.compare("fcmp olt", x, y), only_second)
+
+    return module.helper(f"tensorc.before.{suffix}", BIT, [POINTER, INT, INT, INT], body)
+
+
+def _packed(module: Module, dtype: DType, descending: bool, suffix: str) -> str:
+    """(keys, stride, place): the key's order in the upper half of a word, the place in the lower."""
+
+    def body(code: Code, values: list[Value]) -> Value:
+        keys, stride, place = values
+        order = _order(code, _load_key(code, dtype, keys, stride, place), dtype)
+        if descending:
+            order = code.binary("xor", order, constant(order.type, -1))
+        return code.binary("or", code.binary("shl", code.convert("zext", order, INT), integer(32)), place)
+
+    return module.helper(f"tensorc.packed.{suffix}", INT, [POINTER, INT, INT], body)
+
+
+def _order(code: Code, x: Value, dtype: DType) -> Value:
+    """An unsigned i32 that is ordered as x is: equal zeros are one, and every NaN is the greatest."""
+    word = of("i32")
+    if not dtype.is_float:
+        wide = code.convert("sext" if dtype.kind == "int" else "zext", x, word)
+        return code.binary("xor", wide, constant(word, 1 << 31)) if dtype.kind == "int" else wide
+    bits = code.convert("bitcast", code.binary("fadd", x, constant(x.type, 0.0)), word)
+    sign = code.binary("ashr", bits, constant(word, 31))
+    ordered = code.binary("xor", bits, code.binary("or", sign, constant(word, 1 << 31)))
+    return code.select(floats.is_nan(code, x), constant(word, -1), ordered)
+
+
+# The sort.
+
+
+def _each(code: Code, n: Value, act: Callable[[Code, Value], None]) -> None:
+    def body(place: Value, carried: list[Value]) -> list[Value]:
+        act(code, place)
+        return []
+
+    code.loop(integer(0), n, 1, [], body)
+
+
+def _sort_words(code: Code, result: _Words, work: Value, n: Value, word: Callable[[Code, Value], Value], less: Less) -> None:
+    """Fills `result` with the n words in order. An odd number of merges starts in `work`, so that the last ends in the result."""
+
+    def wider(state: list[Value]) -> list[Value]:
+        return [code.binary("shl", state[0], integer(1)), code.binary("xor", state[1], constant(BIT, True))]
+
+    _, odd = code.while_loop([integer(RUN), constant(BIT, False)], lambda state: code.compare("icmp slt", state[0], n), wider)
+    first = _Words(code.select(odd, work, result.start), code.select(odd, integer(1), result.stride))
+    second = _Words(code.select(odd, result.start, work), code.select(odd, result.stride, integer(1)))
+    _each(code, n, lambda inner, place: first.store(inner, place, word(inner, place)))
+
+    def run(start: Value, carried: list[Value]) -> list[Value]:
+        _insert(code, first, start, code.least(code.add(start, integer(RUN)), n), less)
+        return []
+
+    code.loop(integer(0), n, RUN, [], run)
+
+    def merge_all(state: list[Value]) -> list[Value]:
+        width, *buffers = state
+        source, target = _Words(buffers[0], buffers[1]), _Words(buffers[2], buffers[3])
+        twice = code.binary("shl", width, integer(1))
+
+        def pair(start: list[Value]) -> list[Value]:
+            (low,) = start
+            _merge(code, source, target, low, code.least(code.add(low, width), n), code.least(code.add(low, twice), n), less)
+            return [code.add(low, twice)]
+
+        code.while_loop([integer(0)], lambda start: code.compare("icmp slt", start[0], n), pair)
+        return [twice, *buffers[2:], *buffers[:2]]
+
+    buffers = [first.start, first.stride, second.start, second.stride]
+    code.while_loop([integer(RUN), *buffers], lambda state: code.compare("icmp slt", state[0], n), merge_all)
+
+
+def _insert(code: Code, words: _Words, start: Value, stop: Value, less: Less) -> None:
+    """Insertion sort of a run."""
+
+    def one(place: Value, carried: list[Value]) -> list[Value]:
+        moved = words.load(code, place)
+
+        def goes_down(state: list[Value]) -> Value:
+            # The word before the first is never looked at: the first is compared with itself, and is not less.
+            above = code.greatest(code.sub(state[0], integer(1)), start)
+            return code.binary("and", code.compare("icmp sgt", state[0], start), less(code, moved, words.load(code, above)))
+
+        def shift(state: list[Value]) -> list[Value]:
+            above = code.sub(state[0], integer(1))
+            words.store(code, state[0], words.load(code, above))
+            return [above]
+
+        (hole,) = code.while_loop([place], goes_down, shift)
+        words.store(code, hole, moved)
+        return []
+
+    code.loop(code.add(start, integer(1)), stop, 1, [], one)
+
+
+def _merge(code: Code, source: _Words, target: _Words, low: Value, middle: Value, high: Value, less: Less) -> None:
+    """source[low:middle] and source[middle:high] into target[low:high], without a branch on which is taken; ties take the first."""
+
+    def both(state: list[Value]) -> Value:
+        return code.binary("and", code.compare("icmp slt", state[0], middle), code.compare("icmp slt", state[1], high))
+
+    def take(state: list[Value]) -> list[Value]:
+        i, j, k = state
+        a, b = source.load(code, i), source.load(code, j)
+        second = less(code, b, a)
+        target.store(code, k, code.select(second, b, a))
+        step = code.convert("zext", second, INT)
+        return [code.sub(code.add(i, integer(1)), step), code.add(j, step), code.add(k, integer(1))]
+
+    i, j, k = code.while_loop([low, middle, low], both, take)
+    k = _copy(code, source, target, i, middle, k)
+    _copy(code, source, target, j, high, k)
+
+
+def _copy(code: Code, source: _Words, target: _Words, place: Value, stop: Value, to: Value) -> Value:
+    """source[place:stop] into target from `to` on; the place after it."""
+
+    def copy(state: list[Value]) -> list[Value]:
+        target.store(code, state[1], source.load(code, state[0]))
+        return [code.add(state[0], integer(1)), code.add(state[1], integer(1))]
+
+    return code.while_loop([place, to], lambda state: code.compare("icmp slt", state[0], stop), copy)[1]

@@ -1,0 +1,145 @@
+"""Statements of the loop IR as code: loops in whole blocks and their tails, definitions and stores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import assert_never
+
+from tensorc.algebra import Index
+from tensorc.backends.llvm import access, accumulate, index, sort
+from tensorc.backends.llvm.context import Block, Context
+from tensorc.backends.llvm.scalar import evaluate
+from tensorc.backends.llvm.types import Value, integer, number_of
+from tensorc.loops.nest import Carry, Done, Fold, For, Init, Let, Memory, SortRow, Statement, Store, Update, Var, statements
+
+
+def emit(context: Context, body: Sequence[Statement]) -> None:
+    for s in body:
+        context.passing.clear()
+        match s:
+            case For():
+                loop(context, s)
+            case Let():
+                _let(context, s)
+            case Store():
+                _store(context, s)
+            case Init():
+                accumulate.init(context, s)
+            case Fold():
+                accumulate.fold(context, s)
+            case Done():
+                accumulate.done(context, s)
+            case Carry():
+                accumulate.carry(context, s)
+            case Update():
+                accumulate.update(context, s)
+            case SortRow():
+                sort.sort_row(context, s)
+            case _:
+                assert_never(s)
+
+
+def _let(context: Context, s: Let) -> None:
+    axes = context.variable_axes(s.var)
+    context.values[s.var] = {context.key(axes, at): evaluate(context, s.value, at) for at in context.points(axes)}
+
+
+def _store(context: Context, s: Store) -> None:
+    axes = frozenset[Index]().union(*map(context.axes, s.subscripts))
+    points = list(context.points(axes))
+    values = [evaluate(context, s.value, at) for at in points]
+    conditions = [None if s.where is None else evaluate(context, s.where, at) for at in points]
+    for at, value, where in zip(points, values, conditions, strict=True):
+        access.store(context, s.memory, s.subscripts, at, value, where)
+
+
+# Loops.
+
+
+def loop(context: Context, s: For) -> None:
+    """Whole blocks, then what is left: single points, or one register at a time with the lanes masked that are none."""
+    start, stop, count = _range(context, s)
+    kind, width = s.bind.kind, s.bind.count
+    if kind == "tile":
+        _run(context, s, start, stop, width, None, masked=False)
+        return
+    step = width * (context.lanes if kind == "vector" else 1)
+    if step == 1:
+        _run(context, s, start, stop, 1, Block(start, 1, False), masked=False)
+        return
+    if count is None or count >= step:
+        whole = context.code.sub(stop, integer(step - 1))
+        start = _run(context, s, start, whole, step, Block(start, width, kind == "vector"), masked=False)
+    if count is None or count % step:
+        tail = context.lanes if kind == "vector" else 1
+        _run(context, s, start, stop, tail, Block(start, 1, kind == "vector"), masked=kind == "vector")
+
+
+def _range(context: Context, s: For) -> tuple[Value, Value, int | None]:
+    """The first point, the end, and how many points there are where that is known."""
+    if s.within:
+        start, stop = context.tiles[s.axis]
+        return start, stop, None
+    stop = index.number(context, s.axis.extent, {})
+    return integer(0), stop, number_of(stop)
+
+
+def _run(context: Context, s: For, start: Value, stop: Value, step: int, block: Block | None, masked: bool) -> Value:
+    """One loop over blocks; gives the point after the last block."""
+    if number_of(start) is not None and number_of(stop) is not None and int(start.text) >= int(stop.text):
+        return start
+    code = context.code
+    folded = _folded(context, s)
+    carried = [r for var in folded for registers in context.accumulators[var].registers.values() for r in registers]
+    saved = context.save()
+
+    def body(counter: Value, phis: list[Value]) -> list[Value]:
+        context.memo.append({})
+        context.loop_writes.append(_written(s) & context.written)
+        _set_registers(context, folded, phis)
+        if block is None:
+            end = code.least(code.add(counter, integer(step)), stop)
+            context.tiles[s.axis] = (counter, end)
+        else:
+            context.bind(s.axis, Block(counter, block.count, block.vector))
+            if block.vector:
+                context.vector = s.axis
+                context.mask = index.lanes_below(context, code.sub(stop, counter)) if masked else None
+        emit(context, s.body)
+        context.memo.pop()
+        context.loop_writes.pop()
+        return [r for var in folded for registers in context.accumulators[var].registers.values() for r in registers]
+
+    after, results = code.loop(start, stop, step, carried, body)
+    context.restore(saved)
+    _set_registers(context, folded, results)
+    context.passing.clear()
+    return after
+
+
+def _folded(context: Context, s: For) -> list[Var]:
+    """The accumulators that were started outside of a loop and that it changes."""
+    inside = {t.var for t in statements(s.body) if isinstance(t, (Fold, Carry))}
+    return [var for var in context.accumulators if var in inside]
+
+
+def _set_registers(context: Context, variables: Sequence[Var], values: Sequence[Value]) -> None:
+    remaining = iter(values)
+    for var in variables:
+        old = context.accumulators[var]
+        registers = {key: [next(remaining) for _ in several] for key, several in old.registers.items()}
+        context.accumulators[var] = replace(old, registers=registers)
+
+
+def _written(s: For) -> frozenset[Memory]:
+    found: set[Memory] = set()
+    for t in statements(s.body):
+        match t:
+            case Store(memory) | Update(memory):
+                found.add(memory)
+            case SortRow(_, permutation, _, _, _, work):
+                found |= {permutation, work}
+            case _:
+                pass
+    return frozenset(found)
