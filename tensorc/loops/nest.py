@@ -24,14 +24,14 @@ Softmax over rows, as `text.show` prints it:
 
     kernel m_l_y(x: f32[N, D]) -> y: f32[N, D]
       for i in N: parallel serial
-        acc m[i] = max over j
+        acc m = max over j, vector 4
         for j in D: vector 4
-          m[i] max= x[i, j]
-        done m[i]
-        acc l[i] = sum over j
+          m max= x[i, j]
+        done m
+        acc l = sum over j, vector 4
         for j in D: vector 4
-          l[i] sum= exp(x[i, j] - m[i])
-        done l[i]
+          l sum= exp(x[i, j] - m[i])
+        done l
         for j in D: vector 4
           y[i, j] = exp(x[i, j] - m[i]) / l[i]
 """
@@ -43,7 +43,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from tensorc.algebra import Facts, Index, Poly
+from tensorc.algebra import Facts, Index, Poly, poly
+from tensorc.dtypes import DType
 from tensorc.ir.tensor import Input, Load, Scalar
 from tensorc.node import node
 
@@ -62,11 +63,23 @@ class Scratch(Input):
 
 @node
 class Var(Input):
-    """A block value: one element for each point of the blocks of its axes, which are in scope where it is defined and where it is read.
+    """A block value: one element for each point of the blocks of `axes`, which are in scope where it is defined and where it is read.
 
     `extents` are those of its axes, which stand as the subscripts of every read. Its scope is the rest of the body that defines it, loops
     there included; two sweeps may each define it, by the same value.
     """
+
+    axes: tuple[Index, ...]
+
+
+def variable(name: str, dtype: DType, axes: tuple[Index, ...]) -> Var:
+    """A variable over axes."""
+    return Var(name, tuple(a.extent for a in axes), dtype, axes)
+
+
+def read(var: Var) -> Load:
+    """The scalar that reads a variable."""
+    return Load(var, tuple(map(poly, var.axes)))
 
 
 Memory = Input | Buffer | Scratch
@@ -77,7 +90,7 @@ Memory = Input | Buffer | Scratch
 
 @dataclass(frozen=True)
 class Bind:
-    """How a loop takes its points: `serial` one by one, `unroll` and `tile` `count` at a time, `vector` `count` registers of lanes at a time.
+    """How a loop takes its points: `serial` one by one, `unroll` and `tile` `count` at a time, `vector` `count` registers of lanes.
 
     The lanes of a register are the emitter's choice. A last block is shorter; that is the emitter's business too (masked lanes, single
     points). A tile is not a block: under a tile loop the axis has no value until a loop `within` it binds it again.
@@ -262,15 +275,13 @@ class Schedule:
     kernels: tuple[Kernel, ...]
     facts: Facts
 
+    def __str__(self) -> str:
+        from tensorc.loops.text import show_schedule
+
+        return show_schedule(self)
+
 
 # What a statement holds.
-
-
-def read(var: Var, axes: tuple[Index, ...]) -> Load:
-    """The scalar that reads a variable."""
-    from tensorc.algebra import poly
-
-    return Load(var, tuple(poly(a) for a in axes))
 
 
 def scalars(s: Statement) -> tuple[Scalar, ...]:

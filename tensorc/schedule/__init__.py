@@ -1,0 +1,88 @@
+"""Turns the tensor IR into kernels: what is fused, what is stored, the order of the loops, and which go in vector lanes."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from tensorc import algebra
+from tensorc.algebra import Facts, Poly
+from tensorc.dtypes import i64
+from tensorc.ir import build
+from tensorc.ir.program import BoundsCheck, Program
+from tensorc.ir.tensor import Load, Tensor
+from tensorc.loops.nest import Kernel, Schedule
+from tensorc.schedule import special
+from tensorc.schedule.build import kernel
+from tensorc.schedule.group import Group, partition
+from tensorc.schedule.inline import inline
+from tensorc.schedule.memory import Names, Storage, store
+from tensorc.schedule.rules import Rule, ScanRule, ScatterRule, SortRule
+from tensorc.schedule.views import flatten
+
+NO_POSITION = i64.range[1]
+"""What a check finds where every place is inside."""
+
+
+def schedule(program: Program) -> Schedule:
+    """The program's kernels, for all sizes. Results that are inputs or other results are copied."""
+    outputs = (*program.results, *(_first_outside(c) for c in program.checks))
+    inlined = inline(program, outputs)
+    groups = partition(inlined.rules)
+    names = Names(t.name for t in program.inputs)
+    storage = store(program, outputs, groups, inlined.aliases, names)
+    titles = Names()
+    kernels = tuple(_kernel(titles.unique(_title(g)), g, storage, names) for g in groups)
+    count = len(program.results)
+    return Schedule(
+        program.name,
+        program.inputs,
+        storage.results[:count],
+        storage.results[count:],
+        storage.intermediates,
+        storage.aliases,
+        kernels,
+        _facts(program),
+    )
+
+
+def _kernel(name: str, g: Group, storage: Storage, names: Names) -> Kernel:
+    if g.space is not None:
+        return kernel(name, g.space, g.nest, storage, names)
+    (rule,) = g.rules
+    match rule:
+        case ScanRule():
+            return special.scan(name, rule, storage, names)
+        case ScatterRule():
+            return special.scatter(name, rule, storage, names)
+        case SortRule():
+            return special.sort(name, rule, storage, names)
+        case Rule():
+            raise AssertionError("a rule has a space")
+        case _:
+            assert_never(rule)
+
+
+def _title(g: Group) -> str:
+    """The name of a kernel: of its rules, as far as they fit."""
+    title = "_".join(r.name for r in g.rules)
+    return title if len(title) <= 40 else f"{title[:40]}_"
+
+
+def _first_outside(check: BoundsCheck) -> Tensor:
+    """The least row-major position of an element of the place that is not in 0 .. extent-1, or NO_POSITION."""
+    axes = [algebra.fresh(e) for e in check.place.extents]
+    position = flatten([algebra.poly(a) for a in axes], check.place.extents)
+    place = Load(check.place, tuple(map(algebra.poly, axes)))
+    least = build.apply("ge", place, build.constant(0, i64))
+    inside = build.apply("and", least, build.apply("lt", place, build.integer(check.extent)))
+    return build.reduction("min", (), axes, build.select(inside, build.constant(NO_POSITION, i64), build.integer(position)))
+
+
+def _facts(program: Program) -> Facts:
+    """What holds of sizes wherever a kernel runs, at least 0 each."""
+    facts: set[Poly] = set()
+    for c in program.conditions:
+        facts.add(c.value)
+        if c.relation == "==":
+            facts.add(-c.value)
+    return frozenset(facts)

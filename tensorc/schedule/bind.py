@@ -1,0 +1,112 @@
+"""Which loop of each path through a nest goes in vector lanes, and which outer loops may be shared out among threads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tensorc import algebra
+from tensorc.algebra import Index, Poly
+from tensorc.ir.tensor import Load
+from tensorc.loops.nest import Bind
+from tensorc.schedule.axes import Space
+from tensorc.schedule.rules import Rule
+from tensorc.schedule.stages import Part, Sweep, rules
+
+LANES = 16
+"""Lanes of a register of f32, of the machine that costs are counted for."""
+
+EXTENT = 64
+"""An extent that is not known."""
+
+MERGE = 12
+"""Instructions that combine the lanes of a register."""
+
+REGISTERS = 12
+"""Registers that accumulators may take."""
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a rule touches at a point, at subscripts in the nest's axes: what it reads of memory, and where it stores."""
+
+    loads: tuple[Load, ...]
+    stores: tuple[tuple[Poly, ...], ...]
+    accumulates: bool  # in memory
+
+
+def bind(space: Space, nest: Sequence[Part], accesses: Mapping[Rule, Access]) -> tuple[Part, ...]:
+    """The nest with a binding for every loop: at most one vector loop on each path, the one that costs least."""
+    return _outer(space, _Binder(space, accesses).parts(nest))
+
+
+@dataclass(frozen=True)
+class _Binder:
+    space: Space
+    accesses: Mapping[Rule, Access]
+
+    def parts(self, parts: Sequence[Part]) -> tuple[Part, ...]:
+        return tuple(self.sweep(p)[0] if isinstance(p, Sweep) else p for p in parts)
+
+    def sweep(self, s: Sweep) -> tuple[Sweep, float]:
+        """The loop bound at its best, and the cost of a point of what is around it."""
+        inner = [self.sweep(p) for p in s.body if isinstance(p, Sweep)]
+        serial = sum(cost for _, cost in inner) + sum(self.point(p, None) for p in s.body if isinstance(p, Rule))
+        lanes = self.lanes(s.body, s.axis) if self.may_be_vector(s) else None
+        if lanes is None or serial <= lanes:
+            bound = iter(inner)
+            return replace(s, body=tuple(next(bound)[0] if isinstance(p, Sweep) else p for p in s.body)), _trips(s.axis) * serial
+        return replace(s, bind=Bind("vector", self.count(s))), _trips(s.axis) * lanes
+
+    def lanes(self, parts: Sequence[Part], axis: Index) -> float:
+        """The cost of a point where `axis` is in lanes and all loops inside are serial."""
+        total = 0.0
+        for p in parts:
+            total += self.point(p, axis) if isinstance(p, Rule) else _trips(p.axis) * self.lanes(p.body, axis)
+        return total
+
+    def point(self, r: Rule, axis: Index | None) -> float:
+        """The cost of a point of a rule, in instructions: `axis` in lanes, or none."""
+        a = self.accesses[r]
+        if axis is None:
+            return 1.0 + r.work + len(a.loads) + len(a.stores)
+        idle = max(1.0, LANES / _trips(axis))
+        cost = (1.0 + r.work + sum(lane(load.subscripts, axis) for load in a.loads)) / LANES
+        cost += sum(lane(subscripts, axis) for subscripts in a.stores) / LANES
+        if axis in self.space.over[r]:
+            cost += MERGE / _trips(axis)
+        return cost * idle
+
+    def may_be_vector(self, s: Sweep) -> bool:
+        """Not where lanes would be combined into one place in memory."""
+        return not any(self.accesses[r].accumulates and s.axis in self.space.over[r] for r in rules(s.body))
+
+    def count(self, s: Sweep) -> int:
+        """Registers a block: several accumulators hide the latency of one another; a map needs no more than two."""
+        inside = rules(s.body)
+        folds = sum(bool(self.space.over[r]) for r in inside)
+        if not folds:
+            return 1 if sum(r.work for r in inside) > 2 * LANES else 2
+        return next((n for n in (4, 2) if n * folds <= REGISTERS), 1)
+
+
+def lane(subscripts: Sequence[Poly], axis: Index) -> float:
+    """The instructions, over those of one element, that a register of elements at the subscripts takes: one where they are neighbours, else one a lane."""
+    touched = [s for s in subscripts if axis in algebra.indices(s)]
+    if not touched:
+        return 1.0
+    parts = algebra.split(touched[0], axis)
+    plain = len(touched) == 1 and touched[0] is subscripts[-1] and parts is not None and parts[0] is algebra.ONE
+    return 1.0 if plain else float(LANES)
+
+
+def _trips(axis: Index) -> int:
+    return EXTENT if axis.extent.constant is None else max(axis.extent.constant, 1)
+
+
+def _outer(space: Space, nest: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Mark the outer loops that may run in parallel: those that stand alone and that nothing inside reduces over."""
+    if len(nest) != 1 or not isinstance(nest[0], Sweep) or any(nest[0].axis in space.over[r] for r in rules(nest[0].body)):
+        return nest
+    root = nest[0]
+    return (replace(root, parallel=True, body=_outer(space, root.body) if root.bind.kind == "serial" else root.body),)

@@ -1,0 +1,254 @@
+"""Makes a kernel of a nest: where an axis stands decides where each value lives.
+
+- A reduction whose result's axes are all bound outside of its loops is held in registers: `Init`, `Fold`, `Done`.
+- One whose result has axes inside of its loops accumulates in memory: filled with the identity before, then `Update`.
+- A value that is read where its variable is in scope is a variable; one that is read in another sweep is kept in memory too: in the result's or the
+  intermediate's buffer where it has one, else in scratch over the axes that are not bound around both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from tensorc.algebra import Index, Poly, poly, substitute
+from tensorc.ir import build as scalars
+from tensorc.ir.monoids import MONOIDS
+from tensorc.ir.tensor import Input, Load, Scalar
+from tensorc.loops.nest import (
+    SERIAL,
+    Bind,
+    Buffer,
+    Done,
+    Fold,
+    For,
+    Init,
+    Kernel,
+    Let,
+    Memory,
+    Scratch,
+    Statement,
+    Store,
+    Update,
+    Var,
+    read,
+    variable,
+)
+from tensorc.schedule.axes import Space
+from tensorc.schedule.bind import Access, bind
+from tensorc.schedule.memory import Names, Storage, lower
+from tensorc.schedule.rules import Rule
+from tensorc.schedule.stages import Part, Sweep
+
+Path = tuple[Index, ...]
+
+
+def kernel(name: str, space: Space, nest: Sequence[Part], storage: Storage, names: Names) -> Kernel:
+    """The kernel of a group: `nest` holds the rules of `space`. `names` are those that memory already has."""
+    return _Builder(space, _locate(nest), storage, Names(names.taken)).kernel(name, nest)
+
+
+@dataclass(eq=False)
+class _Site:
+    """Where a rule stands: the sweeps around its body, by their numbers in the nest, and how many of them are around where its value is made."""
+
+    sweeps: tuple[int, ...]
+    axes: Path
+    made: int = 0
+    loads: tuple[Load, ...] = ()
+    value: Scalar | None = None
+
+
+def _locate(nest: Sequence[Part]) -> dict[Rule, _Site]:
+    sites: dict[Rule, _Site] = {}
+    count = 0
+
+    def go(parts: Sequence[Part], sweeps: tuple[int, ...], axes: Path) -> None:
+        nonlocal count
+        for p in parts:
+            if isinstance(p, Rule):
+                sites[p] = _Site(sweeps, axes)
+            else:
+                count += 1
+                go(p.body, (*sweeps, count), (*axes, p.axis))
+
+    go(nest, (), ())
+    return sites
+
+
+@dataclass(eq=False)
+class _Builder:
+    space: Space
+    sites: dict[Rule, _Site]
+    storage: Storage
+    names: Names
+    memory: dict[Rule, tuple[Memory, tuple[Poly, ...]]] = field(default_factory=dict)  # of each stored value, at the nest's axes
+    lanes: frozenset[Index] = frozenset()  # axes that loops bind to more than a point
+    vars: dict[Rule, Var] = field(default_factory=dict)
+    rows: dict[Rule, str] = field(default_factory=dict)  # the names of scratch
+
+    def kernel(self, name: str, nest: Sequence[Part]) -> Kernel:
+        for r, site in self.sites.items():
+            over = self.space.over[r]
+            site.made = next((n for n, a in enumerate(site.axes) if a in over), len(site.axes))
+        self._place()
+        bound = bind(self.space, nest, {r: self._access(r) for r in self.space.rules})
+        self.lanes = frozenset(_wide(bound))
+        if self.rows and self.lanes:
+            self._place()
+        body = self._parts(bound)
+        scratch = dict.fromkeys(m for m, _ in self.memory.values() if isinstance(m, Scratch))
+        read = dict.fromkeys(m for site in self.sites.values() for load in site.loads if isinstance(m := load.tensor, Input))
+        written = dict.fromkeys(m for m, _ in self.memory.values() if isinstance(m, Buffer))
+        axes = dict.fromkeys(a for r in self.space.rules for a in self.space.out[r] + self.space.over[r])
+        letters = self.names.letters(axes)
+        return Kernel(name, body, tuple(m for m in read if not isinstance(m, (Scratch, Var))), tuple(written), tuple(scratch), letters)
+
+    # Where values live.
+
+    def _place(self) -> None:
+        for r in self.space.rules:
+            self._store(r)
+        for r in self.space.rules:
+            self._lower(r)
+
+    @cached_property
+    def _readers(self) -> dict[Rule, list[Rule]]:
+        readers: dict[Rule, list[Rule]] = {r: [] for r in self.space.rules}
+        for r in self.space.rules:
+            for p in {self.space.members[load.tensor] for load in r.loads if load.tensor in self.space.members}:
+                readers[p].append(r)
+        return readers
+
+    def _accumulates(self, r: Rule) -> bool:
+        """Whether axes of the result are bound inside of the loops that reduce."""
+        return not set(self.space.out[r]) <= set(self.sites[r].axes[: self.sites[r].made])
+
+    def _in_scope(self, p: Rule, r: Rule) -> bool:
+        """Whether p's variable is in scope where r's body stands."""
+        made = self.sites[p].made
+        return not self._accumulates(p) and self.sites[r].sweeps[:made] == self.sites[p].sweeps[:made]
+
+    def _store(self, r: Rule) -> None:
+        place = self.storage.places.get(r)
+        if place is not None:
+            values = self.space.values(r)
+            self.memory[r] = (place[0], tuple(substitute(s, values) for s in place[1]))
+        elif self._accumulates(r) or not all(self._in_scope(r, reader) for reader in self._readers[r]):
+            self.memory[r] = self._row(r)
+
+    def _row(self, r: Rule) -> tuple[Scratch, tuple[Poly, ...]]:
+        """Scratch for a value that other sweeps read: over its axes that are not bound, a point at a time, around all of them."""
+        mine = self.sites[r].sweeps[: self.sites[r].made]
+        around = len(mine)
+        for reader in self._readers[r]:
+            other = self.sites[reader].sweeps
+            around = next((n for n, (a, b) in enumerate(zip(mine[:around], other, strict=False)) if a != b), min(around, len(other)))
+        bound = set(self.sites[r].axes[:around]) - self.lanes
+        axes = tuple(a for a in self.space.out[r] if a not in bound)
+        if r not in self.rows:
+            self.rows[r] = self.names.unique(f"{r.name}_row")
+        return Scratch(self.rows[r], tuple(a.extent for a in axes), r.body.dtype), tuple(map(poly, axes))
+
+    # Values.
+
+    def _lower(self, r: Rule) -> None:
+        loads: dict[Load, None] = {}
+
+        def memory(load: Load) -> Load:
+            p = self.space.members.get(load.tensor)
+            if p is None:
+                load = self.storage.load(load)
+            elif self._in_scope(p, r):
+                load = read(self._var(p))
+            else:
+                load = Load(*self.memory[p])
+            loads[load] = None
+            return load
+
+        site = self.sites[r]
+        site.value = lower(r.body, self.space.values(r), memory)
+        site.loads = tuple(loads)
+
+    def _var(self, r: Rule) -> Var:
+        if r not in self.vars:
+            self.vars[r] = variable(self.names.unique(r.name), r.body.dtype, self.space.out[r])
+        return self.vars[r]
+
+    def _access(self, r: Rule) -> Access:
+        loads = tuple(load for load in self.sites[r].loads if not isinstance(load.tensor, Var))
+        stores = (self.memory[r][1],) if r in self.memory else ()
+        return Access(loads, stores, self._accumulates(r))
+
+    # Statements.
+
+    def _parts(self, parts: Sequence[Part]) -> tuple[Statement, ...]:
+        made: list[Statement] = []
+        for p in parts:
+            made += self._point(p) if isinstance(p, Rule) else self._sweep(p)
+        return tuple(made)
+
+    def _point(self, r: Rule) -> list[Statement]:
+        value, over = self.sites[r].value, self.space.over[r]
+        assert value is not None
+        if self._accumulates(r):
+            assert r.monoid is not None
+            return [Update(*self.memory[r], r.monoid, value, over)]
+        if over:
+            assert r.monoid is not None
+            return [Fold(self._var(r), r.monoid, value, over)]
+        made: list[Statement] = []
+        if r in self.vars:
+            made.append(Let(self.vars[r], value))
+            value = read(self.vars[r])
+        if r in self.memory:
+            made.append(Store(*self.memory[r], value))
+        return made
+
+    def _sweep(self, s: Sweep) -> list[Statement]:
+        before: list[Statement] = []
+        after: list[Statement] = []
+        for r, path in _under(s, ()):
+            over = self.space.over[r]
+            if s.axis not in over or self.sites[r].axes[self.sites[r].made] is not s.axis:
+                continue
+            assert r.monoid is not None
+            if self._accumulates(r):
+                before += self._fill(r)
+                continue
+            wide = next((loop.bind for loop in path if loop.axis in over and loop.bind is not SERIAL), SERIAL)
+            before.append(Init(self._var(r), r.monoid, over, wide))
+            after.append(Done(self._var(r), r.monoid, over))
+            if r in self.memory:
+                after.append(Store(*self.memory[r], read(self.vars[r])))
+        return [*before, For(s.axis, s.bind, self._parts(s.body), s.parallel), *after]
+
+    def _fill(self, r: Rule) -> list[Statement]:
+        """The identity everywhere in a memory accumulator."""
+        assert r.monoid is not None
+        identity = scalars.constant(MONOIDS[r.monoid].identity(r.body.dtype), r.body.dtype)
+        body: Statement = Store(*self.memory[r], identity)
+        bound = self.sites[r].axes[: self.sites[r].made]
+        for n, a in enumerate(a for a in reversed(self.space.out[r]) if a not in bound):
+            body = For(a, SERIAL if n else Bind("vector", 1), (body,))
+        return [body]
+
+
+def _under(s: Sweep, path: tuple[Sweep, ...]) -> Iterator[tuple[Rule, tuple[Sweep, ...]]]:
+    """The rules in a sweep, each with the sweeps from that one to it."""
+    path = (*path, s)
+    for p in s.body:
+        if isinstance(p, Rule):
+            yield p, path
+        else:
+            yield from _under(p, path)
+
+
+def _wide(parts: Sequence[Part]) -> Iterator[Index]:
+    """The axes that some loop binds to more than a point."""
+    for p in parts:
+        if isinstance(p, Sweep):
+            if p.bind is not SERIAL:
+                yield p.axis
+            yield from _wide(p.body)

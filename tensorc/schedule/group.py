@@ -1,0 +1,150 @@
+"""Groups rules into kernels: each joins the kernel of what it reads where one nest can hold them, else it begins one of its own.
+
+Rules are taken in order and kernels stay in the order in which they began, so that a rule may join any kernel from its producers' latest on. The work
+is linear in the number of rules: a kernel holds a bounded number of them and few are tried.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tensorc.ir.tensor import Stop, Tensor, View
+from tensorc.schedule.axes import Space, unify
+from tensorc.schedule.rules import AnyRule, Rule
+from tensorc.schedule.stages import Part, Sweep, arrange, rules
+
+RULES = 16
+"""Rules in a kernel, at most."""
+
+INSTRUCTIONS = 1600
+"""Instructions for a point of all rules of a kernel, at most."""
+
+SIBLINGS = 2
+"""Kernels that read the same memory, the latest first, that a rule is tried in."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rules of one nest, or one rule that has a kernel of its own kind."""
+
+    rules: tuple[AnyRule, ...]
+    space: Space | None = None
+    nest: tuple[Part, ...] = ()
+
+
+def partition(every: Sequence[AnyRule]) -> list[Group]:
+    """The rules in groups, each group after those that it reads."""
+    groups = _Groups()
+    for r in every:
+        groups.add(r)
+    return [g for g in groups.made if g is not None]
+
+
+class _Groups:
+    def __init__(self) -> None:
+        self.made: list[Group | None] = []
+        self.moved: dict[int, int] = {}  # where the rules of a group went
+        self.home: dict[Tensor, int] = {}  # the group of what makes a tensor
+        self.readers: list[set[int]] = []  # of each group, the groups that read it
+        self.streamed: dict[Tensor, list[int]] = {}  # the groups that read all of a tensor, element by element
+
+    def add(self, r: AnyRule) -> None:
+        producers = {self._now(self.home[t]) for load in r.loads if (t := stored(load.tensor)) in self.home}
+        latest = max(producers, default=-1)
+        place = self._join(r, latest) if isinstance(r, Rule) else None
+        if place is None:
+            place = len(self.made)
+            self.made.append(_group((r,)) if isinstance(r, Rule) else Group((r,)))
+            self.readers.append(set())
+        if r.tensor is not None:
+            self.home[r.tensor] = place
+        if isinstance(r, Rule):
+            for t in r.streams:
+                self.streamed.setdefault(t, []).append(place)
+        for p in producers - {place}:
+            self.readers[p].add(place)
+        for p in sorted(producers - {place}, reverse=True):
+            self._absorb(p, place)
+
+    def _now(self, place: int) -> int:
+        while place in self.moved:
+            place = self.moved[place]
+        return place
+
+    def _join(self, r: Rule, latest: int) -> int | None:
+        """The group that takes the rule: that of its latest producer, or a later one that reads the same memory."""
+        candidates = [latest] if latest >= 0 else []
+        if not r.is_contraction:
+            near = {self._now(place) for t in r.streams for place in self.streamed.get(t, ())[-SIBLINGS:]}
+            candidates += sorted((place for place in near if place > latest), reverse=True)[:SIBLINGS]
+        for place in candidates:
+            old = self.made[place]
+            made = None if old is None else _group((*old.rules, r))
+            if made is not None:
+                self.made[place] = made
+                return place
+        return None
+
+    def _absorb(self, earlier: int, place: int) -> None:
+        """Move the rules of a producer's group into the reader's, where nothing in between reads them."""
+        old, reader = self.made[earlier], self.made[place]
+        between = {self._now(g) for g in self.readers[earlier]} - {earlier, place}
+        if old is None or reader is None or any(g < place for g in between):
+            return
+        made = _group((*old.rules, *reader.rules))
+        if made is not None:
+            self.made[earlier], self.made[place] = None, made
+            self.moved[earlier] = place
+            self.readers[place] |= self.readers[earlier]
+
+
+def _group(members: tuple[AnyRule, ...]) -> Group | None:
+    """The rules as one group, where one nest holds them."""
+    pointwise = [r for r in members if isinstance(r, Rule)]
+    if len(pointwise) < len(members) or (len(members) > 1 and not _fits(pointwise)):
+        return None
+    space = unify(pointwise)
+    nest = None if space is None else arrange(space)
+    if space is None or nest is None:
+        return None
+    if len(members) > 1 and isinstance(nest[0], Sweep) and any(r.is_contraction for r in pointwise) and _reduces(space, nest[0]):
+        return None  # what is bound by arithmetic is shared out among threads
+    return Group(members, space, nest)
+
+
+def _fits(members: Sequence[Rule]) -> bool:
+    if len(members) > RULES or sum(r.work for r in members) > INSTRUCTIONS:
+        return False
+    made = {r.tensor: r for r in members if r.tensor is not None}
+    for r in members:
+        if any(isinstance(load.tensor, View) and stored(load.tensor) in made for load in r.loads):
+            return False  # another shape of it is read when all of it is stored
+    contractions = [r for r in members if r.is_contraction]
+    return len(contractions) < 2 or _is_chain(contractions, members, made)
+
+
+def _is_chain(contractions: Sequence[Rule], members: Sequence[Rule], made: Mapping[Tensor, Rule]) -> bool:
+    """Whether there are two contractions, the second of what the first makes by way of a statistic of its rows: then a row's terms need not be stored."""
+    if len(contractions) > 2 or not any(r.over and not r.is_contraction for r in members):
+        return False
+    first, second = contractions
+    seen, stack = {second}, [second]
+    while stack:
+        for load in stack.pop().loads:
+            p = made.get(load.tensor)
+            if p is not None and p not in seen:
+                seen.add(p)
+                stack.append(p)
+    return first in seen
+
+
+def _reduces(space: Space, root: Sweep) -> bool:
+    return any(root.axis in space.over[r] for r in rules(root.body))
+
+
+def stored(t: Tensor) -> Tensor:
+    """The tensor whose memory a view has."""
+    while isinstance(t, (View, Stop)):
+        t = t.source
+    return t

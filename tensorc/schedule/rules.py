@@ -1,0 +1,164 @@
+"""What the scheduler places in kernels: the definitions that are left once cheap ones are put into their readers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from tensorc.algebra import ONE, Index, Poly, Quotient, Remainder, atoms, elements, indices, is_static, poly
+from tensorc.ir import walk
+from tensorc.ir.operations import OPERATIONS
+from tensorc.ir.tensor import Apply, IsZero, Load, Nonnegative, Scalar, Select, Tensor
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a rule's value is stored for the caller: result number `result` (checks count after results), at subscripts of the rule's axes."""
+
+    result: int
+    subscripts: tuple[Poly, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """tensor[axes] = body, or tensor[axes] = monoid[reduced](body). Loads in the body are of inputs and of other rules' tensors, at any place.
+
+    `tensor` is what the loads of other rules call it, None where nothing loads it. Indices of extent 1 are 0 in the body and are left out of `space`.
+    """
+
+    tensor: Tensor | None
+    name: str
+    axes: tuple[Index, ...]
+    monoid: str | None
+    reduced: tuple[Index, ...]
+    body: Scalar
+    targets: list[Target] = field(default_factory=list)
+
+    @cached_property
+    def out(self) -> tuple[Index, ...]:
+        """The axes that are loops."""
+        return tuple(a for a in self.axes if a.extent is not ONE)
+
+    @cached_property
+    def over(self) -> tuple[Index, ...]:
+        """The reduced axes that are loops."""
+        return tuple(a for a in self.reduced if a.extent is not ONE)
+
+    @cached_property
+    def space(self) -> tuple[Index, ...]:
+        return self.out + self.over
+
+    @cached_property
+    def loads(self) -> tuple[Load, ...]:
+        return walk.loads(self.body)
+
+    @cached_property
+    def work(self) -> int:
+        """Instructions for one point."""
+        return operations(self.body)
+
+    @cached_property
+    def streams(self) -> frozenset[Tensor]:
+        """What is read along every loop, an element for each point."""
+        return frozenset(load.tensor for load in self.loads if self._covers(load))
+
+    @cached_property
+    def divided(self) -> tuple[tuple[Index, Poly], ...]:
+        """The indices that the rule divides, with what it divides them by."""
+        found = set(walk.atoms(self.body)).union(*(atoms(s) for t in self.targets for s in t.subscripts))
+        divisions = [a for a in found if isinstance(a, (Quotient, Remainder)) and is_static(a.divisor)]
+        return tuple((a.numerator.atom, a.divisor) for a in divisions if isinstance(a.numerator.atom, Index))
+
+    @cached_property
+    def order(self) -> tuple[Index, ...]:
+        """The loops as they go best, the outermost first: results before what is reduced, so that a reduction is held in registers.
+
+        But a reduction that streams a tensor whose last axis is one of its result goes along that axis innermost, and accumulates in memory.
+        """
+        for load in self.loads if self.over else ():
+            last = next(
+                (s.atom for s, e in zip(reversed(load.subscripts), reversed(load.tensor.extents), strict=True) if e is not ONE), None
+            )
+            if isinstance(last, Index) and last in self.out and self._covers(load):
+                return (*(a for a in self.out if a is not last), *self.over, last)
+        return self.space
+
+    @cached_property
+    def is_contraction(self) -> bool:
+        """Whether every element that it reads is read at many of its points, as in a matrix product: it is bound by arithmetic, not by memory."""
+        return bool(self.over) and not self.streams and len({load.tensor for load in self.loads if load.tensor.extents}) > 1
+
+    def _covers(self, load: Load) -> bool:
+        inside = frozenset[Index]().union(*map(indices, load.subscripts))
+        return all(a in inside for a in self.space)
+
+
+@dataclass(frozen=True, eq=False)
+class ScanRule:
+    """A recurrence along the last axis: see `ir.tensor.Scan`, whose source and decay are scalars here."""
+
+    tensor: Tensor
+    name: str
+    axes: tuple[Index, ...]
+    monoid: str
+    body: Scalar
+    decay: Scalar | None
+    reverse: bool
+    targets: list[Target] = field(default_factory=list)
+
+    @cached_property
+    def loads(self) -> tuple[Load, ...]:
+        return walk.loads(self.body) + (walk.loads(self.decay) if self.decay is not None else ())
+
+
+@dataclass(frozen=True, eq=False)
+class ScatterRule:
+    """tensor[axes] = base, then tensor[subscripts] += body for each point of `iteration` in row-major order; places outside are dropped."""
+
+    tensor: Tensor
+    name: str
+    axes: tuple[Index, ...]
+    base: Scalar
+    iteration: tuple[Index, ...]
+    subscripts: tuple[Poly, ...]
+    body: Scalar
+    targets: list[Target] = field(default_factory=list)
+
+    @cached_property
+    def loads(self) -> tuple[Load, ...]:
+        places = tuple(Load(e.tensor, e.subscripts) for p in self.subscripts for e in elements(p))
+        return walk.loads(self.base) + walk.loads(self.body) + places
+
+
+@dataclass(frozen=True, eq=False)
+class SortRule:
+    """tensor[rows, :] = the stable order of keys[rows, :], which is an input or another rule's tensor."""
+
+    tensor: Tensor
+    name: str
+    axes: tuple[Index, ...]
+    keys: Tensor
+    descending: bool
+    targets: list[Target] = field(default_factory=list)
+
+    @cached_property
+    def loads(self) -> tuple[Load, ...]:
+        return (Load(self.keys, tuple(map(poly, self.axes))),)
+
+
+def operations(body: Scalar) -> int:
+    """Instructions for one element of a scalar, each of its terms once."""
+    return sum(_instructions(s) for s in walk.postorder(body))
+
+
+def _instructions(s: Scalar) -> int:
+    match s:
+        case Apply(operation, _, _):
+            return OPERATIONS[operation].cost
+        case Select() | Nonnegative() | IsZero():
+            return 1
+        case _:
+            return 0
+
+
+AnyRule = Rule | ScanRule | ScatterRule | SortRule

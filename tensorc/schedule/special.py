@@ -1,0 +1,140 @@
+"""The kernels of what is no rule of one nest: scans, scatters and sorts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from tensorc.algebra import Atom, Index, Poly, poly, substitute
+from tensorc.dtypes import i64
+from tensorc.ir import build
+from tensorc.ir.tensor import Input, Load, Scalar
+from tensorc.loops.nest import (
+    SERIAL,
+    Bind,
+    Buffer,
+    Carry,
+    For,
+    Init,
+    Kernel,
+    Memory,
+    Scratch,
+    SortRow,
+    Statement,
+    Store,
+    Update,
+    read,
+    variable,
+)
+from tensorc.schedule.bind import LANES, lane
+from tensorc.schedule.memory import Names, Storage, lower, lower_places
+from tensorc.schedule.rules import ScanRule, ScatterRule, SortRule
+
+
+@dataclass
+class _Reader:
+    """Turns loads of tensors into loads of memory, and remembers what is read."""
+
+    storage: Storage
+    loads: dict[Load, None] = field(default_factory=dict)
+
+    def scalar(self, body: Scalar, values: dict[Atom, Poly]) -> Scalar:
+        return lower(body, values, self.load)
+
+    def load(self, load: Load) -> Load:
+        made = self.storage.load(load)
+        self.loads[made] = None
+        return made
+
+    @property
+    def memory(self) -> tuple[Memory, ...]:
+        return tuple(dict.fromkeys(load.tensor for load in self.loads if isinstance(load.tensor, Input)))
+
+
+def scan(name: str, rule: ScanRule, storage: Storage, names: Names) -> Kernel:
+    """Rows outside, the recurrence along each; where the elements of neighbouring rows are neighbours, a register of rows at a time."""
+    *rows, along = rule.axes
+    here = along.extent - 1 - along if rule.reverse else poly(along)
+    turned: dict[Atom, Poly] = {along: here} if rule.reverse else {}
+    reader = _Reader(storage)
+    value = reader.scalar(rule.body, turned)
+    decay = None
+    if rule.decay is not None:  # the first term alone begins, whatever its decay is
+        factor = reader.scalar(rule.decay, turned)
+        decay = build.select(build.is_zero(poly(along)), build.constant(0, factor.dtype), factor)
+    memory, place = storage.places[rule]
+    place = tuple(substitute(s, turned) for s in place)
+    used = Names(names.taken)
+    var = variable(used.unique(rule.name), value.dtype, tuple(rows))
+    step = (Carry(var, rule.monoid, value, decay), Store(memory, place, read(var)))
+    body: tuple[Statement, ...] = (Init(var, rule.monoid, (along,)), For(along, SERIAL, step))
+    touched = [*(load.subscripts for load in reader.loads), place]
+    return _kernel(name, _rows(rows, body, _lanes(rows, along, touched)), reader.memory, memory, (), (*rows, along), used)
+
+
+def _lanes(rows: Sequence[Index], along: Index, touched: Sequence[tuple[Poly, ...]]) -> Index | None:
+    """The axis of rows whose lanes cost less than an element at a time."""
+    best = min(rows, key=lambda a: sum(lane(s, a) for s in touched), default=None)
+    return best if best is not None and sum(lane(s, best) for s in touched) < LANES else None
+
+
+def scatter(name: str, rule: ScatterRule, storage: Storage, names: Names) -> Kernel:
+    """The base everywhere, then one point after the other."""
+    reader = _Reader(storage)
+    memory, place = storage.places[rule]
+    fill = _rows(rule.axes, (Store(memory, place, reader.scalar(rule.base, {})),), rule.axes[-1] if rule.axes else None)
+    start = len(rule.axes)
+    iteration = tuple(Index(start + level, a.extent) for level, a in enumerate(rule.iteration))
+    moved: dict[Atom, Poly] = {a: poly(b) for a, b in zip(rule.iteration, iteration, strict=True)}
+    value = reader.scalar(rule.body, moved)
+    at = lower_places(rule.subscripts, moved, reader.load)
+    where = build.both(*(build.inside(s, a.extent) for s, a in zip(at, rule.axes, strict=True)))
+    values: dict[Atom, Poly] = dict(zip(rule.axes, at, strict=True))
+    stored = tuple(substitute(s, values) for s in place)
+    add: Statement = Update(memory, stored, "sum", value, (), None if where is build.TRUE else where)
+    for a in reversed(iteration):
+        add = For(a, SERIAL, (add,))
+    body = (*fill, add)
+    used = Names(names.taken)
+    return _kernel(name, body, (*reader.memory, memory), memory, (), (*rule.axes, *iteration), used)
+
+
+def sort(name: str, rule: SortRule, storage: Storage, names: Names) -> Kernel:
+    """Row by row."""
+    *rows, along = rule.axes
+    reader = _Reader(storage)
+    places = tuple(map(poly, rule.axes))
+    keys = reader.load(Load(rule.keys, places)).tensor
+    assert isinstance(keys, Input)
+    memory, _ = storage.places[rule]
+    used = Names(names.taken)
+    work = Scratch(used.unique(f"{rule.name}_work"), (along.extent,), i64)
+    statement = SortRow(keys, memory, tuple(map(poly, rows)), along.extent, rule.descending, work)
+    return _kernel(name, _rows(rows, (statement,), None), reader.memory, memory, (work,), rule.axes, used)
+
+
+def _rows(axes: Sequence[Index], body: tuple[Statement, ...], vector: Index | None) -> tuple[Statement, ...]:
+    """The body in a loop over each axis, `vector` in lanes; the outer ones may run in parallel."""
+    for a in reversed(axes):
+        body = (For(a, Bind("vector", 1) if a is vector else SERIAL, body),)
+    return _parallel(body)
+
+
+def _parallel(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    if len(body) != 1 or not isinstance(body[0], For):
+        return body
+    loop = body[0]
+    return (replace(loop, parallel=True, body=_parallel(loop.body) if loop.bind is SERIAL else loop.body),)
+
+
+def _kernel(
+    name: str,
+    body: tuple[Statement, ...],
+    reads: tuple[Memory, ...],
+    memory: Memory,
+    scratch: tuple[Scratch, ...],
+    axes: Sequence[Index],
+    names: Names,
+) -> Kernel:
+    assert isinstance(memory, Buffer)
+    return Kernel(name, body, tuple(dict.fromkeys(reads)), (memory,), scratch, names.letters(axes))
