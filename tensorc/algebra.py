@@ -555,6 +555,8 @@ def show(p: Poly, name: Callable[[Atom], str | None] = lambda a: None) -> str:
     text = ""
     for m, c in sorted(p.terms, key=lambda t: t[1] < 0):
         body = "*".join(show_atom(a, name) for a in m)
+        if len(m) == 1 and c == 1 and isinstance(m[0], (Quotient, Remainder)):
+            body = body.removeprefix("(").removesuffix(")")  # `//` and `%` bind tighter than `+`
         part = body if abs(c) == 1 and body else f"{abs(c)}*{body}" if body else str(abs(c))
         text += (" - " if c < 0 else " + ") + part
     if not text:

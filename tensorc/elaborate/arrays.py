@@ -146,13 +146,13 @@ def broadcast_extents(context: Context, shapes: Sequence[tuple[Poly, ...]], span
 
 def _mismatch(context: Context, axis: int, p: Poly, q: Poly, arrays: Sequence[Array], spans: Where) -> Exception:
     which = "last axes" if axis == -1 else f"axes {axis} (counted from the end)"
-    labels = labels(arrays, spans)
-    primary = labels.pop() if labels else None
+    found = labels(arrays, spans)
+    primary = found.pop() if found else None
     origin = context.origin(p, q)
     notes = (f"the {which} differ: {p} and {q}", *origin)
     both_symbolic = p.constant is None or q.constant is None
     suggestion = f"if they are always equal, say so: `require {p} == {q}`" if both_symbolic else "reshape, slice or unsqueeze one side so that the axes agree"
-    return context.error("E0301", "shapes do not broadcast", primary.span if primary else None, primary.text if primary else "", *labels, notes=notes, help=suggestion)
+    return context.error("E0301", "shapes do not broadcast", primary.span if primary else None, primary.text if primary else "", *found, notes=notes, help=suggestion)
 
 
 def onto(value: Array, axes: Sequence[Index]) -> Scalar:
@@ -201,6 +201,8 @@ def where(context: Context, condition: Array, then: Array, otherwise: Array, spa
         raise context.error("E0404", f"`where` wants a bool condition, found {condition.dtype}", spans[0] if spans else None, describe(condition), help="compare it: `x != 0`")
     weak = then.weak and otherwise.weak
     common = common_dtype(context, [then, otherwise], spans[1:])
+    if weak and not condition.weak:
+        common = strong_dtype(common)  # a function of data is of a dtype of its own
     chosen = [convert(context, a, common) for a in (then, otherwise)]
     axes = broadcast_axes(context, [condition, *chosen], spans)
     body = build.select(onto(condition, axes), *(onto(a, axes) for a in chosen))
@@ -243,7 +245,7 @@ def binary(context: Context, operator: str, left: Array, right: Array, spans: Wh
         return elementwise(context, "and", (left, right), spans)
     if operation == "pow":
         return power(context, left, right, spans)
-    exact = _exact_division(operation, left, right) or _guard(operation, left, right)
+    exact = _exact_division(operation, left, right) or _guard(context, operation, left, right, spans)
     if exact is not None:
         return exact
     return elementwise(context, operation, (left, right), spans, common)
@@ -258,18 +260,22 @@ def _exact_division(operation: str, left: Array, right: Array) -> Array | None:
     return scalar(build.integer(p // divisor if operation == "floordiv" else p % divisor), weak=True)
 
 
-def _guard(operation: str, left: Array, right: Array) -> Array | None:
+def _guard(context: Context, operation: str, left: Array, right: Array, spans: Where) -> Array | None:
     """A comparison of integers of sizes and indices is a guard on polynomials, which the algebra can decide."""
-    if operation not in ("eq", "ne", "lt", "le", "gt", "ge") or left.axes or right.axes or not (left.weak and right.weak):
+    if operation not in ("eq", "ne", "lt", "le", "gt", "ge") or left.dtype is not i64 or right.dtype is not i64:
         return None
-    p, q = build.number(left.body), build.number(right.body)
-    if p is None or q is None or not (left.dtype.is_integer and right.dtype.is_integer):
+    if not all(isinstance(a.body, (Int, Const)) for a in (left, right)):
         return None
+    axes = broadcast_axes(context, (left, right), spans)
+    p, q = build.number(onto(left, axes)), build.number(onto(right, axes))
+    if p is None or q is None:
+        return None
+    weak = left.weak and right.weak
     if operation in ("eq", "ne"):
         zero = build.is_zero(p - q)
-        return scalar(zero if operation == "eq" else build.apply("not", zero), weak=True)
+        return Array(axes, zero if operation == "eq" else build.apply("not", zero), weak)
     gap = {"lt": q - p - 1, "le": q - p, "gt": p - q - 1, "ge": p - q}[operation]
-    return scalar(build.nonnegative(gap), weak=True)
+    return Array(axes, build.nonnegative(gap), weak)
 
 
 def divide(context: Context, left: Array, right: Array, spans: Where = ()) -> Array:
@@ -285,7 +291,7 @@ def power(context: Context, left: Array, right: Array, spans: Where = ()) -> Arr
         common = i64
     if common.is_integer and exponent is not None and exponent < 0:
         raise context.error("E0405", "an integer to a negative power", spans[1] if len(spans) > 1 else None, "negative", help="write the base as a float: `cast(x, f32) ** -1`, or `1 / x`")
-    if exponent is not None and not left.weak:
+    if exponent is not None and not left.weak and not context.exact:
         base = convert(context, left, common)
         if exponent == 2:
             return Array(base.axes, build.apply("mul", base.body, base.body))

@@ -14,6 +14,7 @@ from tensorc.elaborate import arrays
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.expressions import Evaluator, Scope, Task
 from tensorc.elaborate.values import MISSING, Array, Builtin, List, Routine, Tuple, Value, describe, static_constant, static_integer
+from tensorc.ir.program import Condition
 from tensorc.ir.tensor import Apply, Const, IsZero, Nonnegative, Scalar
 from tensorc.ir.walk import loads
 from tensorc.source import Span
@@ -363,6 +364,13 @@ def conform(evaluator: Evaluator, type: tree.Type, value: Value, scope: Scope, s
 def require(evaluator: Evaluator, condition: tree.Expr, message: str | None, scope: Scope, span: Span) -> Task:
     """`require condition, "message"`: conjunctions of comparisons of dims and static values."""
     context = evaluator.context
+    if context.exact:
+        c = condition
+        assert isinstance(c, tree.Binary)
+        left = yield evaluator.static(c.left, scope, "a condition")
+        right = yield evaluator.static(c.right, scope, "a condition")
+        context.conditions.append(Condition(left - right, "==" if c.operator == "==" else ">=", message or "", span))
+        return
     stack = [condition]
     while stack:
         c = stack.pop()

@@ -39,10 +39,12 @@ class Context:
     """Facts, conditions and checks of the program being built.
 
     `infer_equal` is the tracer's mode: two sizes that meet are taken to be equal, which becomes a condition of the call.
+    `exact` is the reader's mode: the text of an IR means just the nodes that it names, with nothing checked, converted or rewritten.
     `accesses` is a list while the ranges of an index definition are inferred, and None otherwise.
     """
 
-    def __init__(self, infer_equal: bool = False, where: Callable[[], Span | None] = lambda: None) -> None:
+    def __init__(self, infer_equal: bool = False, exact: bool = False, where: Callable[[], Span | None] = lambda: None) -> None:
+        self.exact = exact
         self.infer_equal = infer_equal
         self.where = where
         self.facts: Facts = algebra.NO_FACTS
@@ -90,6 +92,8 @@ class Context:
 
     def require(self, value: Poly, relation: Literal[">=", "=="], message: str, span: Span | None = None, code: str = "E0305") -> None:
         """Prove the relation of sizes, or have the call check it; what follows may rely on it. A relation that never holds is an error now."""
+        if self.exact:
+            return
         proved = self.equal(value, algebra.ZERO) if relation == "==" else algebra.nonnegative(value, self.facts)
         if proved:
             return
@@ -129,7 +133,7 @@ class Context:
 
     def shallow(self, value: Array, span: Span | None = None) -> Array:
         """The array itself, or where its body has grown deep, a load of a tensor of its own."""
-        return value if depth(value.body) < build.DEPTH // 2 else self._own(value, None, span)
+        return value if self.exact or depth(value.body) < build.DEPTH // 2 else self._own(value, None, span)
 
     def _own(self, value: Array, name: str | None, span: Span | None) -> Array:
         tensor = value.tensor()

@@ -419,7 +419,8 @@ class Evaluator:
                     "E0204", f"`{p.name}` is defined twice", p.span, "again here", Label(scope.places[p.name], "first defined here"), help="a name has one value: choose another"
                 )
             scope.places[p.name] = p.span
-            if isinstance(v, Array):
+            rule = self.context.exact and p.name.startswith("_")
+            if isinstance(v, Array) and not rule:
                 v = self.context.settle(v, p.name, p.span)
             scope.names[p.name] = v
 

@@ -63,7 +63,7 @@ def index(
     values = [arrays.as_array(context, i, s) if isinstance(i, (Array, List)) else i for i, s in zip(items, spans, strict=True)]
     scalars = all(isinstance(v, Array) and not v.axes for v in values)
     moving = any(isinstance(v, Array) and (v.free or (not v.axes and not v.weak and notation_inside)) for v in values)
-    if otherwise is not None or moving or (scalars and notation_inside and len(values) == array.rank):
+    if otherwise is not None or moving or (scalars and (notation_inside or context.exact) and len(values) == array.rank):
         if not scalars or len(plain) != array.rank:
             raise context.error(
                 "E0504",

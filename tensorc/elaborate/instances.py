@@ -91,14 +91,15 @@ def instantiate(unit: Unit, name: str, arguments: Sequence[Any]) -> Instance:
     context = Context()
     evaluator = Evaluator(context)
     try:
-        inputs, result = run(_instance(evaluator, unit, function, arguments))
+        inputs, result = run(build_instance(evaluator, unit, function, arguments))
     except Poisoned:
         raise CompileError(()) from None
     program, tree_ = finish(context, name, inputs, result)
     return Instance(program, tree_, signature(function))
 
 
-def _instance(evaluator: Evaluator, unit: Unit, function: tree.Function, arguments: Sequence[Any]) -> Task:
+def build_instance(evaluator: Evaluator, unit: Unit, function: tree.Function, arguments: Sequence[Any]) -> Task:
+    """(inputs, result) of a function's body for argument types."""
     context = evaluator.context
     scope = Scope(unit)
     given = list(zip(function.parameters, arguments, strict=True))

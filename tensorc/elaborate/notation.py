@@ -157,14 +157,14 @@ def read(
     """The element of an array at complete subscripts: proved inside, guarded by `otherwise`, or checked at the call or while running."""
     places = []
     for axis, (p, extent, at) in enumerate(zip(subscripts, array.extents, spans, strict=True)):
-        if otherwise is None and p.constant is not None and p.constant < 0:
+        if otherwise is None and not context.exact and p.constant is not None and p.constant < 0:
             p = extent + p
         places.append(p)
         if context.accesses is not None:
             where = context.place(at or span)
             assert where is not None
             context.accesses.append(Access(p, extent, otherwise is not None, subject, axis, where))
-        elif otherwise is None:
+        elif otherwise is None and not context.exact:
             _prove(context, p, extent, subject, axis, at or span)
     value = array.at(tuple(places))
     if otherwise is None:
@@ -180,7 +180,7 @@ def read(
     if otherwise.axes:
         raise context.error("E0504", f"`else` gives one element, found {describe(otherwise)}", span, describe(otherwise))
     outside = arrays.convert(context, otherwise, array.dtype, span).body
-    facts = context.facts | {a.extent - 1 for a in context.live}
+    facts = algebra.NO_FACTS if context.exact else context.facts | {a.extent - 1 for a in context.live}
     guard = build.both(*(build.inside(p, e, facts) for p, e in zip(places, array.extents, strict=True)))
     return context.shallow(Array((), build.select(guard, value, outside)))
 
@@ -253,6 +253,8 @@ def reduce(context: Context, name: str, bound: Sequence[Index], body: Array, spa
     """`name[bound](body)` of a 0-d body, with the dtype and the empty case that the language gives each reduction."""
     value = arrays.strong(context, body)
     dtype = value.dtype
+    if context.exact:
+        return build.reduce(name, bound, value.body)
     match name:
         case "sum" | "prod":
             return accumulate(name, bound, value.body if dtype.is_float else build.cast(value.body, i64))

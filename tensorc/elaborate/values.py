@@ -56,6 +56,11 @@ class Array:
 
         return rewrite(self.body, dict(zip(self.axes, subscripts, strict=True)), lambda moved: build.load(moved.tensor, moved.subscripts))
 
+    def renewed(self) -> Array:
+        """The same array under axes of its own, where two arrays' axes come to stand side by side."""
+        axes = tuple(fresh(e) for e in self.extents)
+        return Array(axes, self.at(tuple(map(poly, axes))), self.weak)
+
     def tensor(self) -> Tensor:
         """The array as one tensor, with the free indices as leading axes."""
         return build.define((*self.free, *self.axes), self.body)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from tensorc.elaborate.library import elementwise, linear, reductions, structure  # noqa: F401  (each registers its functions)
+from tensorc.elaborate.library import elementwise, internal, linear, reductions, structure  # noqa: F401  (each registers its functions)
 from tensorc.elaborate.library.linear import matmul
 from tensorc.elaborate.library.registry import BUILTINS
 from tensorc.elaborate.units import library_units
@@ -12,7 +12,7 @@ from tensorc.elaborate.values import Builtin, Routine
 
 __all__ = ["library", "library_names", "matmul"]
 
-INTERNAL = frozenset({"pick", "axis_size"})
+INTERNAL = internal.NAMES | {"pick", "axis_size"}
 """What only the library's own files use."""
 
 

@@ -58,8 +58,8 @@ def matmul(context: Context, left: Array, right: Array, spans: Where = ()) -> Ar
             help=f"if they are always equal, say so: `require {k.extent} == {inner.extent}`",
         )
     batch = tuple(map(fresh, arrays.broadcast_extents(context, [a.extents[:-2], b.extents[:-2]], spans, (a, b))))
-    row = a.axes[-2:-1]
-    column = b.axes[-1:] if b.rank > 1 else ()
+    row = tuple(fresh(e) for e in a.extents[-2:-1])
+    column = tuple(fresh(e) for e in b.extents[-1:]) if b.rank > 1 else ()
     bound = fresh(met)
     x = a.at((*_batch(a, batch, 2), *map(poly, row), poly(bound)))
     y = b.at((*_batch(b, batch, 2), poly(bound), *map(poly, column)))

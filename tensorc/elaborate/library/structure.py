@@ -153,7 +153,7 @@ def view(context: Context, value: Array, extents: tuple[Poly, ...]) -> Array:
     if value.extents == extents:
         return value
     kept = [a for a in value.axes if a.extent is not algebra.ONE]
-    if [a.extent for a in kept] == [e for e in extents if e is not algebra.ONE]:
+    if not context.exact and [a.extent for a in kept] == [e for e in extents if e is not algebra.ONE]:
         rest = iter(kept)
         body = rewrite(value.body, {a: algebra.ZERO for a in value.axes if a.extent is algebra.ONE}, lambda m: build.load(m.tensor, m.subscripts))
         return Array(tuple(fresh(1) if e is algebra.ONE else next(rest) for e in extents), body, value.weak)
@@ -486,7 +486,7 @@ def _subject(context: Context, name: str) -> str:
 @builtin("take", "x indices axis", axis=None)
 def take(context: Context, x: Value, indices: Value, axis: Value) -> Array:
     """The elements at integer places along an axis (of the flattened tensor without one); negative ones count from the end."""
-    value, places = tensor(context, x, "x"), _integers(context, indices, "indices")
+    value, places = tensor(context, x, "x"), _integers(context, indices, "indices").renewed()
     if axis is None:
         value, at = flatten(context, value), 0
     else:
@@ -595,7 +595,7 @@ def one_hot(context: Context, x: Value, num_classes: Value) -> Array:
 @builtin("embedding", "ids table")
 def embedding(context: Context, ids: Value, table: Value) -> Array:
     """The rows of a table at integer places, which do not wrap: y[i, d] = table[ids[i], d]."""
-    places, rows = _integers(context, ids, "ids"), tensor(context, table, "table")
+    places, rows = _integers(context, ids, "ids").renewed(), tensor(context, table, "table")
     if rows.rank != 2:
         raise context.error("E0303", f"`embedding` wants a table of rank 2, found {rows.rank}", context.argument_spans.get("table"), describe(rows))
     p = checked_place(context, scalar(places.body), rows.extents[0], 0, False, _subject(context, "table"), "ids")
