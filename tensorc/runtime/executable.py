@@ -245,7 +245,7 @@ def _known_strides(tensor: Input, shape: Sequence[int], strides: Sequence[int]) 
 
 
 def _stand_in(tensor: Input, array: Array) -> tuple[Array, tuple[int, ...], Strides]:
-    """Memory in place of an empty array, in which subscripts that are inside their axes may be read; with strides of 0, one element does."""
+    """Memory in place of an empty array, in which every subscript that is inside may be read; with strides of 0, one element does."""
     shape = tuple(max(extent, 1) for extent in array.shape)
     count = array.itemsize
     for extent in shape:

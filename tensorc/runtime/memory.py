@@ -88,7 +88,7 @@ _kept = _Kept()
 
 
 def take(count: int) -> Workspace:
-    """A workspace of at least so many bytes with arbitrary contents: this thread's last one where it is large enough. Raises MemoryError."""
+    """A workspace of at least so many bytes, whatever is in them: this thread's last one where it is large enough. Raises MemoryError."""
     if _kept.free:
         found = _kept.free.pop()  # a call inside of this call, by a signal handler, finds none and makes its own
         if found.memory.nbytes >= count + ALIGNMENT:

@@ -26,8 +26,7 @@ class Address:
 def load(context: Context, tensor: Tensor, subscripts: tuple[Poly, ...], at: Coordinates) -> Value:
     """The element in registers; any value where a subscript is outside or the lane is no point. Touches nothing outside."""
     if isinstance(tensor, Var):
-        axes = frozenset().union(*(context.axes(s) for s in subscripts))
-        return context.values[tensor][context.key(axes, at)]
+        return context.values[tensor][context.key(frozenset(tensor.axes), at)]
     raw = _load(context, tensor, address(context, tensor, subscripts, at, reading=True))  # type: ignore[arg-type]
     return casts.from_memory(context.code, raw, tensor.dtype)
 

@@ -15,7 +15,7 @@ from tensorc.loops.nest import Carry, Done, Fold, Init, Update
 
 def init(context: Context, s: Init) -> None:
     """Registers that hold the identity: as many as the loop's block has, and lanes apart, where there is one for what is folded."""
-    axes = context.variable_axes(s.var)
+    axes = frozenset(s.var.axes)
     across = s.bind.kind == "vector"
     lanes = context.lanes if across or context.vector in axes else 0
     several = s.bind.count if s.bind.kind in ("vector", "unroll") else 1
@@ -25,7 +25,7 @@ def init(context: Context, s: Init) -> None:
 
 
 def fold(context: Context, s: Fold) -> None:
-    axes = context.variable_axes(s.var)
+    axes = frozenset(s.var.axes)
     accumulator = context.accumulators[s.var]
     over = frozenset(s.over)
     apart = next((a for a in context.blocked if a in over), None)
@@ -53,7 +53,7 @@ def _step(context: Context, monoid: str, old: Value, value: Scalar, at: Coordina
 
 def done(context: Context, s: Done) -> None:
     """Merges what was kept apart; a half float is rounded here, once."""
-    axes = context.variable_axes(s.var)
+    axes = frozenset(s.var.axes)
     accumulator = context.accumulators.pop(s.var)
     found = {}
     for key, registers in accumulator.registers.items():
@@ -72,7 +72,7 @@ def rounded(context: Context, value: Value, dtype: DType) -> Value:
 def carry(context: Context, s: Carry) -> None:
     """A step of a recurrence; every operation rounds."""
     code, dtype = context.code, s.var.dtype
-    axes = context.variable_axes(s.var)
+    axes = frozenset(s.var.axes)
     accumulator = context.accumulators[s.var]
     row = MONOIDS[s.monoid].combine
     found = {}

@@ -76,7 +76,6 @@ class Context:
     mask: Value | None = None  # the lanes that are points, where not all are
     values: dict[Var, dict[Key, Value]] = field(default_factory=dict)
     accumulators: dict[Var, Accumulator] = field(default_factory=dict)
-    reads_at: Mapping[Var, frozenset[Index]] = field(default_factory=dict)
     memo: list[dict[object, Value]] = field(default_factory=lambda: [{}])
     passing: dict[object, Value] = field(default_factory=dict)  # values of what the kernel writes: of this statement only
     loop_writes: list[frozenset[Memory]] = field(default_factory=lambda: [frozenset()])  # by depth of scope
@@ -90,10 +89,6 @@ class Context:
         if found is None:
             found = self.known_axes[s] = algebra.indices(s) if isinstance(s, Poly) else walk.indices(s)
         return found
-
-    def variable_axes(self, var: Var) -> frozenset[Index]:
-        """The axes that a variable is read at; none where it is not read."""
-        return self.reads_at.get(var, frozenset())
 
     def save(self) -> Saved:
         return Saved(dict(self.bound), dict(self.tiles), self.blocked, self.vector, self.mask, dict(self.values), dict(self.accumulators))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tensorc import algebra
-from tensorc.algebra import Index, Poly
+from tensorc.algebra import Poly
 from tensorc.backends.llvm import index, statements
 from tensorc.backends.llvm.code import Code, Module
 from tensorc.backends.llvm.context import Context, Place
@@ -15,8 +14,8 @@ from tensorc.backends.llvm.target import Target
 from tensorc.backends.llvm.types import INT, POINTER, Value, integer
 from tensorc.dtypes import DType, bool_
 from tensorc.ir import walk
-from tensorc.ir.tensor import Input, Scalar
-from tensorc.loops.nest import Buffer, Carry, Fold, Kernel, Let, Memory, Scratch, SortRow, Update, Var, scalars
+from tensorc.ir.tensor import Input
+from tensorc.loops.nest import Buffer, Carry, Fold, Kernel, Let, Memory, Scratch, SortRow, Update, scalars
 from tensorc.loops.nest import statements as every_statement
 
 ENTRY = "tensorc.run"
@@ -53,7 +52,6 @@ def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, S
         places,
         {name: _word(code, frame.size(name), INT) for name in frame.sizes},
         frozenset(kernel.writes) & frozenset(kernel.reads) | frozenset(kernel.scratch),
-        reads_at=_variables(kernel),
     )
     for memory in (*kernel.memory, *kernel.scratch):
         places[memory] = _place(context, frame, number, memory, strides)
@@ -103,20 +101,6 @@ def row_major(context: Context, extents: Sequence[Poly]) -> tuple[Value, ...]:
 
 
 # What a kernel computes with.
-
-
-def _all_scalars(kernel: Kernel) -> list[Scalar]:
-    return [s for statement in every_statement(kernel.body) for s in scalars(statement)]
-
-
-def _variables(kernel: Kernel) -> dict[Var, frozenset[Index]]:
-    """The axes that each variable is read at."""
-    found: dict[Var, frozenset[Index]] = {}
-    for s in _all_scalars(kernel):
-        for load in walk.loads(s):
-            if isinstance(load.tensor, Var):
-                found[load.tensor] = frozenset[Index]().union(*map(algebra.indices, load.subscripts))
-    return found
 
 
 def lanes_of(kernel: Kernel, target: Target) -> int:

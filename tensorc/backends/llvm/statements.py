@@ -41,7 +41,7 @@ def emit(context: Context, body: Sequence[Statement]) -> None:
 
 
 def _let(context: Context, s: Let) -> None:
-    axes = context.variable_axes(s.var)
+    axes = frozenset(s.var.axes)
     context.values[s.var] = {context.key(axes, at): evaluate(context, s.value, at) for at in context.points(axes)}
 
 
