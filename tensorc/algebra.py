@@ -547,7 +547,8 @@ def show_atom(a: Atom, name: Callable[[Atom], str | None] = lambda a: None) -> s
 
 def _group(p: Poly, name: Callable[[Atom], str | None]) -> str:
     text = show(p, name)
-    return text if p.atom is not None or (p.constant is not None and p.constant >= 0) else f"({text})"
+    simple = isinstance(p.atom, (Size, Index, Element)) or (p.constant is not None and p.constant >= 0)
+    return text if simple else f"({text})"
 
 
 def show(p: Poly, name: Callable[[Atom], str | None] = lambda a: None) -> str:
