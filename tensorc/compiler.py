@@ -20,6 +20,7 @@ from tensorc.errors import CompileForbidden, ConfigError, DTypeError, InternalEr
 from tensorc.ir.program import Program
 
 if TYPE_CHECKING:
+    from tensorc.loops.nest import Schedule
     from tensorc.runtime.arrays import Array
     from tensorc.runtime.call import Executable
 
@@ -28,7 +29,7 @@ Result = TypeVar("Result")
 STAGES = ("ast", "typed", "grad", "opt", "schedule", "loops", "llvm", "llvm-opt", "asm", "triton", "ttir", "ttgir", "ptx", "sass")
 
 LOCK = threading.RLock()
-"""Held while anything is traced or compiled: LLVM's context and the tables of nodes are shared, and Python code that is traced may call and compile."""
+"""Held while anything is traced or compiled: LLVM and the tables of nodes are shared, and Python that is traced may call and compile."""
 
 _forbidden: ContextVar[bool] = ContextVar("tensorc_no_compile", default=False)
 
@@ -47,7 +48,7 @@ class Compilation:
         return self._stage("opt", lambda: simplify(self.typed))
 
     @cached_property
-    def schedule(self) -> Any:
+    def schedule(self) -> Schedule:
         from tensorc.schedule import schedule
 
         return self._stage("schedule", lambda: schedule(self.optimised))
@@ -67,7 +68,7 @@ class Compilation:
             case "cpu":
                 from tensorc.runtime.executable import compile_schedule
 
-                return compile_schedule(self.schedule, self.optimised)
+                return compile_schedule(self.schedule, self.optimised, cpu=config.cpu)
             case "reference":
                 return Oracle(self.typed)
             case "triton":
@@ -78,14 +79,18 @@ class Compilation:
     def text(self, stage: str) -> str:
         """What a stage makes of the program, to be read. ValueError for a stage that there is not, or that the target has not."""
         from tensorc.ir.text import show
+        from tensorc.loops.text import show as show_kernel
+        from tensorc.loops.text import show_schedule
 
         match stage:
             case "typed":
                 return show(self.typed)
             case "opt":
                 return show(self.optimised)
-            case "schedule" | "loops":
-                return self._schedule_text(stage)
+            case "schedule":
+                return show_schedule(self.schedule)
+            case "loops":
+                return "\n\n".join(map(show_kernel, self.schedule.kernels))
         if stage not in STAGES:
             raise ValueError(f"there is no stage `{stage}`{suggestion(stage, STAGES)}; the stages are {' '.join(STAGES)}")
         texts: Mapping[str, str] = getattr(self.executable, "texts", {})
@@ -94,13 +99,6 @@ class Compilation:
                 f"the target `{self.target}` has no stage `{stage}`; it has typed opt schedule loops {' '.join(texts)}".rstrip()
             )
         return texts[stage]
-
-    def _schedule_text(self, stage: str) -> str:
-        from tensorc.loops.text import show
-
-        if stage == "schedule":
-            return str(self.schedule)
-        return "\n\n".join(show(kernel) for kernel in self.schedule.kernels)
 
     def _stage(self, stage: str, run: Callable[[], Result]) -> Result:
         """Run a stage; what it raises that is no error of the user's becomes an InternalError with a file to reproduce it."""

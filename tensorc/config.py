@@ -17,7 +17,7 @@ PREFIX = "TENSORC_"
 
 @dataclass(frozen=True)
 class Options:
-    """All settings. None stands for what the machine offers: a cache directory of the user's own, every processor, the processor that runs this."""
+    """All settings. None stands for what the machine offers: the user's cache directory, all processors, this processor's model."""
 
     cache_dir: Path | None = None
     cache: Literal["rw", "ro", "off"] = "rw"
@@ -39,10 +39,13 @@ NAMES = tuple(f.name for f in fields(Options))
 
 
 class Configuration:
-    """`config.num_threads` reads a setting, `config.num_threads = 2` sets it for the process, `config.scope(num_threads=2)` for a block of code.
+    """`config.num_threads` reads a setting; `config.num_threads = 2` sets it for the process, `config.scope(num_threads=2)` for a block.
 
     The environment and pyproject.toml are read once, when a setting is first asked for.
     """
+
+    _base: Options | None
+    _scoped: ContextVar[Options | None]
 
     def __init__(self) -> None:
         object.__setattr__(self, "_base", None)
@@ -51,12 +54,15 @@ class Configuration:
     @property
     def current(self) -> Options:
         """The settings in force here."""
-        scoped = cast("ContextVar[Options | None]", self._scoped).get()
-        if scoped is not None:
-            return scoped
+        scoped = self._scoped.get()
+        return self._process() if scoped is None else scoped
+
+    def _process(self) -> Options:
+        """The settings of the process."""
         if self._base is None:
             self.reload()
-        return cast(Options, self._base)
+            assert self._base is not None
+        return self._base
 
     def __getattr__(self, name: str) -> Any:
         if name in NAMES or name == "threads":
@@ -66,9 +72,7 @@ class Configuration:
     def __setattr__(self, name: str, value: Any) -> None:
         if name not in NAMES:
             raise AttributeError(f"tensorc has no setting `{name}`{suggestion(name, NAMES)}")
-        if self._base is None:
-            self.reload()
-        object.__setattr__(self, "_base", _changed(self._base, {name: value}, "config"))
+        object.__setattr__(self, "_base", _changed(self._process(), {name: value}, "config"))
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *NAMES]
@@ -79,12 +83,12 @@ class Configuration:
     @contextmanager
     def scope(self, **settings: Any) -> Iterator[Options]:
         """The settings changed for the code inside, in this thread or task. ConfigError for an unknown one."""
-        scoped = cast("ContextVar[Options | None]", self._scoped)
-        token = scoped.set(_changed(self.current, settings, "config.scope"))
+        changed = _changed(self.current, settings, "config.scope")
+        token = self._scoped.set(changed)
         try:
-            yield scoped.get()  # type: ignore[misc]
+            yield changed
         finally:
-            scoped.reset(token)
+            self._scoped.reset(token)
 
     def reload(self, environment: Mapping[str, str] | None = None, directory: Path | None = None) -> None:
         """Read the environment and the nearest pyproject.toml again; what was set by assignment is forgotten."""

@@ -18,15 +18,17 @@ from tensorc.runtime import arrays
 
 @dataclass(slots=True)
 class Prepared:
-    """The arguments of one call: `key` is all that a program depends on, `leaves` are arrays for its inputs in order (Specs may stand for them).
+    """The arguments of one call.
 
-    `values` is what the definition needs to make the program.
+    `key` is all that a program depends on; `leaves` are the arrays for its inputs in order, Specs may stand for them; `values` is what the
+    definition needs to make the program.
     """
 
     key: Hashable
     leaves: list[Any]
     values: Any
     torch: bool = False
+    has_specs: bool = False
 
     @property
     def specs(self) -> dict[int, Spec]:
@@ -127,7 +129,7 @@ STATIC_TYPES = ("int", "float", "bool", "str", "dtype", "dims", "axes")
 
 
 def static(value: Any, type_: str, what: str, optional: bool) -> Any:
-    """The value of a static parameter as plain Python: int, float, bool, str, DType, None or a tuple of ints. DTypeError for another type."""
+    """The value of a static parameter as an int, float, bool, str, DType, None or tuple of ints. DTypeError for another type."""
     if value is None and (optional or type_ in ("axes", "dims")):
         return None
     found = _READ[type_](value)

@@ -1,4 +1,4 @@
-"""Function: what users call. It turns arguments into arrays and a key, the key into a compiled program, and keeps that for the next call."""
+"""Function: what users call. It makes arrays and a key of the arguments, a compiled program of the key, and keeps it for the next call."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from tensorc import compiler
 from tensorc.api.bench import Bench, measure
@@ -15,6 +15,7 @@ from tensorc.api.definition import Definition, Instance, Prepared
 from tensorc.api.lowered import Lowered
 from tensorc.config import config
 from tensorc.errors import DTypeError
+from tensorc.frontend.trace import active_trace, find_trace
 from tensorc.runtime import arrays
 from tensorc.runtime.call import Call
 
@@ -49,8 +50,8 @@ class Function:
     """A function of arrays, compiled for each combination of dtypes, ranks and static values when it is first called with one.
 
     NumPy arrays give NumPy arrays, and torch tensors torch tensors. `out=` writes the results into given arrays.
-    Calling raises TypeError, DTypeError or ShapeError for wrong arguments, IndexError for a subscript out of range, and CompileError where the
-    function has no meaning for the arguments.
+    Calling raises TypeError, DTypeError or ShapeError for wrong arguments, IndexError for a subscript out of range, and CompileError where
+    the function has no meaning for the arguments.
     """
 
     def __init__(self, definition: Definition, target: str | None = None) -> None:
@@ -68,16 +69,18 @@ class Function:
     # Calling.
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if _traced(args, kwargs):
+        if active_trace() is not None and find_trace(args, kwargs) is not None:
             return self._definition.inline(args, kwargs)
         out = kwargs.pop("out", None) if kwargs and not self._takes_out else None
         prepared = self._definition.prepare(args, kwargs)
-        entry = self._entries.get((config.target if self._target is None else self._target, prepared.key))
+        if prepared.has_specs:
+            self._refuse_specs()
+        entry = self._entries.get((self._target or config.current.target, prepared.key))
         if entry is None:
             entry = self._entry(prepared)
         call = entry.call
         if call is None:
-            call = self._compile(entry, prepared)
+            call = self._executable(entry)
         inputs, torch = entry.inputs(prepared)
         with self._lock:
             self._calls += 1
@@ -85,7 +88,7 @@ class Function:
 
     def _entry(self, prepared: Prepared, target: str | None = None) -> _Entry:
         """The program for a key, made if it is new."""
-        target = target or (config.target if self._target is None else self._target)
+        target = target or self._target or config.current.target
         with compiler.LOCK:
             found = self._entries.get((target, prepared.key))
             if found is None:
@@ -95,10 +98,6 @@ class Function:
                 self._seconds += time.perf_counter() - started
                 self._entries[(target, prepared.key)] = found
             return found
-
-    def _compile(self, entry: _Entry, prepared: Prepared) -> Call:
-        self._refuse_specs(prepared)
-        return self._executable(entry)
 
     def _executable(self, entry: _Entry) -> Call:
         with compiler.LOCK:
@@ -110,9 +109,8 @@ class Function:
                 self._compiles += 1
             return entry.call
 
-    def _refuse_specs(self, prepared: Prepared) -> None:
-        if prepared.specs:
-            raise DTypeError(f"`{self.name}` is called with arrays; a spec stands for one in `lower`, `warmup` and `inspect`")
+    def _refuse_specs(self) -> NoReturn:
+        raise DTypeError(f"`{self.name}` is called with arrays; a spec stands for one in `lower`, `warmup` and `inspect`")
 
     # What it is.
 
@@ -177,14 +175,15 @@ class Function:
     def reference(self, *args: Any, **kwargs: Any) -> Any:
         """The value for arguments as NumPy computes it, definition by definition; NumPy arrays, whatever came in."""
         prepared = self._definition.prepare(args, kwargs)
-        self._refuse_specs(prepared)
+        if prepared.has_specs:
+            self._refuse_specs()
         entry = self._entry(prepared)
         instance = entry.instance
         oracle = Call(instance.program, instance.result, compiler.Oracle(instance.program), instance.names)
         return oracle(entry.inputs(prepared)[0])
 
     def inspect(self, stage: str, *args: Any, **kwargs: Any) -> str:
-        """A stage (`ast typed opt schedule loops llvm asm`) for arguments or specs; without any, for the last call, or else for the declared types."""
+        """A stage (`ast typed opt schedule loops llvm asm`) for arguments or specs; without any, for the latest program."""
         if stage == "ast":
             return self._definition.ast()
         return Lowered(self, self._any_entry(args, kwargs), None).as_text(stage)
@@ -207,9 +206,3 @@ class Function:
         assert entry.call is not None
         sizes = entry.call.bind(entry.inputs(prepared)[0])
         return measure(lambda: self(*args, **kwargs), Lowered(self, entry, prepared).cost(), sizes, seconds)
-
-
-def _traced(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
-    """Whether a tracer is among the arguments."""
-    trace = sys.modules.get("tensorc.frontend.trace")
-    return trace is not None and trace.find_trace(args, kwargs) is not None

@@ -20,14 +20,15 @@ from tensorc.frontend.places import definition_span
 from tensorc.frontend.trace import Trace, trace
 from tensorc.ir.program import Program
 from tensorc.runtime import arrays
+from tensorc.source import Span
 from tensorc.syntax import tree
 
 
 def jit(function: Any = None, *, static: Sequence[str] | str = ()) -> Any:
     """A Python function of arrays as a Function; also with a signature, `@tc.jit("f32[B, N] -> f32[N]", static=("eps",))`.
 
-    Without one, axes that meet are taken to be equal, which each call checks. With one, the function is traced and checked at once, and its axes are
-    equal only where the signature says so. `static` names the parameters whose values are known when compiling.
+    Without one, axes that meet are taken to be equal, which each call checks. With one, the function is traced and checked at once, and its
+    axes are equal only where the signature says so. `static` names the parameters whose values are known when compiling.
     """
     if isinstance(function, str):
         declared = signature(function)
@@ -50,7 +51,7 @@ def _jitted(function: Callable[..., Any], declared: Signature | None, static: Se
 
 
 class TracedDefinition:
-    """A Python function of arrays. `static` parameters are given to it as they are; so are None, bools, strings, dtypes and tuples without arrays."""
+    """A Python function of arrays. `static` parameters reach it as they are, and None, bools, strings, dtypes, tuples without arrays."""
 
     def __init__(self, function: Callable[..., Any], signature: Signature | None = None, static: Sequence[str] | str = ()) -> None:
         self.function = function
@@ -93,7 +94,8 @@ class TracedDefinition:
         if len(names) != len(signature.parameters):
             types, listed = len(signature.parameters), ", ".join(names) or "none"
             help = "what is no array is named in `static=`"
-            message = f"the signature has {types} type{'' if types == 1 else 's'}, but `{self.name}` has {len(names)} tensor parameters ({listed})"
+            written = f"{types} type{'' if types == 1 else 's'}"
+            message = f"the signature has {written}, but `{self.name}` has {len(names)} tensor parameters ({listed})"
             raise error("E0911", message, signature.span, help=help)
         return names
 
@@ -103,7 +105,7 @@ class TracedDefinition:
         bound = self._bind(args, kwargs)
         found = _Leaves(self)
         values = {name: found.argument(name, value, self.python.parameters[name].kind) for name, value in bound.items()}
-        return Prepared(tuple(found.key), found.leaves, values, found.torch)
+        return Prepared(tuple(found.key), found.leaves, values, found.torch, found.specs)
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
         try:
@@ -114,13 +116,21 @@ class TracedDefinition:
             raise TypeError(f"`{self.name}`: {reason}{hint}") from None
 
     def representative(self) -> Prepared | None:
-        if self.declared is None or any(map(is_pack, (d for t in self.declared.parameters for d in t.dims))):
+        if self.declared is None or any(self.python.parameters[n].default is inspect.Parameter.empty for n in self.static):
             return None
-        specs = {name: Spec(dtype_of(t), extents_of(t, [], lambda axis, n=name: f"{n}_{axis}")) for name, t in self._types.items()}
-        missing = [n for n in self.static if self.python.parameters[n].default is inspect.Parameter.empty]
-        return None if missing else self.prepare((), specs)
+        specs = {}
+        for name, type_ in self._types.items():
+            rank = sum(not is_pack(d) for d in type_.dims) + 2  # two axes stand for `...`
+            pack = next(iter(pack_extents(type_, rank, name).values()), [])
+            specs[name] = Spec(dtype_of(type_), extents_of(type_, pack, f"{name}_{{}}".format))
+        return self.prepare((), specs)
 
     # Programs.
+
+    @cached_property
+    def _place(self) -> Span | None:
+        code = getattr(self.function, "__code__", None)
+        return None if code is None else definition_span(code)
 
     def instantiate(self, prepared: Prepared) -> Instance:
         names: list[str] = []
@@ -128,10 +138,10 @@ class TracedDefinition:
         def run(made: Trace) -> Any:
             inputs = _Inputs(made, self, names, prepared.leaves)
             values = {name: inputs.rebuild(name, value) for name, value in prepared.values.items()}
-            bound = inspect.BoundArguments(self.python, values)  # type: ignore[arg-type]
+            bound = inspect.BoundArguments(self.python, values)
             return self.function(*bound.args, **bound.kwargs)
 
-        program, result, captured = trace(self.name, run, infer_equal=self.declared is None)
+        program, result, captured = trace(self.name, run, self._place, infer_equal=self.declared is None)
         if self.declared is not None and self.declared.returns is not None:
             self._check_result(program, result, self.declared.returns, prepared)
         names += [f"constant {n}" for n in range(len(captured))]
@@ -142,9 +152,7 @@ class TracedDefinition:
 
     def _check_result(self, program: Program, result: ResultTree, declared: tree.Type, prepared: Prepared) -> None:
         """Raise a CompileError where the result is not what the signature says."""
-        code = getattr(self.function, "__code__", None)
-        where = None if code is None else definition_span(code)
-        others = () if where is None else (Label(where, "the function"),)
+        others = () if self._place is None else (Label(self._place, "the function"),)
 
         def wrong(type_: tree.Type, found: str) -> CompileError:
             return error(
@@ -246,7 +254,7 @@ class _Leaves:
         self.definition = definition
         self.key: list[Hashable] = []
         self.leaves: list[Any] = []
-        self.torch = False
+        self.torch = self.specs = False
 
     def argument(self, name: str, value: Any, kind: Any) -> Any:
         if kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD):
@@ -267,6 +275,7 @@ class _Leaves:
         if arrays.is_number(value) and (type_ is not None or not isinstance(value, bool)):
             return self._number(value, what, type_)
         if isinstance(value, Spec):
+            self.specs = True
             return self._leaf(
                 value, value.dtype, value.ndim, frozenset(a for a, e in enumerate(value.extents) if e is poly(1)), what, type_, value
             )
@@ -326,8 +335,8 @@ def _holds_array(value: Any) -> bool:
 
 def _is_static(value: Any) -> bool:
     """Whether a value that is no array may be a part of the key: what programs commonly depend on."""
-    if isinstance(value, (tuple, list)):
-        return bool(value) and all(isinstance(v, (int, str, type(None), tuple)) for v in value)
+    if isinstance(value, tuple):
+        return all(isinstance(v, (int, str, type(None), tuple)) for v in value)
     return value is None or isinstance(value, (bool, str, slice)) or callable(value) or as_dtype(value) is not None
 
 
@@ -358,7 +367,7 @@ class _Inputs:
         type_ = self.definition._types.get(name)
         if type_ is not None:
             pack = next(iter(pack_extents(type_, given.ndim, identifier).values()), [])
-            return self.made.input(identifier, dtype, extents_of(type_, pack, lambda axis: f"{identifier}_{axis}"))
+            return self.made.input(identifier, dtype, extents_of(type_, pack, f"{identifier}_{{}}".format))
         shape = [1 if e is poly(1) else None for e in given.extents] if isinstance(given, Spec) else given.shape
         return self.made.input(identifier, dtype, [poly(1) if e == 1 else size(f"{identifier}_{axis}") for axis, e in enumerate(shape)])
 

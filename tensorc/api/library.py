@@ -1,4 +1,4 @@
-"""The library's functions as Functions: `tc.softmax(x, axis=-1)` on arrays runs a compiled program of that one call, on tracers it becomes a part of theirs."""
+"""The library's functions as Functions: on arrays `tc.softmax(x)` runs a program of that call, on tracers it becomes a part of theirs."""
 
 from __future__ import annotations
 
@@ -85,11 +85,12 @@ class LibraryDefinition:
     def prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Prepared:
         key: list[Hashable] = []
         leaves: list[Any] = []
-        torch = False
+        torch = specs = False
 
         def take(value: Any, what: str) -> Any:
-            nonlocal torch
+            nonlocal torch, specs
             if isinstance(value, Spec):
+                specs = True
                 ones = frozenset(axis for axis, e in enumerate(value.extents) if e is poly(1))
                 key.append((value.dtype.numpy, value.ndim, ones))
                 leaves.append(value)
@@ -116,7 +117,7 @@ class LibraryDefinition:
         for name, value in kwargs.items():
             key.append(name)
             keywords[name] = take(value, self._what(name))
-        return Prepared((len(args), *key), leaves, (positional, keywords), torch)
+        return Prepared((len(args), *key), leaves, (positional, keywords), torch, specs)
 
     def _what(self, parameter: str) -> str:
         return f"argument `{parameter}` of `{self.name}`"
@@ -140,7 +141,7 @@ class LibraryDefinition:
         def run(made: Trace) -> Any:
             return made.call(self.name, *[fill(made, p) for p in positional], **{k: fill(made, v) for k, v in keywords.items()})
 
-        program, result, captured = trace(self.name, run)
+        program, result, captured = trace(self.name, run, None)
         return Instance(program, result, self.signature, tuple(names), captured)
 
     def _leaf_name(self, slot: _Slot, positional: Sequence[Any], keywords: Mapping[str, Any]) -> str:

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from tensorc.api.cost import Cost, cost
 from tensorc.api.definition import Prepared
-from tensorc.api.specs import constrained
+from tensorc.api.specs import Spec, constrained
 from tensorc.errors import DTypeError
+from tensorc.runtime import arrays
 from tensorc.runtime.call import Call, Constraint
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class Compiled:
     def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
         function = self._lowered._function
         prepared = function._definition.prepare(args, kwargs)
-        function._refuse_specs(prepared)
+        if prepared.has_specs:
+            function._refuse_specs()
         if prepared.key != self._key:
             raise DTypeError(
                 f"`{function.name}` is compiled for {self._kind(self._lowered._prepared)}, but was called with {self._kind(prepared)}"
@@ -80,7 +82,8 @@ class Compiled:
     def _kind(prepared: Prepared | None) -> str:
         """The arguments' types as one says them."""
         leaves = [] if prepared is None else prepared.leaves
-        kinds = [f"{leaf.dtype}[{', '.join(map(str, leaf.shape))}]" for leaf in leaves]
+        dtypes = [leaf.dtype if isinstance(leaf, Spec) else arrays.dtype_of(leaf) for leaf in leaves]
+        kinds = [f"{dtype}[{', '.join(map(str, leaf.shape))}]" for dtype, leaf in zip(dtypes, leaves, strict=True)]
         return f"({', '.join(kinds)})"
 
     def as_text(self, stage: str = "asm") -> str:

@@ -17,7 +17,7 @@ from tensorc.syntax import tree
 
 @dataclass(frozen=True)
 class Spec:
-    """A dtype and extents, in place of an array where only those matter. A name is any size, the same one wherever it stands in one call."""
+    """A dtype and extents, in place of an array where only those matter. A name is any size, the same one throughout one call."""
 
     dtype: DType
     extents: tuple[Poly, ...]

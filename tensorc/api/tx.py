@@ -1,4 +1,4 @@
-"""Functions of .tx files: arguments are held against the declared types, and each combination of dtypes, ranks and static values is a program."""
+"""Functions of .tx files: arguments are held against the declared types; dtypes, ranks and static values together choose a program."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ import numpy as np
 from tensorc.api.definition import Instance, Prepared, bind, cast_hint, exact, label, static
 from tensorc.api.specs import Spec, is_pack
 from tensorc.dtypes import DTYPES, KINDS, DType, f32
-from tensorc.elaborate import MISSING, ArgumentType, instantiate
+from tensorc.elaborate import MISSING, ArgumentType, instantiate, signature
+from tensorc.elaborate.context import Context
+from tensorc.elaborate.expressions import Evaluator, Scope, run
+from tensorc.elaborate.values import static_constant
 from tensorc.errors import DTypeError, ShapeError
 from tensorc.runtime import arrays
 from tensorc.syntax import tree
@@ -60,7 +63,6 @@ class TxDefinition:
         self.declared = tuple(_parameter(p, name, kinds) for p in self.function.parameters)
         self.parameters = tuple(p.name for p in self.declared)
         self._required = [not p.optional for p in self.declared]
-        self._plain = all(p.static is None for p in self.declared)
 
     @property
     def doc(self) -> str:
@@ -72,7 +74,7 @@ class TxDefinition:
 
     @property
     def signature(self) -> str:
-        return " ".join(self.function.head.text.split())
+        return signature(self.function)
 
     def __reduce__(self) -> Any:
         from tensorc.api.module import packed
@@ -82,14 +84,20 @@ class TxDefinition:
     def ast(self) -> str:
         return show(self.function)
 
+    @cached_property
+    def _defaults(self) -> dict[str, int | float | bool]:
+        """The defaults of tensor parameters, which are numbers, and inputs of the program like any other."""
+        return {p.name: _number(self.unit, d) for p, d in zip(self.declared, self.function.parameters, strict=True) if p.type and d.default}
+
     def prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Prepared:
         values: Sequence[Any] = args
         if kwargs or len(args) != len(self.declared):
             values = bind(self.name, self.parameters, self._required, args, kwargs, MISSING)
         key: list[Hashable] = []
         leaves: list[Any] = []
-        torch = False
-        numbers = False
+        torch = numbers = specs = False
+        if any(v is MISSING for v in values):
+            values = [self._defaults.get(p.name, MISSING) if v is MISSING else v for p, v in zip(self.declared, values, strict=True)]
         for p, value in zip(self.declared, values, strict=True):
             if value is MISSING:
                 key.append(MISSING)
@@ -99,6 +107,7 @@ class TxDefinition:
                 key.append((value.dtype, value.ndim))
                 leaves.append(value)
             elif isinstance(value, Spec):
+                specs = True
                 key.append((value.dtype.numpy, value.ndim))
                 leaves.append(value)
             elif arrays.is_number(value):
@@ -112,7 +121,7 @@ class TxDefinition:
                 leaves.append(array)
         if numbers:
             self._adapt(values, key, leaves)
-        return Prepared(tuple(key), leaves, values, torch)
+        return Prepared(tuple(key), leaves, values, torch, specs)
 
     def _adapt(self, values: Sequence[Any], key: list[Hashable], leaves: list[Any]) -> None:
         """Make the Python numbers arrays of their parameters' dtypes; a dtype variable is what the other arguments make it."""
@@ -188,6 +197,16 @@ class TxDefinition:
             elif not p.optional:
                 return None
         return self.prepare((), specs)
+
+
+def _number(unit: Unit, parameter: tree.Parameter) -> int | float | bool:
+    """The default of a tensor parameter."""
+    assert parameter.default is not None
+    context = Context()
+    found = static_constant(run(Evaluator(context).expression(parameter.default, Scope(unit))))
+    if found is None:
+        raise context.error("E0604", f"the default of `{parameter.name}` is a number, known when compiling", parameter.default.span)
+    return found
 
 
 def _restored(texts: tuple[tuple[str, str], ...], unit: str, name: str) -> TxDefinition:

@@ -1,4 +1,4 @@
-"""Rows that say how a function of another library is called in tensorc's: `sum: a axis>axis keepdims>keepdims dtype^`."""
+"""Rows that say how a function of another library is called in tensorc's: `sum: a axis> keepdims> dtype^`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ class Row:
 
 
 def row(text: str) -> Row:
-    """A row from `call: parameters`. `a` goes by position, `a>b` as keyword b, `a>b=0` with a default, `a!` must do nothing, `dtype^` casts."""
+    """A row from `call: parameters`.
+
+    `a` goes by position, `a>b` as keyword b, `a>` as keyword a, `a>b=0` has a default, `a!` must do nothing, `dtype^` casts the first.
+    """
     call, _, rest = text.partition(":")
     return Row(call.strip(), tuple(map(_parameter, rest.split())))
 
@@ -51,8 +54,8 @@ def _parameter(text: str) -> Parameter:
         return Parameter(name[:-1], ignored=True)
     if name.endswith("^"):
         return Parameter(name[:-1], cast=True)
-    name, _, ours = name.partition(">")
-    return Parameter(name, ours or None, default=value)
+    name, keyword, ours = name.partition(">")
+    return Parameter(name, (ours or name) if keyword else None, default=value)
 
 
 def rows(text: str) -> dict[str, Row]:

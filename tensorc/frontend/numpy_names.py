@@ -46,6 +46,11 @@ LOGICAL = frozenset(("logical_and", "logical_or", "logical_xor", "logical_not"))
 
 UNARY = {"negative": "-", "positive": "+", "invert": "~", "bitwise_not": "~", "logical_not": "not"}
 
+_SAME = (
+    "sign floor ceil trunc exp exp2 expm1 log log2 log10 log1p sqrt cbrt reciprocal square sin cos tan sinh cosh tanh "
+    "maximum minimum fmod hypot copysign isnan isinf isfinite logaddexp"
+)
+
 UFUNCS = {
     "absolute": "abs",
     "abs": "abs",
@@ -59,10 +64,7 @@ UFUNCS = {
     "arccosh": "acosh",
     "arctanh": "atanh",
     "float_power": "pow",
-    **{
-        name: name
-        for name in ["sign", "floor", "ceil", "trunc", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "reciprocal", "square", "sin", "cos", "tan", "sinh", "cosh", "tanh", "maximum", "minimum", "fmod", "hypot", "copysign", "isnan", "isinf", "isfinite", "logaddexp"]
-    },
+    **{name: name for name in _SAME.split()},
 }
 """Ufuncs that are functions of the library."""
 
@@ -78,40 +80,40 @@ REDUCTIONS = {
 """What `ufunc.reduce` of each is."""
 
 FUNCTIONS = rows("""
-sum = sum: a axis>axis dtype^ out! keepdims>keepdims initial! where!
-prod = prod: a axis>axis dtype^ out! keepdims>keepdims initial! where!
-mean = mean: a axis>axis dtype^ out! keepdims>keepdims where!
-var = var: a axis>axis dtype^ out! ddof>correction=0 keepdims>keepdims where! mean! correction>correction
-std = std: a axis>axis dtype^ out! ddof>correction=0 keepdims>keepdims where! mean! correction>correction
-max amax = max: a axis>axis out! keepdims>keepdims initial! where!
-min amin = min: a axis>axis out! keepdims>keepdims initial! where!
-any = any: a axis>axis out! keepdims>keepdims where!
-all = all: a axis>axis out! keepdims>keepdims where!
-argmax = argmax: a axis>axis out! keepdims>keepdims
-argmin = argmin: a axis>axis out! keepdims>keepdims
-count_nonzero = count_nonzero: a axis>axis keepdims>keepdims
-clip = clamp: a a_min>min a_max>max out! min>min max>max
+sum = sum: a axis> dtype^ out! keepdims> initial! where!
+prod = prod: a axis> dtype^ out! keepdims> initial! where!
+mean = mean: a axis> dtype^ out! keepdims> where!
+var = var: a axis> dtype^ out! ddof>correction=0 keepdims> where! mean! correction>
+std = std: a axis> dtype^ out! ddof>correction=0 keepdims> where! mean! correction>
+max amax = max: a axis> out! keepdims> initial! where!
+min amin = min: a axis> out! keepdims> initial! where!
+any = any: a axis> out! keepdims> where!
+all = all: a axis> out! keepdims> where!
+argmax = argmax: a axis> out! keepdims>
+argmin = argmin: a axis> out! keepdims>
+count_nonzero = count_nonzero: a axis> keepdims>
+clip = clamp: a a_min>min a_max>max out! min> max>
 where = where: condition x y
 reshape = reshape: a shape order! copy!
-squeeze = squeeze: a axis>axis
+squeeze = squeeze: a axis>
 expand_dims = unsqueeze: a axis
 swapaxes = swapaxes: a axis1 axis2
 broadcast_to = broadcast_to: array shape subok!
-concatenate concat = concat: arrays axis>axis=0 out! dtype! casting!
-stack = stack: arrays axis>axis=0 out! dtype! casting!
-flip = flip: m axis>axis
-roll = roll: a shift axis>axis
-repeat = repeat: a repeats axis>axis
+concatenate concat = concat: arrays axis>=0 out! dtype! casting!
+stack = stack: arrays axis>=0 out! dtype! casting!
+flip = flip: m axis>
+roll = roll: a shift axis>
+repeat = repeat: a repeats axis>
 tile = tile: A reps
 tril = tril: m k=0
 triu = triu: m k=0
 outer = outer: a b out!
 trace = trace: a
 diagonal = diagonal: a offset=0 axis1=0 axis2=1
-nan_to_num = nan_to_num: x copy! nan>nan=0.0 posinf>posinf neginf>neginf
-sort = sort: a axis>axis=-1 kind! order! stable!
-argsort = argsort: a axis>axis=-1 kind! order! stable!
-vector_norm = norm: x axis>axis keepdims>keepdims ord>ord=2
+nan_to_num = nan_to_num: x copy! nan>=0.0 posinf> neginf>
+sort = sort: a axis>=-1 kind! order! stable!
+argsort = argsort: a axis>=-1 kind! order! stable!
+vector_norm = norm: x axis> keepdims> ord>=2
 """)
 """Functions by the name of NumPy's, of `np.linalg` too."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import re
 import sys
 from functools import cache
 from itertools import islice
@@ -17,7 +18,7 @@ _PACKAGE = str(Path(__file__).resolve().parent.parent) + "/"
 @cache
 def _is_foreign(filename: str) -> bool:
     """Whether a file is the user's: neither tensorc's, nor a library's through which calls come to us, nor Python's own machinery."""
-    if filename.startswith(_PACKAGE) or filename.startswith("<__array_function__"):
+    if filename.startswith((_PACKAGE, "<__array_function__")):
         return False
     for library in ("numpy", "torch"):
         module = sys.modules.get(library)
@@ -67,8 +68,10 @@ def line_span(source: Source, line: int) -> Span:
 
 
 def definition_span(code: CodeType) -> Span | None:
-    """The line on which a Python function is defined."""
+    """The line on which a Python function is defined, behind its decorators."""
     source = _source(code.co_filename)
     if source is None or code.co_firstlineno > len(source.line_starts):
         return None
-    return line_span(source, code.co_firstlineno)
+    last = min(code.co_firstlineno + 50, len(source.line_starts))
+    lines = (n for n in range(code.co_firstlineno, last + 1) if re.match(r"\s*(async\s+)?def\s", source.line(n)))
+    return line_span(source, code.co_firstlineno if code.co_name == "<lambda>" else next(lines, code.co_firstlineno))

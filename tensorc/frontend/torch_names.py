@@ -62,8 +62,8 @@ OPERATORS = {
 LOGICAL = {"logical_and": "and", "logical_or": "or", "logical_xor": "!="}
 
 _SAME = (
-    "abs neg sign floor ceil trunc exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh tanh "
-    "asinh acosh atanh erf erfc lgamma sigmoid relu selu silu mish softsign hardswish hardsigmoid isnan isinf isfinite"
+    "abs neg sign floor ceil trunc exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan "
+    "sinh cosh tanh asinh acosh atanh erf erfc lgamma sigmoid relu selu silu mish softsign hardswish hardsigmoid isnan isinf isfinite"
 )
 
 FUNCTIONS = rows("""
@@ -87,21 +87,21 @@ minimum = minimum: input other
 bitwise_not = neg: input
 lerp = lerp: input end weight
 where = where: condition input other
-clamp clip = clamp: input min>min max>max
-nan_to_num nan_to_num_ = nan_to_num: input nan>nan posinf>posinf neginf>neginf
-logit = logit: input eps>eps
+clamp clip = clamp: input min> max>
+nan_to_num nan_to_num_ = nan_to_num: input nan> posinf> neginf>
+logit = logit: input eps>
 relu6 = hardtanh: input min_val=0.0 max_val=6.0 inplace!
-gelu = gelu: input approximate>approximate='none'
-elu = elu: input alpha>alpha=1.0 inplace!
-leaky_relu = leaky_relu: input negative_slope>negative_slope=0.01 inplace!
-softplus = softplus: input beta>beta=1.0 threshold>threshold=20.0
+gelu = gelu: input approximate>='none'
+elu = elu: input alpha>=1.0 inplace!
+leaky_relu = leaky_relu: input negative_slope>=0.01 inplace!
+softplus = softplus: input beta>=1.0 threshold>=20.0
 hardtanh = hardtanh: input min_val=-1.0 max_val=1.0 inplace!
 softmax = softmax: input dim>axis=-1 _stacklevel! dtype^
 log_softmax = log_softmax: input dim>axis=-1 _stacklevel! dtype^
-sum = sum: input dim>axis keepdim>keepdims dtype^ axis>axis
+sum = sum: input dim>axis keepdim>keepdims dtype^ axis>
 nansum = sum: input dim>axis keepdim>keepdims dtype^
 prod = prod: input dim>axis keepdim>keepdims dtype^
-mean = mean: input dim>axis keepdim>keepdims dtype^ axis>axis
+mean = mean: input dim>axis keepdim>keepdims dtype^ axis>
 amax = amax: input dim>axis keepdim>keepdims
 amin = amin: input dim>axis keepdim>keepdims
 argmax = argmax: input dim>axis keepdim>keepdims
@@ -110,7 +110,7 @@ any = any: input dim>axis keepdim>keepdims
 all = all: input dim>axis keepdim>keepdims
 logsumexp = logsumexp: input dim>axis keepdim>keepdims
 count_nonzero = count_nonzero: input dim>axis
-vector_norm linalg_vector_norm = norm: x ord>ord=2 dim>axis keepdim>keepdims dtype^
+vector_norm linalg_vector_norm = norm: x ord>=2 dim>axis keepdim>keepdims dtype^
 cumsum = cumsum: input dim>axis dtype^
 cumprod = cumprod: input dim>axis dtype^
 logcumsumexp = logcumsumexp: input dim>axis
@@ -139,24 +139,24 @@ dot inner vdot = dot: input other
 outer ger = outer: input vec2
 trace = trace: input
 linear = linear: input weight bias
-embedding = embedding: input weight padding_idx! max_norm! norm_type>norm_type scale_grad_by_freq! sparse!
-mse_loss = mse_loss: input target size_average! reduce! reduction>reduction='mean' weight!
-l1_loss = l1_loss: input target size_average! reduce! reduction>reduction='mean' weight!
-huber_loss = huber_loss: input target reduction>reduction='mean' delta>delta=1.0 weight!
-nll_loss = nll_loss: input target weight! size_average! ignore_index>ignore_index reduce! reduction>reduction='mean'
-cross_entropy = cross_entropy: input target weight! size_average! ignore_index>ignore_index reduce! reduction>reduction='mean' label_smoothing>label_smoothing
-binary_cross_entropy_with_logits = bce_with_logits: input target weight! size_average! reduce! reduction>reduction='mean' pos_weight!
-kl_div = kl_div: input target size_average! reduce! reduction>reduction='mean' log_target>log_target
-cosine_similarity = cosine_similarity: x1 x2 dim>axis=1 eps>eps=1e-08
-scaled_dot_product_attention = scaled_dot_product_attention: query key value attn_mask dropout_p>dropout_p is_causal>is_causal scale>scale enable_gqa!
-conv1d = conv1d: input weight bias stride>stride=1 padding>padding=0 dilation>dilation=1 groups>groups=1
-conv2d = conv2d: input weight bias stride>stride=1 padding>padding=0 dilation>dilation=1 groups>groups=1
-conv3d = conv3d: input weight bias stride>stride=1 padding>padding=0 dilation>dilation=1 groups>groups=1
-max_pool1d max_pool2d max_pool3d = max_pool: input kernel_size stride>stride padding>padding=0 dilation>dilation=1 ceil_mode! return_indices!
-avg_pool1d avg_pool2d avg_pool3d = avg_pool: input kernel_size stride>stride padding>padding=0 ceil_mode! count_include_pad>count_include_pad
-group_norm = group_norm: input num_groups weight bias eps>eps=1e-05
-argsort = argsort: input dim>axis=-1 descending>descending stable!
-topk = topk: input k dim>axis=-1 largest>largest sorted!
+embedding = embedding: input weight padding_idx! max_norm! norm_type> scale_grad_by_freq! sparse!
+mse_loss = mse_loss: input target size_average! reduce! reduction>='mean' weight!
+l1_loss = l1_loss: input target size_average! reduce! reduction>='mean' weight!
+huber_loss = huber_loss: input target reduction>='mean' delta>=1.0 weight!
+nll_loss = nll_loss: input target weight! size_average! ignore_index> reduce! reduction>='mean'
+cross_entropy = cross_entropy: input target weight! size_average! ignore_index> reduce! reduction>='mean' label_smoothing>
+binary_cross_entropy_with_logits = bce_with_logits: input target weight! size_average! reduce! reduction>='mean' pos_weight!
+kl_div = kl_div: input target size_average! reduce! reduction>='mean' log_target>
+cosine_similarity = cosine_similarity: x1 x2 dim>axis=1 eps>=1e-08
+scaled_dot_product_attention = scaled_dot_product_attention: query key value attn_mask dropout_p> is_causal> scale> enable_gqa!
+conv1d = conv1d: input weight bias stride>=1 padding>=0 dilation>=1 groups>=1
+conv2d = conv2d: input weight bias stride>=1 padding>=0 dilation>=1 groups>=1
+conv3d = conv3d: input weight bias stride>=1 padding>=0 dilation>=1 groups>=1
+max_pool1d max_pool2d max_pool3d = max_pool: input kernel_size stride> padding>=0 dilation>=1 ceil_mode! return_indices!
+avg_pool1d avg_pool2d avg_pool3d = avg_pool: input kernel_size stride> padding>=0 ceil_mode! count_include_pad>
+group_norm = group_norm: input num_groups weight bias eps>=1e-05
+argsort = argsort: input dim>axis=-1 descending> stable!
+topk = topk: input k dim>axis=-1 largest> sorted!
 """) | rows("\n".join(f"{name} = {name}: input inplace!" for name in _SAME.split()))
 """Functions by the name of PyTorch's, of `torch.nn.functional` and `torch.special` too."""
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
 
 from tensorc.algebra import Poly, poly
-from tensorc.diagnostics import error
+from tensorc.diagnostics import CompileError, error
 from tensorc.dtypes import DTYPES, DType, from_numpy
 from tensorc.elaborate import Elaboration, ResultTree
 from tensorc.elaborate.values import Array, List, Tuple
@@ -18,20 +19,26 @@ from tensorc.frontend.places import user_span
 from tensorc.frontend.tracers import Dim, Tracer
 from tensorc.ir.program import Program
 from tensorc.runtime import arrays
+from tensorc.source import Span
 
 _active: ContextVar[Trace | None] = ContextVar("tensorc_trace", default=None)
 
 
 class Trace:
-    """One function being traced. Arrays that it closes over become inputs behind its own; `captured` keeps them, and every call reads them anew."""
+    """One function being traced. Arrays that it closes over become inputs behind its own: `captured`, which every call reads anew."""
 
-    def __init__(self, name: str, infer_equal: bool = True) -> None:
+    def __init__(self, name: str, place: Span | None = None, infer_equal: bool = True) -> None:
         self.name = name
-        self.elaboration = Elaboration(trace=infer_equal, where=user_span)
+        self.place = place  # of the function's definition
+        self.elaboration = Elaboration(trace=infer_equal, where=self._where)
         self.inputs: list[Array] = []
         self.captured: list[Any] = []
         self.finished = False
+        self._returned = False
         self._constants: dict[int, Tracer] = {}
+
+    def _where(self) -> Span | None:
+        return self.place if self._returned else user_span()
 
     # Values in and out.
 
@@ -59,6 +66,7 @@ class Trace:
 
     def finish(self, result: Any) -> tuple[Program, ResultTree]:
         """The program that computes the result: tracers, arrays and numbers, in tuples or lists."""
+        self._returned = True
         lifted = self._result(result)
         inputs = [*self.inputs, *(t.value for t in self._constants.values())]
         program, tree = self.elaboration.finish(self.name, inputs, lifted)
@@ -70,7 +78,7 @@ class Trace:
             return tuple(map(self._result, value))
         if value is None or isinstance(value, (str, dict, set, DType)):
             what = "nothing" if value is None else f"a {type(value).__name__}"
-            raise error("E0909", f"`{self.name}` returns {what}", user_span(), help="return an array, or a tuple of arrays")
+            raise error("E0909", f"`{self.name}` returns {what}", self._where(), help="return an array, or a tuple of arrays")
         return self.lift(value)
 
     def lift(self, value: Any) -> Any:
@@ -114,7 +122,10 @@ class Trace:
     def call(self, name: str, *args: Any, **kwargs: Any) -> Any:
         """A library function applied."""
         self.check_open()
-        return self.lower(self.elaboration.call(name, [self.lift(a) for a in args], {k: self.lift(v) for k, v in kwargs.items()}))
+        try:
+            return self.lower(self.elaboration.call(name, [self.lift(a) for a in args], {k: self.lift(v) for k, v in kwargs.items()}))
+        except CompileError as failure:
+            raise _with_static_hint(failure, (*args, *kwargs.values())) from None
 
     def call_function(self, unit: Any, name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """A function of a .tx file applied."""
@@ -150,6 +161,18 @@ class Trace:
     def check_open(self) -> None:
         if self.finished:
             raise error("E0905", f"a tracer of `{self.name}` is used after its function was traced", user_span(), help=_LEAK)
+
+
+def _with_static_hint(failure: CompileError, values: Sequence[Any]) -> CompileError:
+    """The error; where a number that is an argument stands for an axis or a size, with the way to have it known."""
+    found = failure.diagnostics[0] if failure.diagnostics else None
+    numbers = [v for v in values if isinstance(v, Tracer) and v.value.weak]
+    if found is None or found.code != "E0604" or not numbers:
+        return failure
+    hint = (
+        'a number that is passed to a traced function is an input; name its parameter in `static=("axis",)` to have its value when tracing'
+    )
+    return CompileError([replace(found, help=hint), *failure.diagnostics[1:]])
 
 
 _LEAK = "return the array from the function; what is stored elsewhere while a function is traced has no value"
@@ -199,9 +222,11 @@ def _dtype(value: Any) -> DType | None:
     return arrays.torch_dtype(value)
 
 
-def trace(name: str, function: Callable[[Trace], Any], infer_equal: bool = True) -> tuple[Program, ResultTree, tuple[Any, ...]]:
+def trace(
+    name: str, function: Callable[[Trace], Any], place: Span | None, infer_equal: bool = True
+) -> tuple[Program, ResultTree, tuple[Any, ...]]:
     """The program of what `function` computes of the trace's inputs, its tree of results, and the arrays that it closes over."""
-    made = Trace(name, infer_equal)
+    made = Trace(name, place, infer_equal)
     with tracing(made):
         try:
             result = function(made)

@@ -1,4 +1,4 @@
-"""What a traced function gets in place of arrays and sizes: Tracer, with the operators, methods and protocols of an array, and Dim, a symbolic size."""
+"""What a traced function gets in place of arrays and sizes: Tracer, which does what an array does, and Dim, a symbolic size."""
 
 from __future__ import annotations
 
@@ -382,9 +382,9 @@ class Dim:
         return self._compare(">=", other, lambda d: algebra.nonnegative(-d - 1), algebra.nonnegative)
 
     def __bool__(self) -> bool:
-        if algebra.positive(self.extent):
-            return True
-        _unknown_size(self, "`if` asks for it")
+        if not algebra.positive(self.extent):
+            _unknown_size(self, "`if` asks for it")
+        return True
 
     def __index__(self) -> int:
         _unknown_size(self, "`range`, NumPy and Python's own sequences ask for it")

@@ -1,4 +1,4 @@
-"""Arrays of other libraries as NumPy views of their memory, and results as arrays of the library that the arguments came from. Nothing is converted."""
+"""Arrays of other libraries as NumPy views of their memory, and NumPy's memory as theirs. Nothing is converted."""
 
 from __future__ import annotations
 
@@ -88,9 +88,8 @@ def _view_dlpack(value: Any, what: str) -> Array:
     except Exception as reason:
         raise DTypeError(f"{what} has a `__dlpack__` that cannot be read: {reason}") from None
     if int(device[0]) not in _CPU_DEVICES:
-        raise TargetUnavailable(
-            f"{what} lies on another device (DLPack device {int(device[0])}:{int(device[1])}); the target `cpu` reads the processor's memory"
-        )
+        where = f"DLPack device {int(device[0])}:{int(device[1])}"
+        raise TargetUnavailable(f"{what} lies on another device ({where}); the target `cpu` reads the processor's memory")
     try:
         return np.from_dlpack(value)
     except Exception as reason:
@@ -135,10 +134,10 @@ def _view_torch(tensor: Any, what: str) -> Array:
         raise TargetUnavailable(
             f"{what} is on the device {tensor.device}, and the target `cpu` reads the processor's memory; write `x.cpu()`"
         )
-    if tensor.layout != torch.strided or tensor.is_quantized:
-        raise DTypeError(
-            f"{what} is a {'quantized' if tensor.is_quantized else str(tensor.layout)[6:]} tensor; write `x.{'dequantize' if tensor.is_quantized else 'to_dense'}()`"
-        )
+    if tensor.is_quantized:
+        raise DTypeError(f"{what} is a quantized tensor; write `x.dequantize()`")
+    if tensor.layout != torch.strided:
+        raise DTypeError(f"{what} is a {str(tensor.layout)[6:]} tensor; write `x.to_dense()`")
     if tensor.dtype.is_complex:
         raise DTypeError(f"{what} is complex ({str(tensor.dtype)[6:]}); tensorc has no complex numbers, pass `torch.view_as_real(x)`")
     if tensor.is_neg():
@@ -181,7 +180,7 @@ def torch_dtype(value: object) -> DType | None:
 
 
 def number(value: int | float | bool, dtype: DType, what: str) -> Array:
-    """A Python number as a 0-d array of the dtype. DTypeError where the dtype has no such value: a fraction or too great an integer, an overflow."""
+    """A Python number as a 0-d array of the dtype. DTypeError where the dtype has no such value: a fraction, or what is too great."""
     kind = "a bool" if isinstance(value, bool) else "an int" if isinstance(value, int) else "a float"
     if dtype is bool_ and not isinstance(value, bool):
         raise DTypeError(f"{what} is bool, and {value!r} is {kind}; write `{bool(value)}`")

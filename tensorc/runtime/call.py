@@ -1,4 +1,4 @@
-"""One call of a compiled program: sizes from shapes, what must hold of them, memory for the results, the run, and what went wrong with data."""
+"""One call of a compiled program: sizes from shapes, what must hold of them, memory for the results, the run."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ class Call:
                     self.binders[extent.atom.name] = (number, axis)
                 else:
                     constraints.append(Constraint(number, axis, extent))
-        self.constraints = (*constraints, *extra)
+        self.constraints = [(c, _evaluator(c.extent)) for c in (*constraints, *extra)]
+        self.conditions = [(c, _evaluator(c.value)) for c in program.conditions]
         self.results = tuple((t.dtype.numpy, tuple(map(_evaluator, t.extents))) for t in program.results)
 
     def __call__(self, inputs: Sequence[Array], out: Any = None, torch: bool = False) -> Any:
@@ -77,12 +78,12 @@ class Call:
     def bind(self, inputs: Sequence[Array]) -> dict[str, int]:
         """The sizes of a call. Raises ShapeError where an axis or a condition of the program is not met."""
         sizes = {name: inputs[number].shape[axis] for name, (number, axis) in self.binders.items()}
-        for c in self.constraints:
+        for c, extent in self.constraints:
             found = inputs[c.input].shape[c.axis]
-            if found != algebra.evaluate(c.extent, sizes):
+            if found != extent(sizes):
                 raise ShapeError(self._wrong_size(c, found, sizes))
-        for condition in self.program.conditions:
-            value = algebra.evaluate(condition.value, sizes)
+        for condition, evaluate in self.conditions:
+            value = evaluate(sizes)
             if value < 0 or (value and condition.relation == "=="):
                 raise ShapeError(self._broken(condition, sizes))
         return sizes
