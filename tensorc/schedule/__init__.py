@@ -7,7 +7,7 @@ from typing import assert_never
 from tensorc import algebra
 from tensorc.algebra import Facts, Poly
 from tensorc.dtypes import i64
-from tensorc.ir import build
+from tensorc.ir import build as scalars
 from tensorc.ir.program import BoundsCheck, Program
 from tensorc.ir.tensor import Load, Tensor
 from tensorc.loops.nest import Kernel, Schedule
@@ -73,9 +73,9 @@ def _first_outside(check: BoundsCheck) -> Tensor:
     axes = [algebra.fresh(e) for e in check.place.extents]
     position = flatten([algebra.poly(a) for a in axes], check.place.extents)
     place = Load(check.place, tuple(map(algebra.poly, axes)))
-    least = build.apply("ge", place, build.constant(0, i64))
-    inside = build.apply("and", least, build.apply("lt", place, build.integer(check.extent)))
-    return build.reduction("min", (), axes, build.select(inside, build.constant(NO_POSITION, i64), build.integer(position)))
+    least = scalars.apply("ge", place, scalars.constant(0, i64))
+    inside = scalars.apply("and", least, scalars.apply("lt", place, scalars.integer(check.extent)))
+    return scalars.reduction("min", (), axes, scalars.select(inside, scalars.constant(NO_POSITION, i64), scalars.integer(position)))
 
 
 def _facts(program: Program) -> Facts:

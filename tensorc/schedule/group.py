@@ -14,7 +14,7 @@ from tensorc.schedule.axes import Space, unify
 from tensorc.schedule.rules import AnyRule, Rule
 from tensorc.schedule.stages import Part, Sweep, arrange, rules
 
-RULES = 16
+RULES = 32
 """Rules in a kernel, at most."""
 
 INSTRUCTIONS = 1600

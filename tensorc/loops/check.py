@@ -1,0 +1,2 @@
+"""check"""
+def check(s): pass
