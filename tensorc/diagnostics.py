@@ -21,7 +21,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One mistake. `code` names a row of `rules.py`; the first label is the primary one."""
+    """One mistake. `code` names a row of `rules`, or is empty for what is no mistake in a program; the first label is the primary one."""
 
     code: str
     message: str

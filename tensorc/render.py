@@ -35,7 +35,7 @@ def to_json(diagnostics: Iterable[Diagnostic]) -> list[dict[str, Any]]:
         nowhere = dict.fromkeys(("file", "line", "column", "end_line", "end_column"))
         found.append(
             {
-                "code": diagnostic.code,
+                "code": diagnostic.code or None,
                 "severity": diagnostic.severity,
                 "message": _clean(diagnostic.message),
                 **(nowhere if span is None else _place(span)),
@@ -102,7 +102,8 @@ def _row(*pieces: tuple[str, Style]) -> _Row:
 
 
 def _render_one(diagnostic: Diagnostic, color: bool) -> str:
-    rows = [_row((f"{diagnostic.severity}[{diagnostic.code}]", diagnostic.severity), (f": {_clean(diagnostic.message)}", "bold"))]
+    code = f"[{diagnostic.code}]" if diagnostic.code else ""
+    rows = [_row((f"{diagnostic.severity}{code}", diagnostic.severity), (f": {_clean(diagnostic.message)}", "bold"))]
     pieces = [piece for label in diagnostic.labels for piece in _pieces(label)]
     gutter = len(str(max((piece.line for piece in pieces), default=1))) + 1
     files = list(dict.fromkeys(label.span.source for label in diagnostic.labels))

@@ -66,6 +66,11 @@ def read_source(path: Path | str, name: str | None = None) -> Source:
     except (OSError, ValueError) as failure:
         reason = getattr(failure, "strerror", None) or str(failure)
         raise error("E0100", f"cannot read `{name}`: {reason}", None) from None
+    return decode_source(data, name)
+
+
+def decode_source(data: bytes, name: str) -> Source:
+    """The bytes of a file as a source. Raises CompileError if they are not UTF-8."""
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         return Source(name, data.decode())
