@@ -81,7 +81,9 @@ def test_a_reduction_with_each_binding(bind: Bind, monoid: str, dtype: DType) ->
         out = np.empty(5, dtype.numpy)
         program.run([a], {"N": 5, "M": m}, [out])
         if m or monoid in ("sum", "prod"):
-            assert np.allclose(out, function(a, axis=1, dtype=dtype.numpy) if monoid in ("sum", "prod") else function(a, axis=1), 1e-5, 1e-5)
+            assert np.allclose(
+                out, function(a, axis=1, dtype=dtype.numpy) if monoid in ("sum", "prod") else function(a, axis=1), 1e-5, 1e-5
+            )
         else:
             assert (out == (-np.inf if monoid == "max" else np.inf)).all() if dtype.is_float else True
 
@@ -111,7 +113,12 @@ def test_a_matrix_product(rows: Bind, columns: Bind, tiled: bool) -> None:
     a, b, c = Input("a", (N, K), f32), Input("b", (K, M), f32), Buffer("c", (N, M), f32)
     p = variable("p", f32, (i, j))
     product = build.apply("mul", load(a, i, k), load(b, k, j))
-    block = (Init(p, "sum", (k,)), For(k, SERIAL, (Fold(p, "sum", product, (k,)),)), Done(p, "sum", (k,)), Store(c, (poly(i), poly(j)), read(p)))
+    block = (
+        Init(p, "sum", (k,)),
+        For(k, SERIAL, (Fold(p, "sum", product, (k,)),)),
+        Done(p, "sum", (k,)),
+        Store(c, (poly(i), poly(j)), read(p)),
+    )
     body: Statement = For(j, columns, (For(i, rows, block, within=tiled),))
     if tiled:
         body = For(i, Bind("tile", 12), (body,), True)
@@ -185,7 +192,9 @@ def test_a_recurrence(monoid: str, rows: Bind) -> None:
     s = variable("s", f32, (i,))
     decay = load(d, j, i) if monoid == "decay" else None
     name = "sum" if monoid == "decay" else monoid
-    body = For(i, rows, (Init(s, name, (j,)), For(j, SERIAL, (Carry(s, name, load(x, j, i), decay), Store(y, (poly(j), poly(i)), read(s))))))
+    body = For(
+        i, rows, (Init(s, name, (j,)), For(j, SERIAL, (Carry(s, name, load(x, j, i), decay), Store(y, (poly(j), poly(i)), read(s)))))
+    )
     program = compiled([body], [x, d], [y])
     for n, m in ((1, 1), (17, 5), (33, 12), (5, 0)):
         a, b, out = normal(m, n), normal(m, n), np.empty((m, n), "f4")
