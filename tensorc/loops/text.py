@@ -1,15 +1,20 @@
-"""Kernels as text, to be read: loops, accumulators and stores, one a line."""
+"""Kernels as text, to be read: loops, accumulators and stores, one a line.
+
+`s sum= x` folds into an accumulator or updates memory; `acc` begins an accumulator and `done` ends it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from tensorc import algebra
 from tensorc.algebra import Atom, Element, Index, Poly
 from tensorc.ir.operations import OPERATIONS
 from tensorc.ir.tensor import Apply, Const, Int, IsZero, Load, Nonnegative, Scalar, Select, Tensor
-from tensorc.loops.nest import Bind, Carry, Done, Fold, For, Init, Kernel, Let, Memory, Schedule, SortRow, Statement, Store, Update
+from tensorc.ir.walk import children, postorder
+from tensorc.loops.nest import Bind, Carry, Done, Fold, For, Init, Kernel, Let, Memory, Schedule, SortRow, Statement, Store, Update, scalars
 
 Names = Mapping[Index, str]
 
@@ -40,6 +45,11 @@ def _declared(m: Memory) -> str:
 
 
 def _statement(s: Statement, names: Names, indent: str) -> list[str]:
+    text = _Scalars(scalars(s), names)
+    return [indent + line for line in text.lines] + _line(s, names, text, indent)
+
+
+def _line(s: Statement, names: Names, scalars: _Scalars, indent: str) -> list[str]:
     match s:
         case For(axis, bind, body, parallel, within):
             space = f"block of {names[axis]}" if within else algebra.show(axis.extent)
@@ -48,21 +58,21 @@ def _statement(s: Statement, names: Names, indent: str) -> list[str]:
                 lines += _statement(inner, names, indent + "  ")
             return lines
         case Let(var, value):
-            return [f"{indent}{var.name} = {show_scalar(value, names)}"]
+            return [f"{indent}{var.name} = {scalars.text(value)}"]
         case Init(var, monoid, over, bind):
             apart = "" if bind.kind == "serial" else f", {_bind(bind)}"
             return [f"{indent}acc {var.name} = {monoid} over {', '.join(names[a] for a in over)}{apart}"]
         case Fold(var, monoid, value, _):
-            return [f"{indent}{var.name} {monoid}= {show_scalar(value, names)}"]
+            return [f"{indent}{var.name} {monoid}= {scalars.text(value)}"]
         case Carry(var, monoid, value, decay):
-            factor = "" if decay is None else f"   after {var.name} *= {show_scalar(decay, names)}"
-            return [f"{indent}{var.name} {monoid}= {show_scalar(value, names)}{factor}"]
+            factor = "" if decay is None else f"   after {var.name} *= {scalars.text(decay)}"
+            return [f"{indent}{var.name} {monoid}= {scalars.text(value)}{factor}"]
         case Done(var, _, _):
             return [f"{indent}done {var.name}"]
         case Store(memory, subscripts, value, where):
-            return [f"{indent}{_place(memory, subscripts, names)} = {show_scalar(value, names)}{_where(where, names)}"]
+            return [f"{indent}{_place(memory, subscripts, names)} = {scalars.text(value)}{_where(where, scalars)}"]
         case Update(memory, subscripts, monoid, value, _, where):
-            return [f"{indent}{_place(memory, subscripts, names)} {monoid}= {show_scalar(value, names)}{_where(where, names)}"]
+            return [f"{indent}{_place(memory, subscripts, names)} {monoid}= {scalars.text(value)}{_where(where, scalars)}"]
         case SortRow(keys, permutation, row, _, descending, _):
             at = "".join(f"{_poly(s, names)}, " for s in row)
             return [f"{indent}{permutation.name}[{at}:] = order of {keys.name}[{at}:]{', descending' if descending else ''}"]
@@ -74,8 +84,8 @@ def _bind(bind: Bind) -> str:
     return bind.kind if bind.kind == "serial" else f"{bind.kind} {bind.count}"
 
 
-def _where(where: Scalar | None, names: Names) -> str:
-    return "" if where is None else f" where {show_scalar(where, names)}"
+def _where(where: Scalar | None, scalars: _Scalars) -> str:
+    return "" if where is None else f" where {scalars.text(where)}"
 
 
 def _place(t: Tensor, subscripts: tuple[Poly, ...], names: Names) -> str:
@@ -96,37 +106,61 @@ def _poly(p: Poly, names: Names) -> str:
     return algebra.show(p, name)
 
 
-def show_scalar(s: Scalar, names: Names) -> str:
-    """A scalar as .tx text; a term that stands in it twice is written twice."""
-    return _scalar(s, names)
+class _Scalars:
+    """Scalars as .tx text. A large term that stands in several places is written once, as a line of its own before the statement."""
+
+    def __init__(self, scalars: Sequence[Scalar], names: Names) -> None:
+        self.names = names
+        self.lines: list[str] = []
+        self.given: dict[Scalar, str] = {}
+        for s in _shared(scalars):
+            text = self.text(s)
+            self.given[s] = f"${len(self.lines)}"
+            self.lines.append(f"{self.given[s]} = {text}")
+
+    def text(self, s: Scalar, inner: bool = False) -> str:
+        if s in self.given:
+            return self.given[s]
+        match s:
+            case Const(value, _):
+                return str(value).lower() if isinstance(value, bool) else repr(value)
+            case Int(p):
+                return _grouped(_poly(p, self.names), inner and len(p.terms) > 1)
+            case Nonnegative(p):
+                return _grouped(_comparison(p, ">=", self.names), inner)
+            case IsZero(p):
+                return _grouped(_comparison(p, "==", self.names), inner)
+            case Load(t, subscripts):
+                return _place(t, subscripts, self.names)
+            case Select(condition, then, otherwise):
+                return f"where({', '.join(self.text(part) for part in (condition, then, otherwise))})"
+            case Apply():
+                return self._apply(s, inner)
+            case _:
+                assert_never(s)
+
+    def _apply(self, s: Apply, inner: bool) -> str:
+        row = OPERATIONS[s.operation]
+        if row.infix is not None and row.arity == 2:
+            left, right = (self.text(a, True) for a in s.arguments)
+            return _grouped(f"{left} {row.infix} {right}", inner)
+        if s.operation == "neg":
+            return f"-{self.text(s.arguments[0], True)}"
+        return f"{s.operation}({', '.join([*map(self.text, s.arguments), *[s.dtype.name] * row.converts])})"
 
 
-def _scalar(s: Scalar, names: Names, inner: bool = False) -> str:
-    match s:
-        case Const(value, _):
-            return str(value).lower() if isinstance(value, bool) else repr(value)
-        case Int(p):
-            text = _poly(p, names)
-            return f"({text})" if inner and len(p.terms) > 1 else text
-        case Nonnegative(p):
-            return _grouped(_comparison(p, ">=", names), inner)
-        case IsZero(p):
-            return _grouped(_comparison(p, "==", names), inner)
-        case Load(t, subscripts):
-            return _place(t, subscripts, names)
-        case Select(condition, then, otherwise):
-            return f"where({', '.join(_scalar(part, names) for part in (condition, then, otherwise))})"
-        case Apply(operation, arguments, dtype):
-            texts = [_scalar(a, names, True) for a in arguments]
-            infix = OPERATIONS[operation].infix
-            if infix is not None and len(texts) == 2:
-                return _grouped(f"{texts[0]} {infix} {texts[1]}", inner)
-            if operation == "neg":
-                return f"-{texts[0]}"
-            plain = [_scalar(a, names) for a in arguments]
-            return f"{operation}({', '.join(plain + [dtype.name] * OPERATIONS[operation].converts)})"
-        case _:
-            assert_never(s)
+def _shared(scalars: Sequence[Scalar]) -> list[Scalar]:
+    """The terms that stand in several places and would make the text long, inner ones first."""
+    order = list(dict.fromkeys(part for s in scalars for part in postorder(s)))
+    places = Counter(c for s in order for c in children(s))
+    length: dict[Scalar, int] = {}  # of the text, where shared terms are named
+    found = []
+    for s in order:
+        length[s] = 1 + sum(length[c] for c in children(s))
+        if places[s] > 1 and length[s] > 12:
+            found.append(s)
+            length[s] = 1
+    return found
 
 
 def _comparison(p: Poly, relation: str, names: Names) -> str:

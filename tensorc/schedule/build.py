@@ -230,8 +230,10 @@ class _Builder:
         identity = scalars.constant(MONOIDS[r.monoid].identity(r.body.dtype), r.body.dtype)
         body: Statement = Store(*self.memory[r], identity)
         bound = self.sites[r].axes[: self.sites[r].made]
-        for n, a in enumerate(a for a in reversed(self.space.out[r]) if a not in bound):
-            body = For(a, SERIAL if n else Bind("vector", 1), (body,))
+        binding = SERIAL if self.lanes.intersection(bound) else Bind("vector", 1)
+        for a in (a for a in reversed(self.space.out[r]) if a not in bound):
+            body = For(a, binding, (body,))
+            binding = SERIAL
         return [body]
 
 

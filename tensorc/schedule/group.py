@@ -121,22 +121,34 @@ def _fits(members: Sequence[Rule]) -> bool:
         if any(isinstance(load.tensor, View) and stored(load.tensor) in made for load in r.loads):
             return False  # another shape of it is read when all of it is stored
     contractions = [r for r in members if r.is_contraction]
-    return len(contractions) < 2 or _is_chain(contractions, members, made)
+    return not contractions or _begins(contractions, made)
 
 
-def _is_chain(contractions: Sequence[Rule], members: Sequence[Rule], made: Mapping[Tensor, Rule]) -> bool:
-    """Whether there are two contractions, the second of what the first makes by way of a statistic of its rows: then a row's terms need not be stored."""
-    if len(contractions) > 2 or not any(r.over and not r.is_contraction for r in members):
+def _begins(contractions: Sequence[Rule], made: Mapping[Tensor, Rule]) -> bool:
+    """Whether what is bound by arithmetic begins the kernel, so that its loops are its own choice and the rest is done with each result.
+
+    A second contraction is of what the first makes, by way of a statistic of its rows, and batched: the terms of a row then need not be
+    stored, and what else it reads is read for few of them.
+    """
+    first, *others = contractions
+    if len(others) > 1 or _before(first, made) - {first}:
         return False
-    first, second = contractions
-    seen, stack = {second}, [second]
+    return all(
+        second.is_batched and any(r.over and first in _before(r, made) for r in _before(second, made) - {first, second})
+        for second in others
+    )
+
+
+def _before(r: Rule, made: Mapping[Tensor, Rule]) -> set[Rule]:
+    """The rule and all that it is made of in the kernel."""
+    seen, stack = {r}, [r]
     while stack:
         for load in stack.pop().loads:
             p = made.get(load.tensor)
             if p is not None and p not in seen:
                 seen.add(p)
                 stack.append(p)
-    return first in seen
+    return seen
 
 
 def _reduces(space: Space, root: Sweep) -> bool:

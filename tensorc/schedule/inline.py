@@ -40,7 +40,9 @@ FURTHER = 4
 """Instructions that are not computed again for each point of a reader's further axes."""
 
 AGAIN = 10
-"""Instructions that are kept rather than computed in each of several readers."""
+"""Instructions that are kept rather than computed in each of several readers, where each element that is read counts for LOAD."""
+
+LOAD = 2
 
 PLACES = 16
 """Instructions, over all places that one reader reads, that are kept rather than computed at each place."""
@@ -179,7 +181,7 @@ class _Inliner:
             or walk.depth(body) > DEPTH
             or work > LARGE
             or (uses.further and work >= FURTHER)
-            or (len(uses.readers) > 1 and work >= AGAIN)
+            or (len(uses.readers) > 1 and work + LOAD * len(walk.loads(body)) >= AGAIN)
             or any(len(places) > 1 and len(places) * work >= PLACES for places in uses.readers.values())
         )
 

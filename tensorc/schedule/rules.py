@@ -88,6 +88,12 @@ class Rule:
         """Whether every element that it reads is read at many of its points, as in a matrix product: it is bound by arithmetic, not by memory."""
         return bool(self.over) and not self.streams and len({load.tensor for load in self.loads if load.tensor.extents}) > 1
 
+    @cached_property
+    def is_batched(self) -> bool:
+        """Whether an axis of the result is an axis of all that is read, so that no element is read for the whole of it."""
+        read = [frozenset[Index]().union(*map(indices, load.subscripts)) for load in self.loads if load.tensor.extents]
+        return any(all(a in axes for axes in read) for a in self.out)
+
     def _covers(self, load: Load) -> bool:
         inside = frozenset[Index]().union(*map(indices, load.subscripts))
         return all(a in inside for a in self.space)
