@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly, fresh, poly
-from tensorc.diagnostics import Label
-from tensorc.dtypes import DType, Operand, bool_, f32, f64, i64, result_type
+from tensorc.diagnostics import CompileError, Label
+from tensorc.dtypes import DType, Operand, bool_, f32, f64, i64, result_type, u64
 from tensorc.elaborate.context import Context
-from tensorc.elaborate.values import Array, List, Value, describe, scalar
+from tensorc.elaborate.hints import agreement, conversion
+from tensorc.elaborate.values import Array, List, Tuple, Value, describe, scalar
 from tensorc.ir import build
 from tensorc.ir.operations import OPERATIONS
-from tensorc.ir.tensor import Apply, Const, Int, Scalar, Select
+from tensorc.ir.tensor import Apply, Const, Define, Int, Load, Scalar, Select
 from tensorc.ir.walk import rewrite
 from tensorc.source import Span
 
@@ -21,8 +22,8 @@ Where = Sequence[Span | None]
 
 
 def constant(value: float | int | bool) -> Array:
-    """A literal: weak."""
-    dtype = bool_ if isinstance(value, bool) else i64 if isinstance(value, int) else f64
+    """A literal: weak. An integer that only u64 holds waits as one for what it meets."""
+    dtype = bool_ if isinstance(value, bool) else f64 if isinstance(value, float) else i64 if value <= i64.range[1] else u64
     return scalar(build.constant(value, dtype), weak=True)
 
 
@@ -43,11 +44,14 @@ def as_array(context: Context, value: Value, span: Span | None = None) -> Array:
 
 
 def _literal(context: Context, items: Sequence[Value], span: Span | None) -> Array:
+    nested(context, items, span)
     rows = [as_array(context, item, span) for item in items]
     if not rows:
-        raise context.error("E0305", "an array literal needs at least one element", span, "its shape and dtype are unknown")
-    if any(r.rank != rows[0].rank or r.extents != rows[0].extents for r in rows):
-        raise context.error("E0306", "the rows of an array literal differ in shape", span, help="give every row the same number of elements")
+        raise context.error("E0309", "an array literal without an element", span, "its dtype is unknown", help="write `zeros([0])`")
+    for r in rows:
+        if r.extents != rows[0].extents:
+            found = f"{describe(rows[0])} and {describe(r)}"
+            raise context.error("E0306", "the rows of an array literal differ in shape", span, found, help="give every row the same elements")
     weak = all(r.weak for r in rows)
     dtype = weak_dtype([r.dtype for r in rows]) if weak else common_dtype(context, rows, [span] * len(rows))
     rows = [convert(context, r, dtype, span) for r in rows]
@@ -63,6 +67,20 @@ def _literal(context: Context, items: Sequence[Value], span: Span | None) -> Arr
     return Array((index, *axes), choose(0, len(rows)), weak)
 
 
+MOST_AXES = 64
+"""What NumPy allows too."""
+
+
+def nested(context: Context, value: Sequence[Value], span: Span | None) -> None:
+    """An error where lists and tuples nest deeper than a tensor may have axes."""
+    level: Sequence[Value] = value
+    for _ in range(MOST_AXES):
+        level = [v for item in level if isinstance(item, (List, Tuple)) for v in item.items]
+        if not level:
+            return
+    raise context.error("E0310", f"lists nest more than {MOST_AXES} deep", span, f"a tensor has at most {MOST_AXES} axes")
+
+
 def weak_dtype(dtypes: Sequence[DType]) -> DType:
     """The dtype that literals of several kinds share: bool, i64 or f64."""
     return (bool_, i64, f64)[max(d.category for d in dtypes)]
@@ -70,7 +88,7 @@ def weak_dtype(dtypes: Sequence[DType]) -> DType:
 
 def strong_dtype(dtype: DType) -> DType:
     """What a weak value is stored as: bool, i64 or f32."""
-    return f32 if dtype.is_float else dtype
+    return (bool_, i64, f32)[dtype.category]
 
 
 def common_dtype(context: Context, arrays: Sequence[Array], spans: Where = ()) -> DType:
@@ -79,11 +97,20 @@ def common_dtype(context: Context, arrays: Sequence[Array], spans: Where = ()) -
         return weak_dtype([a.dtype for a in arrays])
     found = result_type(a.operand for a in arrays)
     if found is None:
-        kinds = ", ".join(dict.fromkeys(str(a.dtype) for a in arrays))
-        raise context.error(
-            "E0402", f"{kinds} have no common dtype", None, "", *labels(arrays, spans), help="convert one side: `cast(x, i64)` or `cast(x, f64)`"
-        )
+        kinds = " and ".join(dict.fromkeys(str(a.dtype) for a in arrays))
+        raise refusal(context, "E0402", f"{kinds} have no common dtype", arrays, spans, help=conversion(spans[-1] if spans else None, f64))
     return found
+
+
+def refusal(
+    context: Context, code: str, message: str, arrays: Sequence[Array], spans: Where, notes: tuple[str, ...] = (), help: str | None = None
+) -> CompileError:
+    """A diagnostic on the operands of an operation, each labelled with its type."""
+    found = labels(arrays, spans)
+    primary = found.pop() if found else None
+    if primary is None:
+        return context.error(code, message, None, " and ".join(map(describe, arrays)), notes=notes, help=help)
+    return context.error(code, message, primary.span, primary.text, *found, notes=notes, help=help)
 
 
 def labels(arrays: Sequence[Array], spans: Where) -> list[Label]:
@@ -102,10 +129,14 @@ def _convert(context: Context, body: Scalar, dtype: DType, span: Span | None) ->
         case Const(value, own):
             if dtype.is_integer and own.is_integer and not dtype.range[0] <= value <= dtype.range[1]:
                 low, high = dtype.range
-                raise context.error("E0403", f"{value} does not fit in {dtype}", span, f"{dtype} holds {low}..{high}", help=f"write `cast({value}, {dtype})` to wrap it")
+                help = f"write `cast({value}, {dtype})` to wrap it"
+                raise context.error("E0403", f"{value} does not fit in {dtype}", span, f"{dtype} holds {low} to {high}", help=help)
             return build.constant(value, dtype)
         case Select(c, a, b):
             return build.select(c, _convert(context, a, dtype, span), _convert(context, b, dtype, span))
+        case Load(Define(_, None, _, Select() as rows), _):  # an array literal that has a name
+            _convert(context, rows, dtype, span)
+            return build.cast(body, dtype)
         case _:
             return build.cast(body, dtype)
 
@@ -127,32 +158,29 @@ def broadcast_extents(context: Context, shapes: Sequence[tuple[Poly, ...]], span
     """NumPy's broadcasting on symbolic dims: `N` meets `N` or `1`."""
     rank = max((len(s) for s in shapes), default=0)
     result: list[Poly] = []
-    for axis in range(rank):
-        extent = algebra.ONE
-        for s in shapes:
-            at = axis - (rank - len(s))
-            if at < 0 or s[at] is algebra.ONE or s[at] is extent:
+    for axis in range(-rank, 0):
+        extent, first = algebra.ONE, 0
+        for n, s in enumerate(shapes):
+            if len(s) < -axis or s[axis] is algebra.ONE or s[axis] is extent:
                 continue
             if extent is algebra.ONE:
-                extent = s[at]
+                extent, first = s[axis], n
                 continue
-            met = context.meet(extent, s[at])
+            met = context.meet(extent, s[axis])
             if met is None:
-                raise _mismatch(context, axis - rank, extent, s[at], arrays, spans)
+                raise _mismatch(context, axis, (shapes[first][axis], s[axis]), arrays and (arrays[first], arrays[n]), spans and (spans[first], spans[n]))
             extent = met
         result.append(extent)
     return tuple(result)
 
 
-def _mismatch(context: Context, axis: int, p: Poly, q: Poly, arrays: Sequence[Array], spans: Where) -> Exception:
-    which = "last axes" if axis == -1 else f"axes {axis} (counted from the end)"
-    found = labels(arrays, spans)
-    primary = found.pop() if found else None
-    origin = context.origin(p, q)
-    notes = (f"the {which} differ: {p} and {q}", *origin)
-    both_symbolic = p.constant is None or q.constant is None
-    suggestion = f"if they are always equal, say so: `require {p} == {q}`" if both_symbolic else "reshape, slice or unsqueeze one side so that the axes agree"
-    return context.error("E0301", "shapes do not broadcast", primary.span if primary else None, primary.text if primary else "", *found, notes=notes, help=suggestion)
+def _mismatch(context: Context, axis: int, dims: tuple[Poly, Poly], arrays: Sequence[Array], spans: Where) -> CompileError:
+    p, q = dims
+    which = {-1: "the last axes", -2: "the second last axes"}.get(axis, f"the axes {axis}")
+    notes = (f"{which} differ: {context.sized(p)} and {context.sized(q)}",)
+    declared = [(a, a.rank + axis, want) for a, want in zip(arrays, (q, p), strict=False) if a.rank >= -axis]
+    help = agreement(context, p, q, *declared)
+    return refusal(context, "E0301", "shapes do not broadcast", arrays, spans, notes, help)
 
 
 def onto(value: Array, axes: Sequence[Index]) -> Scalar:
@@ -198,7 +226,8 @@ def elementwise(context: Context, operation: str, arrays: Sequence[Array], spans
 def where(context: Context, condition: Array, then: Array, otherwise: Array, spans: Where = ()) -> Array:
     """then where condition, else otherwise."""
     if condition.dtype is not bool_:
-        raise context.error("E0404", f"`where` wants a bool condition, found {condition.dtype}", spans[0] if spans else None, describe(condition), help="compare it: `x != 0`")
+        help = "compare it: `x != 0`"
+        raise context.error("E0404", f"`where` wants a bool condition, found {condition.dtype}", spans[0] if spans else None, describe(condition), help=help)
     weak = then.weak and otherwise.weak
     common = common_dtype(context, [then, otherwise], spans[1:])
     if weak and not condition.weak:
@@ -209,13 +238,8 @@ def where(context: Context, condition: Array, then: Array, otherwise: Array, spa
     return context.shallow(Array(axes, body, weak and condition.weak))
 
 
-_REFUSED = {
-    ("add", "bool"): "`or`",
-    ("sub", "bool"): "`^` (exclusive or)",
-    ("floordiv", "bool"): "a comparison",
-    ("remainder", "bool"): "a comparison",
-    ("neg", "bool"): "`not`",
-}
+_REFUSED = {"add": "`or`", "sub": "`^` (exclusive or)", "floordiv": "`and`", "remainder": "`and not`"}
+"""What bool wants instead."""
 
 BINARY = {
     "+": "add", "-": "sub", "*": "mul", "//": "floordiv", "%": "remainder", "**": "pow", "<<": "shift_left", ">>": "shift_right",
@@ -230,34 +254,58 @@ def binary(context: Context, operator: str, left: Array, right: Array, spans: Wh
     if operator in ("and", "or"):
         for a, s in zip((left, right), spans or (None, None), strict=True):
             if a.dtype is not bool_:
-                raise context.error("E0404", f"`{operator}` wants bool, found {a.dtype}", s, describe(a), help="use `&` and `|` for the bits of integers, or compare with 0")
+                help = "compare it: `x != 0`" if a.dtype.is_float else f"`{'&' if operator == 'and' else '|'}` is for the bits of integers; or compare it: `x != 0`"
+                raise context.error("E0404", f"`{operator}` wants bool, found {a.dtype}", s, describe(a), help=help)
         return elementwise(context, operator, (left, right), spans)
     operation = BINARY[operator]
     common = common_dtype(context, (left, right), spans)
     row = OPERATIONS[operation]
-    if (operation, common.kind) in _REFUSED and operation != "mul":
-        raise context.error("E0404", f"`{operator}` is not defined for bool", None, "", *labels((left, right), spans), help=f"use {_REFUSED[operation, common.kind]}, or cast to an integer first")
+    if common is bool_ and operation in _REFUSED:
+        help = f"use {_REFUSED[operation]}, or cast to an integer first"
+        raise refusal(context, "E0404", f"`{operator}` is not defined for bool", (left, right), spans, help=help)
     if row.domain in ("integer", "logical") and common.is_float:
-        raise context.error("E0404", f"`{operator}` wants integers{' or bool' if row.domain == 'logical' else ''}, found {common}", None, "", *labels((left, right), spans))
-    if operation == "shift_left" and common is bool_ or operation == "shift_right" and common is bool_:
+        wants = "integers or bool" if row.domain == "logical" else "integers"
+        help = "compare, and join the comparisons by `and`, `or`, `not`" if row.domain == "logical" else "multiply by a power of 2: `x * exp2(n)`"
+        raise refusal(context, "E0404", f"`{operator}` wants {wants}, found {common}", (left, right), spans, help=help)
+    if operation in ("shift_left", "shift_right") and common is bool_:
         common = i64
     if operation == "mul" and common is bool_:
         return elementwise(context, "and", (left, right), spans)
-    if operation == "pow":
-        return power(context, left, right, spans)
-    exact = _exact_division(operation, left, right) or _guard(context, operation, left, right, spans)
+    exact = _polynomial(operation, left, right) or _guard(context, operation, left, right, spans)
     if exact is not None:
         return exact
+    if operation == "pow":
+        return power(context, left, right, spans)
     return elementwise(context, operation, (left, right), spans, common)
 
 
-def _exact_division(operation: str, left: Array, right: Array) -> Array | None:
-    """`//` and `%` of dims by a constant stay a polynomial; by a symbolic divisor the total meaning (by zero, 0) is kept as an operation."""
-    if operation not in ("floordiv", "remainder") or not (left.weak and right.weak and isinstance(left.body, Int) and isinstance(right.body, Const) and right.dtype.is_integer):
+def _polynomial(operation: str, left: Array, right: Array) -> Array | None:
+    """Arithmetic of sizes and indices with a constant on the right that is a polynomial, and so a dim.
+
+    `//` and `%` by a symbolic divisor keep their total meaning (by zero, 0) as operations.
+    """
+    if left.axes or right.axes or not (left.weak and right.weak and isinstance(left.body, Int) and isinstance(right.body, Const)):
         return None
-    divisor = poly(int(right.body.value))
-    p = left.body.value
-    return scalar(build.integer(p // divisor if operation == "floordiv" else p % divisor), weak=True)
+    p, constant = left.body.value, right.body.value
+    if not right.dtype.is_integer:
+        return None
+    n = int(constant)
+    match operation:
+        case "floordiv":
+            result = p // n
+        case "remainder":
+            result = p % n
+        case "shift_left" if 0 <= n < 63:
+            result = p * (1 << n)
+        case "shift_right" if 0 <= n < 63:
+            result = p // (1 << n)
+        case "pow" if 0 <= n <= 8:
+            result = poly(1)
+            for _ in range(n):
+                result = result * p
+        case _:
+            return None
+    return scalar(build.integer(result), weak=True)
 
 
 def _guard(context: Context, operation: str, left: Array, right: Array, spans: Where) -> Array | None:
@@ -290,7 +338,8 @@ def power(context: Context, left: Array, right: Array, spans: Where = ()) -> Arr
     if common is bool_:
         common = i64
     if common.is_integer and exponent is not None and exponent < 0:
-        raise context.error("E0405", "an integer to a negative power", spans[1] if len(spans) > 1 else None, "negative", help="write the base as a float: `cast(x, f32) ** -1`, or `1 / x`")
+        help = conversion(spans[0], f32).removesuffix("`") + f" ** {exponent}`" if spans else None
+        raise refusal(context, "E0405", "an integer to a negative power", (left, right), spans, help=help)
     if exponent is not None and not left.weak and not context.exact:
         base = convert(context, left, common)
         if exponent == 2:
@@ -310,16 +359,26 @@ def unary(context: Context, operator: str, operand: Array, span: Span | None = N
     if operator == "-":
         if dtype is bool_:
             raise context.error("E0404", "`-` is not defined for bool", span, describe(operand), help="use `not`")
-        return Array(operand.axes, build.apply("neg", operand.body), operand.weak)
+        if operand.weak and dtype is u64:
+            return constant(-_large(context, operand, span))
+        return context.shallow(Array(operand.axes, build.apply("neg", operand.body), operand.weak))
     if operator == "not" and dtype is not bool_:
         raise context.error("E0404", f"`not` wants bool, found {dtype}", span, describe(operand), help="use `~` for the bits of an integer, or `x == 0`")
     if operator == "~" and dtype.is_float:
         raise context.error("E0404", f"`~` wants integers or bool, found {dtype}", span, describe(operand))
-    return Array(operand.axes, build.apply("not", operand.body), operand.weak)
+    return context.shallow(Array(operand.axes, build.apply("not", operand.body), operand.weak))
+
+
+def _large(context: Context, operand: Array, span: Span | None) -> int:
+    """A literal that only u64 holds, to be negated: at most 2**63."""
+    value = operand.body.value if isinstance(operand.body, Const) else 0
+    if value > -i64.range[0]:
+        raise context.error("E0403", f"-{value} does not fit in i64", span, f"i64 holds {i64.range[0]} to {i64.range[1]}")
+    return int(value)
 
 
 def cast(context: Context, value: Array, dtype: DType) -> Array:
     """The explicit cast: wraps, saturates and tests `!= 0` as the language says."""
-    return Array(value.axes, build.cast(value.body, dtype))
+    return context.shallow(Array(value.axes, build.cast(value.body, dtype)))
 
 

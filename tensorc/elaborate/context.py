@@ -16,6 +16,7 @@ from tensorc.ir.tensor import Const, Int, Load, Tensor
 from tensorc.ir import build
 from tensorc.ir.walk import depth, indices
 from tensorc.source import Span
+from tensorc.syntax import tree
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Context:
         self.names: dict[Tensor, str] = {}
         self.spans: dict[Tensor, Span] = {}
         self.origins: dict[Size, Label] = {}
+        self.unnamed: set[Size] = set()  # those that have no name in the program's text
+        self.parameters: dict[Tensor, tree.Parameter] = {}
         self.accesses: list[Access] | None = None
         self.live: tuple[Index, ...] = ()
         self.index_names: dict[Index, str] = {}
@@ -72,14 +75,20 @@ class Context:
         chain = tuple(f"in the call of `{name}` at {at}" for name, at in reversed(self.calls) if at is not None)
         return error(code, message, self.place(span), label, *others, notes=notes + chain, help=help)
 
+    def sized(self, p: Poly) -> str:
+        """A dim with where its sizes were declared: `H (declared by w, line 2)`."""
+        places = []
+        for s in sorted(algebra.sizes(p) & self.origins.keys(), key=lambda s: s.name):
+            label = self.origins[s]
+            name = "" if p.atom is s else f"{s.name} "
+            places.append(f"{name}declared by {label.text}, line {label.span.line}")
+        return f"{p} ({', '.join(places)})" if places else str(p)
+
     def origin(self, *dims: Poly) -> tuple[str, ...]:
-        """Notes that say where the sizes in some dims were declared."""
-        found = []
-        for s in dict.fromkeys(s for d in dims for s in sorted(algebra.sizes(d), key=lambda s: s.name)):
-            if s in self.origins:
-                label = self.origins[s]
-                found.append(f"{s.name} is declared by {label.text}, line {label.span.line}")
-        return tuple(found)
+        """A note that says where the sizes in some dims were declared."""
+        sizes = dict.fromkeys(s for d in dims for s in sorted(algebra.sizes(d) & self.origins.keys(), key=lambda s: s.name))
+        places = [f"{s.name} is declared by {self.origins[s].text}, line {self.origins[s].span.line}" for s in sizes]
+        return (", ".join(places),) if places else ()
 
     # Sizes.
 
@@ -102,6 +111,15 @@ class Context:
             raise self.error(code, message, span, notes=self.origin(value))
         self.conditions.append(Condition(value, relation, message, self.place(span)))
         self.learn(value, relation)
+
+    def require_divisors(self, p: Poly, span: Span | None = None) -> None:
+        """The algebra takes symbolic divisors to be at least 1: prove it where an index is in scope, or have the call check it."""
+        for d in sorted(algebra.divisors(p), key=str):
+            if not self.nonnegative(d - 1):
+                elements = algebra.ONE
+                for index in self.live:
+                    elements = elements * index.extent
+                self.require(elements * (d - 1), ">=", f"a division by {d}, which must be at least 1", span, code="E0308")
 
     def learn(self, value: Poly, relation: Literal[">=", "=="]) -> None:
         self.facts |= {value} if relation == ">=" else {value, -value}
@@ -183,9 +201,11 @@ class Context:
 
 
 def merge(errors: Sequence[CompileError]) -> list[Diagnostic]:
-    """All diagnostics of several errors, each once."""
-    seen: dict[tuple[str, str, str], Diagnostic] = {}
+    """All diagnostics of several errors, each once: of those of one code at one place the one with the fewest notes, which no call led to."""
+    seen: dict[tuple[str, str], Diagnostic] = {}
     for e in errors:
         for d in e.diagnostics:
-            seen.setdefault((d.code, d.message, str(d.span)), d)
+            key = d.code, str(d.span)
+            if key not in seen or len(d.notes) < len(seen[key].notes):
+                seen[key] = d
     return list(seen.values())
