@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from tensorc.config import config
 from tensorc.diagnostics import CompileError, Diagnostic
@@ -60,7 +60,7 @@ class Compilation:
         made = self._stage("compile", self._make)
         log("compile", f"{self.typed.name} in {(time.perf_counter() - started) * 1e3:.0f} ms for {self.target}")
         if config.dump is not None:
-            self._dump(config.dump)
+            self._dump(config.dump, getattr(made, "texts", {}))
         return made
 
     def _make(self) -> Executable:
@@ -126,12 +126,13 @@ class Compilation:
         except Exception:
             return None
 
-    def _dump(self, folder: Path) -> None:
+    def _dump(self, folder: Path, texts: Mapping[str, str]) -> None:
+        """Write every stage that the target has to a file of its own."""
         target = folder / self.typed.name
         target.mkdir(parents=True, exist_ok=True)
-        stages = ["typed", "opt"] + (["schedule", "loops"] if self.target == "cpu" else []) + list(getattr(self.executable, "texts", {}))
-        for stage in stages:
-            (target / f"{stage}.txt").write_text(self.text(stage) + "\n", encoding="utf-8")
+        stages = {stage: self.text(stage) for stage in (("typed", "opt", "schedule", "loops") if texts else ("typed",))}
+        for stage, text in {**stages, **texts}.items():
+            (target / f"{stage}.txt").write_text(text + "\n", encoding="utf-8")
 
 
 class Oracle:

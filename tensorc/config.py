@@ -97,6 +97,14 @@ class Configuration:
         object.__setattr__(self, "_base", options)
 
 
+def origins(environment: Mapping[str, str] | None = None, directory: Path | None = None) -> dict[str, str]:
+    """Where the value of each setting comes from when it is read: an environment variable, a table of pyproject.toml, or `default`."""
+    environment = os.environ if environment is None else environment
+    settings, where = _from_project(directory or Path.cwd())
+    found = {name: where if name in settings else "default" for name in NAMES}
+    return found | {name: PREFIX + name.upper() for name in NAMES if PREFIX + name.upper() in environment}
+
+
 def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for key, value in environment.items():
@@ -117,10 +125,12 @@ def _from_project(directory: Path) -> tuple[dict[str, Any], str]:
         file = folder / "pyproject.toml"
         if file.is_file():
             try:
-                table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("tensorc", {})
+                table = tomllib.loads(file.read_text(encoding="utf-8"))
+                for key in ("tool", "tensorc"):
+                    table = table.get(key, {}) if isinstance(table, dict) else {}
             except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError):
                 return {}, str(file)  # not ours to report: whoever owns the file will
-            settings = {k.replace("-", "_"): v for k, v in table.items()}
+            settings = {k.replace("-", "_"): v for k, v in table.items()} if isinstance(table, dict) else {}
             for key in ("cache_dir", "dump"):
                 if isinstance(settings.get(key), str):
                     settings[key] = folder / Path(settings[key]).expanduser()

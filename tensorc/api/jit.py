@@ -56,7 +56,7 @@ class TracedDefinition:
     def __init__(self, function: Callable[..., Any], signature: Signature | None = None, static: Sequence[str] | str = ()) -> None:
         self.function = function
         self.declared = signature
-        self.python = inspect.signature(function)
+        self.python = _python_signature(function)
         self.static = _static_names(function, self.python, static)
         self.parameters = tuple(self.python.parameters)
         self._types = {} if signature is None else dict(zip(self._tensor_parameters(signature), signature.parameters, strict=True))
@@ -111,9 +111,10 @@ class TracedDefinition:
         try:
             return self.python.bind(*args, **kwargs).arguments
         except TypeError as reason:
-            known = list(self.parameters)
-            hint = next((suggestion(k, known) for k in kwargs if k not in known), "")
-            raise TypeError(f"`{self.name}`: {reason}{hint}") from None
+            unknown = next((k for k in kwargs if k not in self.python.parameters), None)
+            if unknown is not None and all(p.kind is not p.VAR_KEYWORD for p in self.python.parameters.values()):
+                raise TypeError(f"`{self.name}` has no parameter `{unknown}`{suggestion(unknown, self.parameters)}") from None
+            raise TypeError(f"`{self.name}`: {reason}") from None
 
     def representative(self) -> Prepared | None:
         if self.declared is None or any(self.python.parameters[n].default is inspect.Parameter.empty for n in self.static):
@@ -200,6 +201,15 @@ def pack_extents(type_: tree.TensorType, rank: int, name: str = "") -> dict[str 
         return {}
     count = max(0, rank - sum(not is_pack(d) for d in type_.dims))
     return {pack.name: [size(f"{pack.name}{n}" if pack.name else f"{name}_{n}") for n in range(count)]}
+
+
+def _python_signature(function: Callable[..., Any]) -> inspect.Signature:
+    """The parameters of a function; those of a built-in that does not tell them are whatever is given."""
+    try:
+        return inspect.signature(function)
+    except ValueError:
+        kinds = inspect.Parameter
+        return inspect.Signature([kinds("args", kinds.VAR_POSITIONAL), kinds("kwargs", kinds.VAR_KEYWORD)])
 
 
 def _static_names(function: Callable[..., Any], python: inspect.Signature, static: Sequence[str] | str) -> tuple[str, ...]:
@@ -369,7 +379,9 @@ class _Inputs:
             pack = next(iter(pack_extents(type_, given.ndim, identifier).values()), [])
             return self.made.input(identifier, dtype, extents_of(type_, pack, f"{identifier}_{{}}".format))
         shape = [1 if e is poly(1) else None for e in given.extents] if isinstance(given, Spec) else given.shape
-        return self.made.input(identifier, dtype, [poly(1) if e == 1 else size(f"{identifier}_{axis}") for axis, e in enumerate(shape)])
+        extents = [poly(1) if e == 1 else size(f"{identifier}_{axis}") for axis, e in enumerate(shape)]
+        self.made.not_one.update(e for e in extents if e is not poly(1))
+        return self.made.input(identifier, dtype, extents)
 
 
 def _identifier(name: str) -> str:

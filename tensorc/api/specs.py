@@ -42,6 +42,9 @@ def spec(text: str) -> Spec:
     from tensorc.syntax.parse import parse_type
 
     found = parse_type(Source("<spec>", text))
+    for d in found.dims:
+        if is_pack(d):
+            raise error("E0913", "a spec has a fixed number of axes", d.span, help="write each: `f32[_, _, N]`")
     return Spec(dtype_of(found), extents_of(found, [], lambda axis: f"_{axis}"))
 
 

@@ -19,15 +19,18 @@ Special = Callable[..., Any]
 class Parameter:
     """One parameter of the other library's function.
 
-    `ours` is the keyword that it becomes, None where it goes by position. `ignored` ones must be left at a value that changes nothing;
-    a `cast` one is the dtype that the first argument is computed in. `default` stands where it is not given.
+    `ours` is the keyword that it becomes, None where it goes by position. `default` stands where it is not given; a `usual` value is
+    tensorc's own default too, and is not passed on. A `refused` one must be left at a value that changes nothing, an `ignored` one never
+    changes anything, and a `cast` one is the dtype that the first argument is computed in.
     """
 
     name: str
     ours: str | None = None
+    default: Any = None
+    usual: Any = None
+    refused: bool = False
     ignored: bool = False
     cast: bool = False
-    default: Any = None
 
 
 @dataclass(frozen=True)
@@ -41,21 +44,26 @@ class Row:
 def row(text: str) -> Row:
     """A row from `call: parameters`.
 
-    `a` goes by position, `a>b` as keyword b, `a>` as keyword a, `a>b=0` has a default, `a!` must do nothing, `dtype^` casts the first.
+    `a` goes by position, `a>b` as keyword b, `a>` as keyword a; `=0` is a default, `~0` the usual value; `a!` is refused, `a?` ignored,
+    `dtype^` casts.
     """
     call, _, rest = text.partition(":")
     return Row(call.strip(), tuple(map(_parameter, rest.split())))
 
 
 def _parameter(text: str) -> Parameter:
-    name, _, default = text.partition("=")
-    value = ast.literal_eval(default) if default else None
-    if name.endswith("!"):
-        return Parameter(name[:-1], ignored=True)
-    if name.endswith("^"):
-        return Parameter(name[:-1], cast=True)
-    name, keyword, ours = name.partition(">")
-    return Parameter(name, (ours or name) if keyword else None, default=value)
+    match text[-1]:
+        case "!":
+            return Parameter(text[:-1], refused=True)
+        case "?":
+            return Parameter(text[:-1], ignored=True)
+        case "^":
+            return Parameter(text[:-1], cast=True)
+    text, _, default = text.partition("=")
+    text, _, usual = text.partition("~")
+    name, keyword, ours = text.partition(">")
+    keyword_name = (ours or name) if keyword else None
+    return Parameter(name, keyword_name, _literal(default), _literal(usual))
 
 
 def rows(text: str) -> dict[str, Row]:
@@ -68,6 +76,10 @@ def rows(text: str) -> dict[str, Row]:
     return found
 
 
+def _literal(text: str) -> Any:
+    return ast.literal_eval(text) if text else None
+
+
 # Values that say "not given" or "as usual".
 _NOTHING = (None, False, "none", "C", "K", "unsafe", "same_kind")
 
@@ -76,6 +88,10 @@ def _is_nothing(value: Any) -> bool:
     return type(value).__name__ == "_NoValueType" or any(
         value is n or (isinstance(n, str) and isinstance(value, str) and value == n) for n in _NOTHING
     )
+
+
+def _same(value: Any, usual: Any) -> bool:
+    return type(value) in (int, float, bool, str) and value == usual
 
 
 def apply(library: str, name: str, found: Row, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
@@ -100,6 +116,8 @@ def apply(library: str, name: str, found: Row, args: Sequence[Any], kwargs: Mapp
     for p in found.parameters:
         value = given.get(p.name, p.default)
         if p.ignored:
+            continue
+        if p.refused:
             if not _is_nothing(value):
                 raise error("E0908", f"`{library}.{name}` cannot be traced with `{p.name}={value!r}`", user_span())
         elif p.cast:
@@ -107,7 +125,7 @@ def apply(library: str, name: str, found: Row, args: Sequence[Any], kwargs: Mapp
                 positional[0] = trace.call("cast", positional[0], value)
         elif p.ours is None:
             positional.append(value)
-        elif value is not None and type(value).__name__ != "_NoValueType":
+        elif value is not None and type(value).__name__ != "_NoValueType" and not _same(value, p.usual):
             keywords[p.ours] = value
     while positional and positional[-1] is None:
         positional.pop()

@@ -8,7 +8,8 @@ from typing import Any
 from tensorc.diagnostics import error
 from tensorc.frontend.names import Special, apply, rows, unknown
 from tensorc.frontend.places import user_span
-from tensorc.frontend.trace import current_trace
+from tensorc.frontend.trace import Trace, current_trace
+from tensorc.frontend.tracers import Tracer
 
 OPERATORS = {
     "mul": "*",
@@ -84,33 +85,31 @@ xlogy = xlogy: input other
 fmod = fmod: input other
 maximum = maximum: input other
 minimum = minimum: input other
-bitwise_not = neg: input
 lerp = lerp: input end weight
 where = where: condition input other
 clamp clip = clamp: input min> max>
-nan_to_num nan_to_num_ = nan_to_num: input nan> posinf> neginf>
+nan_to_num = nan_to_num: input nan> posinf> neginf>
 logit = logit: input eps>
 relu6 = hardtanh: input min_val=0.0 max_val=6.0 inplace!
-gelu = gelu: input approximate>='none'
-elu = elu: input alpha>=1.0 inplace!
-leaky_relu = leaky_relu: input negative_slope>=0.01 inplace!
-softplus = softplus: input beta>=1.0 threshold>=20.0
+gelu = gelu: input approximate>~'none'
+elu = elu: input alpha>~1.0 inplace!
+leaky_relu = leaky_relu: input negative_slope>~0.01 inplace!
+softplus = softplus: input beta>~1.0 threshold>~20.0
 hardtanh = hardtanh: input min_val=-1.0 max_val=1.0 inplace!
-softmax = softmax: input dim>axis=-1 _stacklevel! dtype^
-log_softmax = log_softmax: input dim>axis=-1 _stacklevel! dtype^
-sum = sum: input dim>axis keepdim>keepdims dtype^ axis>
-nansum = sum: input dim>axis keepdim>keepdims dtype^
-prod = prod: input dim>axis keepdim>keepdims dtype^
-mean = mean: input dim>axis keepdim>keepdims dtype^ axis>
-amax = amax: input dim>axis keepdim>keepdims
-amin = amin: input dim>axis keepdim>keepdims
-argmax = argmax: input dim>axis keepdim>keepdims
-argmin = argmin: input dim>axis keepdim>keepdims
-any = any: input dim>axis keepdim>keepdims
-all = all: input dim>axis keepdim>keepdims
-logsumexp = logsumexp: input dim>axis keepdim>keepdims
+softmax = softmax: input dim>axis~-1 _stacklevel? dtype^
+log_softmax = log_softmax: input dim>axis~-1 _stacklevel? dtype^
+sum = sum: input dim>axis keepdim>keepdims~False dtype^ axis>
+prod = prod: input dim>axis keepdim>keepdims~False dtype^
+mean = mean: input dim>axis keepdim>keepdims~False dtype^ axis>
+amax = amax: input dim>axis keepdim>keepdims~False
+amin = amin: input dim>axis keepdim>keepdims~False
+argmax = argmax: input dim>axis keepdim>keepdims~False
+argmin = argmin: input dim>axis keepdim>keepdims~False
+any = any: input dim>axis keepdim>keepdims~False
+all = all: input dim>axis keepdim>keepdims~False
+logsumexp = logsumexp: input dim>axis keepdim>keepdims~False
 count_nonzero = count_nonzero: input dim>axis
-vector_norm linalg_vector_norm = norm: x ord>=2 dim>axis keepdim>keepdims dtype^
+vector_norm linalg_vector_norm = norm: x ord>~2 dim>axis keepdim>keepdims~False dtype^
 cumsum = cumsum: input dim>axis dtype^
 cumprod = cumprod: input dim>axis dtype^
 logcumsumexp = logcumsumexp: input dim>axis
@@ -121,9 +120,9 @@ unsqueeze = unsqueeze: input dim
 transpose swapaxes swapdims = swapaxes: input dim0 dim1
 permute = permute: input dims
 broadcast_to = broadcast_to: input size
-cat concat concatenate = concat: tensors dim>axis=0
-stack = stack: tensors dim>axis=0
-chunk = split: input chunks dim>axis=0
+cat concat concatenate = concat: tensors dim>axis~0
+stack = stack: tensors dim>axis~0
+chunk = split: input chunks dim>axis~0
 flip = flip: input dims
 roll = roll: input shifts dims>axis
 repeat_interleave = repeat: input repeats dim>axis
@@ -135,28 +134,23 @@ one_hot = one_hot: input num_classes
 diagonal = diagonal: input offset=0 dim1=0 dim2=1
 tril = tril: input diagonal=0
 triu = triu: input diagonal=0
-dot inner vdot = dot: input other
+dot vdot = dot: input other
 outer ger = outer: input vec2
 trace = trace: input
-linear = linear: input weight bias
-embedding = embedding: input weight padding_idx! max_norm! norm_type> scale_grad_by_freq! sparse!
-mse_loss = mse_loss: input target size_average! reduce! reduction>='mean' weight!
-l1_loss = l1_loss: input target size_average! reduce! reduction>='mean' weight!
-huber_loss = huber_loss: input target reduction>='mean' delta>=1.0 weight!
-nll_loss = nll_loss: input target weight! size_average! ignore_index> reduce! reduction>='mean'
-cross_entropy = cross_entropy: input target weight! size_average! ignore_index> reduce! reduction>='mean' label_smoothing>
-binary_cross_entropy_with_logits = bce_with_logits: input target weight! size_average! reduce! reduction>='mean' pos_weight!
-kl_div = kl_div: input target size_average! reduce! reduction>='mean' log_target>
-cosine_similarity = cosine_similarity: x1 x2 dim>axis=1 eps>=1e-08
-scaled_dot_product_attention = scaled_dot_product_attention: query key value attn_mask dropout_p> is_causal> scale> enable_gqa!
-conv1d = conv1d: input weight bias stride>=1 padding>=0 dilation>=1 groups>=1
-conv2d = conv2d: input weight bias stride>=1 padding>=0 dilation>=1 groups>=1
-conv3d = conv3d: input weight bias stride>=1 padding>=0 dilation>=1 groups>=1
-max_pool1d max_pool2d max_pool3d = max_pool: input kernel_size stride> padding>=0 dilation>=1 ceil_mode! return_indices!
-avg_pool1d avg_pool2d avg_pool3d = avg_pool: input kernel_size stride> padding>=0 ceil_mode! count_include_pad>
-group_norm = group_norm: input num_groups weight bias eps>=1e-05
-argsort = argsort: input dim>axis=-1 descending> stable!
-topk = topk: input k dim>axis=-1 largest> sorted!
+embedding = embedding: input weight padding_idx! max_norm! norm_type? scale_grad_by_freq! sparse!
+mse_loss = mse_loss: input target size_average! reduce! reduction>~'mean' weight!
+l1_loss = l1_loss: input target size_average! reduce! reduction>~'mean' weight!
+huber_loss = huber_loss: input target reduction>~'mean' delta>~1.0 weight!
+nll_loss = nll_loss: input target weight! size_average! ignore_index>~-100 reduce! reduction>~'mean'
+cross_entropy = cross_entropy: input target weight! size_average! ignore_index>~-100 reduce! reduction>~'mean' label_smoothing>~0.0
+binary_cross_entropy_with_logits = bce_with_logits: input target weight! size_average! reduce! reduction>~'mean' pos_weight!
+kl_div = kl_div: input target size_average! reduce! reduction>~'mean' log_target>~False
+cosine_similarity = cosine_similarity: x1 x2 dim>axis~1 eps>~1e-08
+scaled_dot_product_attention = scaled_dot_product_attention: query key value attn_mask dropout_p>~0.0 is_causal>~False scale> enable_gqa!
+max_pool1d max_pool2d max_pool3d = max_pool: input kernel_size stride> padding>~0 dilation>~1 ceil_mode! return_indices!
+avg_pool1d avg_pool2d avg_pool3d = avg_pool: input kernel_size stride> padding>~0 ceil_mode! count_include_pad>~True
+argsort = argsort: input dim>axis~-1 descending>~False stable!
+topk = topk: input k dim>axis~-1 largest>~True sorted!
 """) | rows("\n".join(f"{name} = {name}: input inplace!" for name in _SAME.split()))
 """Functions by the name of PyTorch's, of `torch.nn.functional` and `torch.special` too."""
 
@@ -233,6 +227,35 @@ def _pad(input: Any, pad: Any, mode: str = "constant", value: Any = None) -> Any
     return input.pad(pairs, value=0 if value is None else value)
 
 
+def _linear(input: Any, weight: Any, bias: Any = None) -> Any:
+    product = current_trace((input, weight, bias), {}).call("linear", input, weight)
+    return product if bias is None else product + bias
+
+
+def _convolution(rank: int) -> Special:
+    def call(input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1) -> Any:
+        trace = current_trace((input, weight, bias), {})
+        given = {"stride": (stride, 1), "padding": (padding, 0), "dilation": (dilation, 1), "groups": (groups, 1)}
+        options = {name: value for name, (value, usual) in given.items() if value not in (usual, (usual,) * rank, [usual] * rank)}
+        result = trace.call(f"conv{rank}d", input, weight, **options)
+        return result if bias is None else result + _item(trace, bias, (slice(None), *[None] * rank))
+
+    return call
+
+
+def _group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
+    trace = current_trace((input, weight, bias), {})
+    result = trace.call("group_norm", input, num_groups, **({} if eps == 1e-5 else {"eps": eps}))
+    along = (slice(None), *[None] * (input.ndim - 2))
+    result = result if weight is None else result * _item(trace, weight, along)
+    return result if bias is None else result + _item(trace, bias, along)
+
+
+def _item(trace: Trace, tensor: Any, items: tuple[Any, ...]) -> Any:
+    """tensor[items] of a tracer or a tensor of the surrounding code."""
+    return trace.subscript(tensor if isinstance(tensor, Tracer) else trace.capture(tensor), items)
+
+
 def _layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Any:
     axes = tuple(range(-len(normalized_shape), 0))
     if weight is not None and bias is not None:
@@ -267,14 +290,11 @@ def _batch_norm(
         raise error(
             "E0908", "`batch_norm` that updates its running statistics cannot be traced", user_span(), help="call it with `training=False`"
         )
-    along = (None, slice(None), *[None] * (input.ndim - 2))
+    along = (slice(None), *[None] * (input.ndim - 2))
     trace = current_trace((input, running_mean, running_var, weight, bias), {})
-    mean, var = (trace.capture(v) if not hasattr(v, "trace") else v for v in (running_mean, running_var))
-    scaled = (input - mean[along]) * (var + eps).rsqrt()[along]
-    for part, operator in ((weight, "*"), (bias, "+")):
-        if part is not None:
-            scaled = trace.binary(operator, scaled, trace.subscript(part if hasattr(part, "trace") else trace.capture(part), along))
-    return scaled
+    scaled = (input - _item(trace, running_mean, along)) * (_item(trace, running_var, along) + eps).rsqrt()
+    scaled = scaled if weight is None else scaled * _item(trace, weight, along)
+    return scaled if bias is None else scaled + _item(trace, bias, along)
 
 
 def _dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
@@ -337,6 +357,7 @@ SPECIAL: dict[str, Special] = {
         (input if beta == 1 else beta * input) + (mat1 @ mat2 if alpha == 1 else alpha * (mat1 @ mat2))
     ),
     "bitwise_not": lambda input: ~input,
+    "inner": lambda input, other: input @ (other if other.ndim < 2 else other.mT),
     "logical_not": _logical_not,
     "max": _extremum("max"),
     "min": _extremum("min"),
@@ -345,6 +366,11 @@ SPECIAL: dict[str, Special] = {
     "norm": _norm,
     "split": _split,
     "pad": _pad,
+    "linear": _linear,
+    "conv1d": _convolution(1),
+    "conv2d": _convolution(2),
+    "conv3d": _convolution(3),
+    "group_norm": _group_norm,
     "layer_norm": _layer_norm,
     "rms_norm": _rms_norm,
     "batch_norm": _batch_norm,
@@ -390,7 +416,7 @@ def apply_function(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
     if name in LOGICAL:
         trace = current_trace(args, kwargs)
         return trace.binary(
-            LOGICAL[name], *(trace.call("cast", a, "bool") if hasattr(a, "trace") else a for a in (*args, *kwargs.values()))
+            LOGICAL[name], *(trace.call("cast", a, "bool") if isinstance(a, Tracer) else a for a in (*args, *kwargs.values()))
         )
     if name in FUNCTIONS:
         return apply("torch", name, FUNCTIONS[name], args, kwargs)

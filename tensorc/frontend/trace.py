@@ -34,6 +34,7 @@ class Trace:
         self.inputs: list[Array] = []
         self.captured: list[Any] = []
         self.finished = False
+        self.not_one: set[Poly] = set()  # extents of axes that would be another program's, were they 1
         self._returned = False
         self._constants: dict[int, Tracer] = {}
 

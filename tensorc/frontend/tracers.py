@@ -361,13 +361,17 @@ class Dim:
                 return False
         elif not _is_operand(other):
             return NotImplemented
-        return self.trace.binary(operator, self.tracer, other)
+        return Comparison(self.trace, self.trace.binary(operator, self.tracer, other).value, f"{self} {operator} {other}")
+
+    def _is_not_one(self, other: Any) -> bool:
+        """Whether this is compared with 1, which the size of a traced axis is known not to be."""
+        return isinstance(other, int) and other == 1 and self.extent in self.trace.not_one
 
     def __eq__(self, other: Any) -> Any:
-        return self._compare("==", other, _nonzero, lambda d: d.constant == 0)
+        return False if self._is_not_one(other) else self._compare("==", other, _nonzero, lambda d: d.constant == 0)
 
     def __ne__(self, other: Any) -> Any:
-        return self._compare("!=", other, lambda d: d.constant == 0, _nonzero)
+        return True if self._is_not_one(other) else self._compare("!=", other, lambda d: d.constant == 0, _nonzero)
 
     def __lt__(self, other: Any) -> Any:
         return self._compare("<", other, algebra.nonnegative, lambda d: algebra.nonnegative(-d - 1))
@@ -398,6 +402,21 @@ class Dim:
         from tensorc.frontend.numpy_names import apply_ufunc
 
         return apply_ufunc(ufunc, method, [i.tracer if isinstance(i, Dim) else i for i in inputs], kwargs)
+
+
+class Comparison(Tracer):
+    """A comparison of sizes that holds for some of their values."""
+
+    __slots__ = ("text",)
+
+    def __init__(self, trace: Trace, value: Array, text: str) -> None:
+        super().__init__(trace, value)
+        self.text = text
+
+    def __bool__(self) -> NoReturn:
+        notes = ("`if` and `assert` ask for it, but one program serves every value of the sizes",)
+        help = "axes that meet are taken to be equal, and each call checks it; write other choices with `tc.where`"
+        raise error("E0903", f"whether {self.text} is not known while tracing", user_span(), notes=notes, help=help)
 
 
 def _nonzero(difference: Poly) -> bool:

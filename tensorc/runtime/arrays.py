@@ -26,12 +26,9 @@ def is_torch(value: object) -> bool:
 
 def is_array(value: object) -> bool:
     """Whether the value has memory that `view` may read: NumPy's, torch's, or that of anything with DLPack or `__array_interface__`."""
-    return (
-        isinstance(value, (np.ndarray, np.generic))
-        or is_torch(value)
-        or hasattr(value, "__array_interface__")
-        or hasattr(value, "__dlpack__")
-    )
+    if isinstance(value, (np.ndarray, np.generic)) or is_torch(value):
+        return True
+    return not isinstance(value, type) and (hasattr(value, "__array_interface__") or hasattr(value, "__dlpack__"))
 
 
 def is_number(value: object) -> bool:
@@ -52,12 +49,12 @@ def view(value: Any, what: str) -> Array:
         array = np.asarray(value)
     elif is_torch(value):
         return _view_torch(value, what)
+    elif not is_array(value):
+        raise DTypeError(f"{what} must be an array, not {_kind_of(value)}{_hint_for(value)}")
     elif hasattr(value, "__array_interface__"):
         array = _view_interface(value, what)
-    elif hasattr(value, "__dlpack__"):
-        array = _view_dlpack(value, what)
     else:
-        raise DTypeError(f"{what} must be an array, not {_kind_of(value)}{_hint_for(value)}")
+        array = _view_dlpack(value, what)
     if from_numpy(array.dtype) is None:
         raise DTypeError(f"{what} {_why_not(array.dtype)}")
     return array

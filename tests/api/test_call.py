@@ -155,7 +155,12 @@ def test_static_parameters() -> None:
 WRONG: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ("dtype", lambda: M.affine(X, W.astype("f8")), tc.DTypeError, "`w` of `affine` is f32[D, K]; it got f64, write `x.astype(np.float32)`"),
     ("dtype of torch", lambda: M.affine(X, torch.ones(3, 4).double()), tc.DTypeError, "write `x.to(torch.float32)`"),
-    ("size", lambda: M.affine(X, np.ones((4, 4), np.float32)), tc.ShapeError, "`w` of `affine`: axis 0 is D = 4, but `x` (axis 1) has D = 3"),
+    (
+        "size",
+        lambda: M.affine(X, np.ones((4, 4), np.float32)),
+        tc.ShapeError,
+        "`w` of `affine`: axis 0 is D = 4, but `x` (axis 1) has D = 3",
+    ),
     ("rank", lambda: M.affine(X[0], W), tc.ShapeError, "`x` of `affine` is f32[N, D], with 2 axes; it got 1 axis ([3])"),
     ("constant dim", lambda: M.four(X), tc.ShapeError, "`x` of `four`: axis 1 has 3, but must have 4"),
     (
@@ -182,7 +187,12 @@ WRONG: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ("number for a matrix", lambda: M.affine(X, 1.0), tc.ShapeError, "`w` of `affine` is f32[D, K], with 2 axes; a number has none"),
     ("device", lambda: M.affine(X, torch.ones(3, 4, device="meta")), tc.TargetUnavailable, "`w` of `affine` is on the device meta"),
     ("sparse", lambda: M.affine(X, torch.ones(3, 4).to_sparse()), tc.DTypeError, "is a sparse_coo tensor; write `x.to_dense()`"),
-    ("kind", lambda: M.scaled(np.ones(2, np.int32), 2), tc.DTypeError, "`x` of `scaled` is T[...S, N], where T is of the kind `float`; it got i32"),
+    (
+        "kind",
+        lambda: M.scaled(np.ones(2, np.int32), 2),
+        tc.DTypeError,
+        "`x` of `scaled` is T[...S, N], where T is of the kind `float`; it got i32",
+    ),
     ("variable", lambda: M.scaled(X, np.array(2.0)), tc.DTypeError, "`a` of `scaled` is T, and T is f32 by `x`; it got f64"),
     ("fraction", lambda: M.numbers(1, 2.5, True), tc.DTypeError, "`b` of `numbers` is i8, and 2.5 is a float"),
     ("great integer", lambda: M.numbers(1, 200, True), tc.DTypeError, "`b` of `numbers` is i8, which ends at 127; 200 is outside"),
@@ -257,8 +267,7 @@ def _read_only() -> Any:
 
 
 def _overlapping() -> Any:
-    out = np.lib.stride_tricks.as_strided(np.zeros(4, np.float32), (2, 4), (0, 4))
-    return out
+    return np.lib.stride_tricks.as_strided(np.zeros(4, np.float32), (2, 4), (0, 4))
 
 
 @pytest.mark.parametrize(
