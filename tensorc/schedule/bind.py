@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly
 from tensorc.ir.tensor import Load
-from tensorc.loops.nest import Bind
+from tensorc.loops.nest import SERIAL, Bind
 from tensorc.schedule.axes import Space
 from tensorc.schedule.rules import Rule
 from tensorc.schedule.stages import Part, Sweep, rules
@@ -21,6 +21,9 @@ EXTENT = 64
 
 MERGE = 12
 """Instructions that combine the lanes of a register."""
+
+ROWS = 6
+"""Points that contractions take at a time."""
 
 REGISTERS = 12
 """Registers that accumulators may take."""
@@ -37,7 +40,9 @@ class Access:
 
 def bind(space: Space, nest: Sequence[Part], accesses: Mapping[Rule, Access]) -> tuple[Part, ...]:
     """The nest with a binding for every loop: at most one vector loop on each path, the one that costs least."""
-    return _outer(space, _Binder(space, accesses).parts(nest))
+    bound = _Binder(space, accesses).parts(nest)
+    rows = _rows(space, bound, accesses)
+    return _outer(space, bound if rows is None else tuple(_unrolled(space, p, rows) for p in bound))
 
 
 @dataclass(frozen=True)
@@ -102,6 +107,48 @@ def lane(subscripts: Sequence[Poly], axis: Index) -> float:
 
 def _trips(axis: Index) -> int:
     return EXTENT if axis.extent.constant is None else max(axis.extent.constant, 1)
+
+
+def _rows(space: Space, nest: Sequence[Part], accesses: Mapping[Rule, Access]) -> Sweep | None:
+    """The loop that contractions go along several points at a time, so that each register that they read serves as many terms.
+
+    It is the innermost one over an axis of the result that a load in lanes does not have, for all contractions of the nest.
+    """
+    paths = [path for r, path in _paths(nest) if r.is_contraction]
+    loops: list[Sweep] = []
+    for r, path in _paths(nest):
+        if r.is_contraction:
+            vector = next((s.axis for s in path if s.bind.kind == "vector"), None)
+            shared = [load for load in accesses[r].loads if vector is not None and vector in _axes(load)]
+            mine = [s for s in path if s.bind is SERIAL and s.axis in space.out[r] and any(s.axis not in _axes(load) for load in shared)]
+            outer = [s for s in mine if all(path.index(s) < n for n, t in enumerate(path) if t.bind.kind == "vector")]
+            loops = outer if not loops else [s for s in loops if s in outer]
+    return loops[-1] if loops and paths else None
+
+
+def _unrolled(space: Space, part: Part, rows: Sweep, inside: bool = False) -> Part:
+    """The nest with `rows` unrolled, and with fewer registers of lanes inside of it."""
+    if isinstance(part, Rule):
+        return part
+    if part is rows:
+        return replace(part, bind=Bind("unroll", ROWS), body=tuple(_unrolled(space, p, rows, True) for p in part.body))
+    bound = part.bind
+    if inside and bound.kind == "vector":
+        folds = sum(bool(space.over[r]) for r in rules(part.body))
+        bound = Bind("vector", next((n for n in (4, 2) if n <= bound.count and n * ROWS * max(folds, 1) <= REGISTERS), 1))
+    return replace(part, bind=bound, body=tuple(_unrolled(space, p, rows, inside) for p in part.body))
+
+
+def _paths(parts: Sequence[Part], path: tuple[Sweep, ...] = ()) -> Iterator[tuple[Rule, tuple[Sweep, ...]]]:
+    for p in parts:
+        if isinstance(p, Rule):
+            yield p, path
+        else:
+            yield from _paths(p.body, (*path, p))
+
+
+def _axes(load: Load) -> frozenset[Index]:
+    return frozenset[Index]().union(*map(algebra.indices, load.subscripts))
 
 
 def _outer(space: Space, nest: tuple[Part, ...]) -> tuple[Part, ...]:

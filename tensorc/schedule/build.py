@@ -84,7 +84,7 @@ class _Builder:
     storage: Storage
     names: Names
     memory: dict[Rule, tuple[Memory, tuple[Poly, ...]]] = field(default_factory=dict)  # of each stored value, at the nest's axes
-    lanes: frozenset[Index] = frozenset()  # axes that loops bind to more than a point
+    blocks: dict[Index, int] = field(default_factory=dict)  # axes that loops bind to several points: to how many, 0 for lanes
     vars: dict[Rule, Var] = field(default_factory=dict)
     rows: dict[Rule, str] = field(default_factory=dict)  # the names of scratch
 
@@ -94,8 +94,8 @@ class _Builder:
             site.made = next((n for n, a in enumerate(site.axes) if a in over), len(site.axes))
         self._place()
         bound = bind(self.space, nest, {r: self._access(r) for r in self.space.rules})
-        self.lanes = frozenset(_wide(bound))
-        if self.rows and self.lanes:
+        self.blocks = dict(_wide(bound))
+        if self.rows and self.blocks:
             self._place()
         body = self._parts(bound)
         scratch = dict.fromkeys(m for m, _ in self.memory.values() if isinstance(m, Scratch))
@@ -145,11 +145,14 @@ class _Builder:
         for reader in self._readers[r]:
             other = self.sites[reader].sweeps
             around = next((n for n, (a, b) in enumerate(zip(mine[:around], other, strict=False)) if a != b), min(around, len(other)))
-        bound = set(self.sites[r].axes[:around]) - self.lanes
-        axes = tuple(a for a in self.space.out[r] if a not in bound)
+        bound = self.sites[r].axes[:around]
+        axes = [a for a in self.space.out[r] if a not in bound or a in self.blocks]
+        axes.sort(key=lambda a: a in bound and not self.blocks[a])  # lanes that are bound outside are neighbours
         if r not in self.rows:
             self.rows[r] = self.names.unique(f"{r.name}_row")
-        return Scratch(self.rows[r], tuple(a.extent for a in axes), r.body.dtype), tuple(map(poly, axes))
+        few = {a: poly(count) for a in bound if (count := self.blocks.get(a))}  # of an unrolled axis, the points of a block
+        made = Scratch(self.rows[r], tuple(few.get(a, a.extent) for a in axes), r.body.dtype)
+        return made, tuple(poly(a) % few[a] if a in few else poly(a) for a in axes)
 
     # Values.
 
@@ -230,7 +233,7 @@ class _Builder:
         identity = scalars.constant(MONOIDS[r.monoid].identity(r.body.dtype), r.body.dtype)
         body: Statement = Store(*self.memory[r], identity)
         bound = self.sites[r].axes[: self.sites[r].made]
-        binding = SERIAL if self.lanes.intersection(bound) else Bind("vector", 1)
+        binding = SERIAL if any(self.blocks.get(a) == 0 for a in bound) else Bind("vector", 1)
         for a in (a for a in reversed(self.space.out[r]) if a not in bound):
             body = For(a, binding, (body,))
             binding = SERIAL
@@ -247,10 +250,10 @@ def _under(s: Sweep, path: tuple[Sweep, ...]) -> Iterator[tuple[Rule, tuple[Swee
             yield from _under(p, path)
 
 
-def _wide(parts: Sequence[Part]) -> Iterator[Index]:
-    """The axes that some loop binds to more than a point."""
+def _wide(parts: Sequence[Part]) -> Iterator[tuple[Index, int]]:
+    """The axes that some loop binds to several points, with the number of them, 0 for lanes."""
     for p in parts:
         if isinstance(p, Sweep):
             if p.bind is not SERIAL:
-                yield p.axis
+                yield p.axis, p.bind.count if p.bind.kind == "unroll" else 0
             yield from _wide(p.body)

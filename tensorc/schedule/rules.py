@@ -86,7 +86,7 @@ class Rule:
     @cached_property
     def is_contraction(self) -> bool:
         """Whether every element that it reads is read at many of its points, as in a matrix product: it is bound by arithmetic, not by memory."""
-        return bool(self.over) and not self.streams and len({load.tensor for load in self.loads if load.tensor.extents}) > 1
+        return bool(self.over) and not self.streams and sum(bool(load.tensor.extents) for load in self.loads) > 1
 
     @cached_property
     def is_batched(self) -> bool:

@@ -420,7 +420,7 @@ def constants_and_scalars() -> Any:
     x = given("x", (), f32)
     scale = tensor([], lambda: op("exp", at(x)))
     iota = tensor([N, M], lambda i, j: build.integer(poly(i) * M + j))
-    return [x], [tensor([N], lambda i: op("mul", at(scale), op("sin", at(x)))), iota, tensor([], lambda: build.constant(3, i8))]
+    return [x, given("n", (N, M), f32)], [tensor([N], lambda i: op("mul", at(scale), op("sin", at(x)))), iota, tensor([], lambda: build.constant(3, i8))]
 
 
 @program
