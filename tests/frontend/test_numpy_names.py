@@ -22,7 +22,7 @@ B = X > 0.5
 
 UNARY = (
     "negative positive absolute fabs sign floor ceil rint trunc exp exp2 expm1 log log2 log10 log1p sqrt cbrt reciprocal square sin cos "
-    "tan     "arcsin arccos arctan sinh cosh tanh arcsinh arctanh isnan isinf isfinite logical_not round nan_to_num ravel copy"
+    "tan arcsin arccos arctan sinh cosh tanh arcsinh arctanh isnan isinf isfinite logical_not round nan_to_num ravel copy"
 )
 BINARY = (
     "add subtract multiply divide true_divide floor_divide remainder mod power maximum minimum fmod hypot copysign logaddexp arctan2 "
