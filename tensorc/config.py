@@ -125,7 +125,7 @@ def _from_project(directory: Path) -> tuple[dict[str, Any], str]:
         file = folder / "pyproject.toml"
         if file.is_file():
             try:
-                table = tomllib.loads(file.read_text(encoding="utf-8"))
+                table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
                 for key in ("tool", "tensorc"):
                     table = table.get(key, {}) if isinstance(table, dict) else {}
             except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError):

@@ -1,0 +1,112 @@
+"""`tensorc ir`: what each stage of the compiler makes of a function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tensorc.cli.output import USAGE, Refused, Report, Session, json_option, settings
+
+if TYPE_CHECKING:
+    from tensorc.api.specs import Spec
+    from tensorc.cli.values import Value
+    from tensorc.elaborate import ParameterInfo
+
+STAGES = ("ast", "typed", "opt", "schedule", "loops", "llvm", "asm")
+
+
+@click.command("ir", short_help="Print a stage of the compiler, from the syntax tree to assembly.")
+@click.argument("place", metavar="FILE[:FN]")
+@click.option("--stage", "-s", type=click.Choice(STAGES), default="typed", show_default=True, help="What to print.")
+@click.option("--shape", "shapes", multiple=True, metavar="NAME=TYPE", help="The dtype and rank of a parameter: x=f32[4,8].")
+@click.option("--arg", "-a", "texts", multiple=True, metavar="NAME=VALUE", help="The value of a static parameter.")
+@json_option
+@click.pass_obj
+def command(session: Session, place: str, stage: str, shapes: tuple[str, ...], texts: tuple[str, ...]) -> Report:
+    """Print what a stage makes of one function. A parameter without --shape has its declared rank, and f32 or i64 for a dtype variable.
+
+    \b
+    ast       the syntax tree
+    typed     definitions with dtypes, symbolic shapes and ranges
+    opt       the same, simplified
+    schedule  the kernels, and what is stored between them
+    loops     the loop nest of each kernel
+    llvm      LLVM IR
+    asm       this processor's assembly
+
+    \b
+    tensorc ir softmax.tx:softmax --stage loops --shape x=f32[N,1024]
+    """
+    from tensorc.cli.highlight import highlight
+
+    name, text = stage_text(session, place, stage, shapes, texts)
+    return Report(highlight(text, stage), {"function": name, "stage": stage, "text": text})
+
+
+def stage_text(session: Session, place: str, stage: str, shapes: Sequence[str], texts: Sequence[str]) -> tuple[str, str]:
+    """The function's name and the stage's text."""
+    from tensorc.cli.program import call_errors, choose, function, load, read, split_place
+    from tensorc.elaborate import MISSING, parameters
+    from tensorc.syntax.parse import parse
+    from tensorc.syntax.show import show
+
+    if stage == "ast":  # of files that go no further, too
+        path, wanted = split_place(place)
+        functions = {f.name: f for f in parse(read(path, session)).functions}
+        name = choose(list(functions), wanted, place)
+        return name, show(functions[name])
+    with settings():
+        unit, name = load(place, session)
+        declared = parameters(unit, name)
+        values = {**_specs(declared, shapes), **_statics(declared, texts)}
+        session.inputs = {key: str(value) for key, value in values.items()}
+        with call_errors():
+            lowered = function(unit, name).lower(*(values.get(p.name, MISSING) for p in declared), target="cpu")
+        return name, lowered.as_text(stage)
+
+
+def _specs(parameters: Sequence[ParameterInfo], shapes: Sequence[str]) -> dict[str, Spec]:
+    """A spec for each tensor parameter without a default: the given one, or one of the declared rank."""
+    from tensorc.algebra import size
+    from tensorc.api.specs import Spec
+    from tensorc.cli.arguments import split_texts
+    from tensorc.dtypes import DTYPES
+
+    given = {name: _spec(name, text) for name, text in split_texts(parameters, shapes, "--shape").items()}
+    variables: dict[str, Any] = {}
+    for p in parameters:
+        if p.is_static and p.name in given:
+            raise Refused(f"`{p.name}` is static and has no shape", f"give its value: --arg {p.name}=VALUE")
+        if p.name in given:
+            variables.setdefault(p.dtype_text, given[p.name].dtype)
+    found = {}
+    for p in parameters:
+        if p.name in given:
+            found[p.name] = given[p.name]
+        elif not p.is_static and not p.has_default:
+            dtype = DTYPES.get(p.dtype_text) or variables.get(p.dtype_text) or p.dtypes[0]
+            found[p.name] = Spec(dtype, tuple(size(f"{p.name}_{axis}") for axis in range(p.rank + p.more_axes)))
+    return found
+
+
+def _spec(name: str, text: str) -> Spec:
+    from tensorc.api.specs import spec
+    from tensorc.diagnostics import CompileError
+
+    try:
+        return spec(text)
+    except CompileError as error:
+        first = error.diagnostics[0]
+        raise Refused(f"--shape {name}={text}: {first.message}", first.help or "write a type such as f32[4,8]", code=USAGE) from None
+
+
+def _statics(parameters: Sequence[ParameterInfo], texts: Sequence[str]) -> dict[str, Value]:
+    """The values of the static parameters; those of tensors matter to no stage."""
+    from tensorc.cli.arguments import read_arguments, split_texts
+
+    for name in split_texts(parameters, texts):
+        if not next(p for p in parameters if p.name == name).is_static:
+            raise Refused(f"`{name}` is a tensor, of which only the type matters here", f"write --shape {name}=f32[4,8]")
+    return read_arguments([p for p in parameters if p.is_static], texts, 0)

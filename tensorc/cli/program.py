@@ -1,0 +1,108 @@
+"""Finds the source that a path names and the function that FILE:FN names."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tensorc.cli.output import FAILED, Refused, Session
+from tensorc.diagnostics import CompileError
+from tensorc.errors import nearest
+from tensorc.source import Source
+
+if TYPE_CHECKING:
+    from tensorc.api.function import Function
+    from tensorc.elaborate import Unit
+
+STDIN = "-"
+
+
+def read(path: str, session: Session) -> Source:
+    """The source at a path, or from standard input for `-`. CompileError if it cannot be read."""
+    from tensorc.syntax.parse import decode_source, read_source
+
+    if path == STDIN:
+        source = decode_source(sys.stdin.buffer.read() if sys.stdin is not None else b"", "<stdin>")
+    else:
+        try:
+            source = read_source(path)
+        except CompileError as error:
+            raise CompileError([replace(d, help=d.help or _meant(path)) for d in error.diagnostics]) from None
+    session.source = source
+    return source
+
+
+def _meant(path: str) -> str | None:
+    """The file beside a missing one that was most likely meant."""
+    wanted = Path(path)
+    try:
+        if wanted.is_dir() or not wanted.parent.is_dir():
+            return None
+        near = None if wanted.exists() else nearest(wanted.name, [p.name for p in wanted.parent.iterdir()])
+    except (OSError, ValueError):  # a folder that may not be listed, or a name that no file can have
+        return None
+    return f"did you mean `{wanted.parent / near}`?" if near else None
+
+
+def split_place(place: str) -> tuple[str, str | None]:
+    """FILE:FN as both parts. A file whose own name has a colon is found under the whole text."""
+    path, colon, name = place.rpartition(":")
+    if not colon or _exists(place):
+        return place, None
+    if not name:
+        raise Refused(f"`{place}` names no function after its colon", f"write {path} or {path}:name")
+    return (path, name) if path and name.isidentifier() else (place, None)
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):
+        return False
+
+
+def choose(names: list[str], name: str | None, place: str) -> str:
+    """The function that was asked for: by name, or the only one, or `main`."""
+    if name is None:
+        if len(names) == 1 or "main" in names:
+            return names[0] if len(names) == 1 else "main"
+        raise Refused(f"`{place}` has {len(names)} functions: {', '.join(names)}", f"choose one: {place}:{names[0]}")
+    if name not in names:
+        near = nearest(name, names)
+        help = f"did you mean `{near}`?" if near else f"it has {', '.join(names)}"
+        raise Refused(f"there is no function `{name}` in {place.rpartition(':')[0]}", help)
+    return name
+
+
+def load(place: str, session: Session) -> tuple[Unit, str]:
+    """The checked unit of FILE:FN and the function's name. CompileError with every mistake of the file."""
+    from tensorc.elaborate import check, load_unit
+
+    path, name = split_place(place)
+    unit = load_unit(read(path, session))
+    errors = [d for d in check(unit) if d.severity == "error"]
+    if errors:
+        raise CompileError(errors)
+    return unit, choose(list(unit.functions), name, place)
+
+
+def function(unit: Unit, name: str) -> Function:
+    """The function as Python has it."""
+    from tensorc.api.module import Module
+
+    return Module(unit)[name]
+
+
+@contextmanager
+def call_errors() -> Iterator[None]:
+    """What is wrong with a call's arguments becomes Refused; anything else that compiling raises is tensorc's own mistake."""
+    from tensorc.errors import DTypeError, ShapeError
+
+    try:
+        yield
+    except (ShapeError, DTypeError) as error:
+        raise Refused(str(error), kind=type(error).__name__, code=FAILED) from None
