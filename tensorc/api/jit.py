@@ -8,12 +8,14 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cached_property, update_wrapper
 from typing import Any
 
+import numpy as np
+
 from tensorc.algebra import Poly, poly, size
 from tensorc.api.definition import Instance, Prepared, as_dtype, cast_hint, exact, label
 from tensorc.api.function import Function
 from tensorc.api.specs import Signature, Spec, dtype_of, extents_of, is_pack, signature
 from tensorc.diagnostics import CompileError, Label, error
-from tensorc.dtypes import DType, f64, i64
+from tensorc.dtypes import DTYPES, DType, f64, i64
 from tensorc.elaborate import ResultTree
 from tensorc.errors import DTypeError, ShapeError, suggestion
 from tensorc.frontend.places import definition_span
@@ -59,6 +61,9 @@ class TracedDefinition:
         self.python = _python_signature(function)
         self.static = _static_names(function, self.python, static)
         self.parameters = tuple(self.python.parameters)
+        kinds = [p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in self.python.parameters.values()]
+        required = [p.default is p.empty for p in self.python.parameters.values()]
+        self._positional = range(sum(required), len(required) + 1) if all(kinds) else range(0)
         self._types = {} if signature is None else dict(zip(self._tensor_parameters(signature), signature.parameters, strict=True))
 
     @property
@@ -108,6 +113,8 @@ class TracedDefinition:
         return Prepared(tuple(found.key), found.leaves, values, found.torch, found.specs)
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        if not kwargs and len(args) in self._positional:
+            return dict(zip(self.parameters, args, strict=False))
         try:
             return self.python.bind(*args, **kwargs).arguments
         except TypeError as reason:
@@ -257,6 +264,14 @@ class _Tree:
         self.parts = parts
 
 
+_NATIVE = frozenset(t.numpy for t in DTYPES.values())
+
+
+def _ones(shape: Sequence[int]) -> frozenset[int]:
+    """The axes of size 1."""
+    return frozenset([axis for axis, extent in enumerate(shape) if extent == 1]) if 1 in shape else frozenset()
+
+
 class _Leaves:
     """Takes arguments apart into arrays, in order, and a key of all else."""
 
@@ -277,6 +292,8 @@ class _Leaves:
         return self.value(name, value, self.definition._types.get(name))
 
     def value(self, name: str, value: Any, type_: tree.TensorType | None) -> Any:
+        if type_ is None and type(value) is np.ndarray and value.dtype in _NATIVE:
+            return self._leaf(value, value.dtype, value.ndim, _ones(value.shape), "", None, value)
         what = label(name, self.definition.name)
         if isinstance(value, (tuple, list, dict)) and type_ is None and _holds_array(value):
             items = value.items() if isinstance(value, dict) else enumerate(value)
@@ -292,8 +309,7 @@ class _Leaves:
         if arrays.is_array(value):
             self.torch = self.torch or arrays.is_torch(value)
             array = arrays.view(value, what)
-            ones = frozenset(axis for axis, extent in enumerate(array.shape) if extent == 1)
-            return self._leaf(array, array.dtype, array.ndim, ones, what, type_, value)
+            return self._leaf(array, array.dtype, array.ndim, _ones(array.shape), what, type_, value)
         if type_ is not None or not _is_static(value):
             arrays.view(value, what)  # says what it is instead
         return self._static(name, value)

@@ -20,6 +20,9 @@ from tensorc.source import Span
 
 LARGEST = (1 << 63) - 1
 
+MOST_SHAPES = 256
+"""For so many combinations of shapes, what follows from them is remembered."""
+
 
 class Executable(Protocol):
     """A program as machine code (or as its oracle)."""
@@ -59,19 +62,32 @@ class Call:
         self.constraints = [(c, _evaluator(c.extent)) for c in (*constraints, *extra)]
         self.conditions = [(c, _evaluator(c.value)) for c in program.conditions]
         self.results = tuple((t.dtype.numpy, tuple(map(_evaluator, t.extents))) for t in program.results)
+        self._plain = self.leaves == (*range(len(self.results)),)
+        self._known: dict[tuple[tuple[int, ...], ...], tuple[dict[str, int], list[tuple[int, ...]]]] = {}
 
     def __call__(self, inputs: Sequence[Array], out: Any = None, torch: bool = False) -> Any:
         """The value of the function for arrays whose dtypes and ranks are the instance's own; into `out` where that is given."""
-        sizes = self.bind(inputs)
+        key = tuple([a.shape for a in inputs])
+        known = self._known.get(key)
+        sizes, shapes = known if known is not None else self._learn(key, inputs)
         if out is not None:
-            return self._into(inputs, sizes, out)
-        outputs = self.allocate(sizes)
+            return self._into(inputs, sizes, shapes, out)
+        outputs = [np.empty(shape, result[0]) for shape, result in zip(shapes, self.results, strict=True)]
         self._run(inputs, sizes, outputs)
-        if self.leaves != (*range(len(outputs)),):
+        if not self._plain:
             outputs = [outputs[r] if r not in self.leaves[:n] else outputs[r].copy() for n, r in enumerate(self.leaves)]
         if torch:
             outputs = [arrays.to_torch(o) for o in outputs]
         return outputs[0] if self.tree == 0 else rebuild(self.tree, outputs)
+
+    def _learn(self, key: tuple[tuple[int, ...], ...], inputs: Sequence[Array]) -> tuple[dict[str, int], list[tuple[int, ...]]]:
+        """The sizes and the shapes of the results for shapes of the inputs; kept, since the next call most likely has the same ones."""
+        sizes = self.bind(inputs)
+        found = sizes, [self._shape(number, sizes) for number in range(len(self.results))]
+        if len(self._known) >= MOST_SHAPES:
+            self._known.clear()
+        self._known[key] = found
+        return found
 
     # Sizes.
 
@@ -116,11 +132,8 @@ class Call:
 
     # Memory.
 
-    def allocate(self, sizes: Mapping[str, int]) -> list[Array]:
-        """New arrays for the results. Raises ShapeError for a result whose size is negative or too great to address."""
-        return [np.empty(self._shape(number, sizes), dtype) for number, (dtype, _) in enumerate(self.results)]
-
     def _shape(self, number: int, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The shape of a result. Raises ShapeError for a size that is negative or too great to address."""
         dtype, extents = self.results[number]
         shape = tuple(e(sizes) for e in extents)
         elements = dtype.itemsize
@@ -137,23 +150,23 @@ class Call:
     def _result_name(self, number: int) -> str:
         return "the result" if len(self.results) == 1 else f"result {number}"
 
-    def _into(self, inputs: Sequence[Array], sizes: Mapping[str, int], out: Any) -> Any:
+    def _into(self, inputs: Sequence[Array], sizes: Mapping[str, int], shapes: Sequence[tuple[int, ...]], out: Any) -> Any:
         given = flatten(self.tree, out, self.program.name)
-        targets = [self._target(leaf, o, sizes) for leaf, o in enumerate(given)]
+        targets = [self._target(leaf, o, shapes[self.leaves[leaf]]) for leaf, o in enumerate(given)]
         outputs = []
         for result in range(len(self.results)):
             leaf = self.leaves.index(result) if result in self.leaves else None
             target = None if leaf is None else targets[leaf]
             others = (*inputs, *(t for t in targets if t is not target))
             usable = target is not None and not arrays.repeats_itself(target) and not any(arrays.may_overlap(target, o) for o in others)
-            outputs.append(target if usable and target is not None else np.empty(self._shape(result, sizes), self.results[result][0]))
+            outputs.append(target if usable and target is not None else np.empty(shapes[result], self.results[result][0]))
         self._run(inputs, sizes, outputs)
         for target, result in zip(targets, self.leaves, strict=True):
             if target is not outputs[result]:
                 np.copyto(target, outputs[result])
         return rebuild(self.tree, given)
 
-    def _target(self, leaf: int, given: Any, sizes: Mapping[str, int]) -> Array:
+    def _target(self, leaf: int, given: Any, shape: tuple[int, ...]) -> Array:
         """The memory of one `out` array, which must be what the result would be."""
         what = f"`out` of `{self.program.name}`" if self.tree == 0 else f"`out[{leaf}]` of `{self.program.name}`"
         number = self.leaves[leaf]
@@ -162,7 +175,7 @@ class Call:
         if arrays.is_torch(given) and given.requires_grad:
             raise ValueError(f"{what} requires a gradient, and is written to; pass `out.detach()`")
         array = arrays.view(given, what)
-        dtype, shape = self.results[number][0], self._shape(number, sizes)
+        dtype = self.results[number][0]
         if array.dtype != dtype:
             raise DTypeError(f"{what} is {arrays.dtype_of(array)}, but the result is {self.program.results[number].dtype}")
         if array.shape != shape:
