@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from tensorc.rules import calls, derivatives, dtypes, imports, indices, names, shapes, syntax
+from tensorc.rules import calls, derivatives, dtypes, imports, indices, names, shapes, syntax, tracing
 from tensorc.rules.rule import Rule
 
 __all__ = ["RULES", "Rule", "rule"]
 
 RULES: dict[str, Rule] = {
-    row.code: row for table in (syntax, names, shapes, dtypes, indices, calls, derivatives, imports) for row in table.RULES
+    row.code: row for table in (syntax, names, shapes, dtypes, indices, calls, derivatives, imports, tracing) for row in table.RULES
 }
 
 
