@@ -12,8 +12,9 @@ import pytest
 
 from tensorc.backends.llvm import casts, library, target
 from tensorc.backends.llvm.code import Code, Module
+from tensorc.backends.llvm.emit import module_for
 from tensorc.backends.llvm.spellings import CONVERSIONS, SPELLINGS, apply
-from tensorc.backends.llvm.types import POINTER, Value, integer, memory_element, of
+from tensorc.backends.llvm.types import POINTER, Value, constant, integer, memory_element, of
 from tensorc.dtypes import DTYPES, DType, bf16, f16, f32, f64
 from tensorc.ir.operations import OPERATIONS, evaluate
 
@@ -48,9 +49,9 @@ def pairs(dtype: DType) -> tuple[Any, Any]:
     return a.ravel().copy(), b.ravel().copy()
 
 
-def build(operation: str, argument: DType, result: DType, lanes: int) -> tuple[str, Module]:
+def build(operation: str, argument: DType, result: DType, lanes: int, cpu: str | None, constant_second: float | None) -> tuple[str, Module]:
     """f(n, a, b, y): y = operation(a, b) for n registers."""
-    module = Module(attributes=target.host().attributes)
+    module = module_for(target.host(cpu))
     code = Code(module)
     arity = OPERATIONS[operation].arity
     pointers = [Value(f"%p{k}", POINTER) for k in range(arity + 1)]
@@ -63,6 +64,8 @@ def build(operation: str, argument: DType, result: DType, lanes: int) -> tuple[s
             place = code.pure(POINTER, f"getelementptr {element.element}, ptr {p.text}, i64 {at.text}", at)
             raw = code.pinned(element, f"load {element}, ptr {place.text}, align 1")
             loaded.append(casts.from_memory(code, raw, argument))
+        if constant_second is not None:
+            loaded[1] = constant(loaded[0].type, constant_second)
         value = casts.to_memory(code, apply(code, operation, loaded, argument, result), result)
         place = code.pure(POINTER, f"getelementptr {value.type.element}, ptr {pointers[-1].text}, i64 {at.text}", at)
         code.effect(f"store {value.type} {value.text}, ptr {place.text}, align 1")
@@ -75,8 +78,16 @@ def build(operation: str, argument: DType, result: DType, lanes: int) -> tuple[s
     return module.text(), module
 
 
-def run(operation: str, arrays: list[Any], argument: DType, result: DType, lanes: int, cpu: str | None = None) -> Any:
-    text, module = build(operation, argument, result, lanes)
+def run(
+    operation: str,
+    arrays: list[Any],
+    argument: DType,
+    result: DType,
+    lanes: int,
+    cpu: str | None = None,
+    constant_second: float | None = None,
+) -> Any:
+    text, module = build(operation, argument, result, lanes, cpu, constant_second)
     loaded = target.load(target.emit_object(text, target.host(cpu)), ["f"], library.addresses(module.symbols))
     width = max(lanes, 1)
     n = -(-len(arrays[0]) // width)
@@ -152,9 +163,48 @@ def test_bitcasts(lanes: int) -> None:
             check("bitcast", [given], source, result, run("bitcast", [given], source, result, lanes))
 
 
-def test_a_cpu_without_vector_extensions() -> None:
-    for operation in ("round", "floor", "fmod", "maximum", "add"):
-        for dtype in (f16, f32, f64):
+@pytest.mark.skipif(not target.host().triple.startswith("x86_64"), reason="the models are of x86-64")
+@pytest.mark.parametrize("cpu", ["x86-64", "x86-64-v2"])
+def test_a_cpu_without_wide_vectors(cpu: str) -> None:
+    for operation in ("round", "floor", "fmod", "maximum", "add", "exp", "sin", "erf"):
+        for dtype in (f16, bf16, f32, f64):
             arrays = [values(dtype)] if OPERATIONS[operation].arity == 1 else list(pairs(dtype))
-            got = run(operation, arrays, dtype, dtype, 4, cpu="x86-64")
+            got = run(operation, arrays, dtype, dtype, 4, cpu)
             check(operation, arrays, dtype, dtype, got)
+    for source in DTYPES.values():
+        check("cast", [values(source)], source, f16, run("cast", [values(source)], source, f16, 4, cpu))
+        check("cast", [values(f16)], f16, source, run("cast", [values(f16)], f16, source, 4, cpu))
+
+
+def any_bits(dtype: DType, count: int) -> Any:
+    """Floats of every magnitude, and of those near 1."""
+    words = RANDOM.integers(0, 1 << dtype.bits - 1, count, dtype="u8").astype(f"u{dtype.bytes}").view(dtype.numpy)
+    signs = RANDOM.choice([-1, 1], count).astype(dtype.numpy)
+    with np.errstate(all="ignore"):
+        near = [RANDOM.standard_normal(count) * scale + shift for scale, shift in ((1, 0), (0.01, 1), (30, 0))]
+        return np.concatenate([words * signs, *(part.astype(dtype.numpy) for part in near)])
+
+
+@pytest.mark.parametrize("dtype", [f32, f64], ids=str)
+@pytest.mark.parametrize("operation", ["exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "tanh", "erf"])
+def test_accuracy_at_random(operation: str, dtype: DType) -> None:
+    arrays = [any_bits(dtype, 4000)]
+    check(operation, arrays, dtype, dtype, run(operation, arrays, dtype, dtype, 8))
+
+
+@pytest.mark.parametrize("dtype", [f32, f64], ids=str)
+@pytest.mark.parametrize("operation", ["pow", "fmod", "remainder", "floordiv"])
+def test_two_arguments_at_random(operation: str, dtype: DType) -> None:
+    a, b = any_bits(dtype, 4000), RANDOM.permutation(any_bits(dtype, 4000))
+    with np.errstate(all="ignore"):
+        b[::3] = np.rint(b[::3])
+        a[1::3] = b[1::3] * np.arange(len(a[1::3])).astype(dtype.numpy)
+    check(operation, [a, b], dtype, dtype, run(operation, [a, b], dtype, dtype, 8))
+
+
+@pytest.mark.parametrize("exponent", [0.0, 0.5, 1.0, 2.0, 3.0, 4.0, -0.5, -1.0, 2.5])
+def test_constant_powers(exponent: float) -> None:
+    a = np.concatenate([values(f32), any_bits(f32, 500)])
+    check(
+        "pow", [a, np.full_like(a, exponent)], f32, f32, run("pow", [a, np.full_like(a, exponent)], f32, f32, 8, constant_second=exponent)
+    )

@@ -40,7 +40,7 @@ def from_memory(code: Code, x: Value, dtype: DType) -> Value:
     if dtype is bool_:
         return code.compare("icmp ne", x, constant(x.type, 0))
     if dtype is f16:
-        return code.convert("fpext", x, x.type.with_element("float"))
+        return _extend_half(code, x)
     if dtype is bf16:
         wide = code.convert("zext", x, x.type.with_element("i32"))
         return code.convert("bitcast", code.binary("shl", wide, constant(wide.type, 16)), x.type.with_element("float"))
@@ -52,7 +52,7 @@ def to_memory(code: Code, x: Value, dtype: DType) -> Value:
     if dtype is bool_:
         return code.convert("zext", x, x.type.with_element("i8"))
     if dtype is f16:
-        return code.convert("fptrunc", x, x.type.with_element("half"))
+        return _truncate_to_half(code, x)
     if dtype is bf16:
         bits = code.convert("bitcast", x, x.type.with_element("i32"))
         return code.convert("trunc", code.binary("lshr", bits, constant(bits.type, 16)), x.type.with_element("i16"))
@@ -65,13 +65,47 @@ def to_memory(code: Code, x: Value, dtype: DType) -> Value:
 def round_half(code: Code, x: Value, dtype: DType) -> Value:
     """An f32 rounded to f16 or bf16, to nearest, ties to even; still an f32 in the register."""
     if dtype is f16:
-        return code.convert("fpext", code.convert("fptrunc", x, x.type.with_element("half")), x.type)
+        return _extend_half(code, _truncate_to_half(code, x))
     bits = code.convert("bitcast", x, x.type.with_element("i32"))
     high = constant(bits.type, -65536)
     odd = code.binary("and", code.binary("lshr", bits, constant(bits.type, 16)), constant(bits.type, 1))
     rounded = code.binary("and", code.binary("add", bits, code.binary("add", odd, constant(bits.type, 0x7FFF))), high)
     quiet = code.binary("or", code.binary("and", bits, high), constant(bits.type, 0x400000))
     return code.convert("bitcast", code.select(code.compare("fcmp uno", x, x), quiet, rounded), x.type)
+
+
+def _extend_half(code: Code, x: Value) -> Value:
+    if code.module.halves:
+        return code.convert("fpext", x, x.type.with_element("float"))
+    bits = code.convert("zext", code.convert("bitcast", x, x.type.integer), x.type.with_element("i32"))
+    sign = code.binary("shl", code.binary("and", bits, constant(bits.type, 0x8000)), constant(bits.type, 16))
+    magnitude = code.binary("shl", code.binary("and", bits, constant(bits.type, 0x7FFF)), constant(bits.type, 13))
+    small = code.convert("bitcast", magnitude, x.type.with_element("float"))
+    finite = code.convert("bitcast", code.binary("fmul", small, constant(small.type, 2.0**112)), bits.type)  # exact, of subnormals too
+    special = code.compare("icmp uge", magnitude, constant(bits.type, 0x7C00 << 13))
+    magnitude = code.select(special, code.binary("or", magnitude, constant(bits.type, 0x7F800000)), finite)
+    return code.convert("bitcast", code.binary("or", sign, magnitude), small.type)
+
+
+def _truncate_to_half(code: Code, x: Value) -> Value:
+    """Rounded to nearest, ties to even."""
+    if code.module.halves:
+        return code.convert("fptrunc", x, x.type.with_element("half"))
+    bits = code.convert("bitcast", x, x.type.with_element("i32"))
+    sign = code.binary("and", code.binary("lshr", bits, constant(bits.type, 16)), constant(bits.type, 0x8000))
+    a = code.intrinsic("fabs", x)
+    magnitude = code.convert("bitcast", a, bits.type)
+    odd = code.binary("and", code.binary("lshr", magnitude, constant(bits.type, 13)), constant(bits.type, 1))
+    rounded = code.binary("add", code.binary("add", magnitude, odd), constant(bits.type, 0xFFF - (112 << 23)))
+    normal = code.binary("lshr", rounded, constant(bits.type, 13))
+    # The last place of 0.5 in f32 is that of f16's subnormals: the addition rounds.
+    added = code.convert("bitcast", code.binary("fadd", a, constant(a.type, 0.5)), bits.type)
+    subnormal = code.binary("sub", added, constant(bits.type, 0x3F000000))
+    half = code.select(code.compare("fcmp olt", a, constant(a.type, 2.0**-14)), subnormal, normal)
+    half = code.select(code.compare("fcmp oge", a, constant(a.type, 65520.0)), constant(bits.type, 0x7C00), half)
+    half = code.select(code.compare("fcmp uno", x, x), constant(bits.type, 0x7E00), half)
+    narrow = code.convert("trunc", code.binary("or", sign, half), x.type.with_element("i16"))
+    return code.convert("bitcast", narrow, x.type.with_element("half"))
 
 
 def _to_odd(code: Code, x: Value) -> Value:

@@ -8,16 +8,25 @@ from dataclasses import dataclass, field
 
 from tensorc.backends.llvm.types import BIT, INT, POINTER, Type, Value, integer, number_of, of
 
+RARELY = "!0"
+"""The metadata of branches that are almost never taken."""
+
 
 @dataclass
 class Module:
     """What the functions of one module share: declarations, helper functions made on demand, and the C functions that must be linked."""
 
+    attributes: str = "nounwind"
+    fused: bool = False
+    """Whether the CPU has fused multiply-add."""
+    halves: bool = False
+    """Whether the CPU converts f16 to f32 and back."""
+    scales: bool = False
+    """Whether the CPU multiplies by a power of two in one instruction."""
     declarations: set[str] = field(default_factory=set)
     functions: list[str] = field(default_factory=list)
     helpers: set[str] = field(default_factory=set)
     symbols: dict[str, None] = field(default_factory=dict)
-    attributes: str = "nounwind"
 
     def declare(self, name: str, result: Type | str, *arguments: Type | str) -> None:
         self.declarations.add(f"declare {result} @{name}({', '.join(map(str, arguments))})")
@@ -35,7 +44,8 @@ class Module:
         return name
 
     def text(self) -> str:
-        return "\n".join([*self.functions, *sorted(self.declarations), f"attributes #0 = {{ {self.attributes} }}", ""])
+        weights = f'{RARELY} = !{{!"branch_weights", i32 1, i32 4096}}'
+        return "\n".join([*self.functions, *sorted(self.declarations), f"attributes #0 = {{ {self.attributes} }}", weights, ""])
 
 
 @dataclass
@@ -60,6 +70,7 @@ class Code:
         self.entry: list[str] = []
         self.scopes = [Scope(0, "entry")]
         self.count = 0
+        self.floor = 0  # no instruction goes further out
         self.sums: dict[str, tuple[Value, int]] = {}
 
     # Text.
@@ -87,7 +98,7 @@ class Code:
 
     def pure(self, type: Type, text: str, *operands: Value) -> Value:
         """The value of an instruction without effects: the earlier one where it was emitted before."""
-        depth = 0
+        depth = self.floor
         for o in operands:
             if o.depth > depth:
                 depth = o.depth
@@ -247,7 +258,7 @@ class Code:
         Gives the counter and the carried values as they are after the loop.
         """
         guard = self.compare("icmp slt", start, stop)
-        before, head, after = self.scope.block, self.label(), self.label()
+        head, after = self.label(), self.label()
         inner = Scope(len(self.scopes), head)
         self.scopes.append(inner)
         counter = Value(self.fresh(), INT, inner.depth)
@@ -259,6 +270,7 @@ class Code:
         self.effect(f"br i1 {again.text}, label %{head}, label %{after}")
         self.scopes.pop()
         outer = self.scope
+        before = outer.block
         outer.lines.append(f"  br i1 {guard.text}, label %{head}, label %{after}")
         outer.lines.append(f"{head}:")
         firsts, nexts = [start, *carried], [following, *results]
@@ -280,7 +292,7 @@ class Code:
         body: Callable[[list[Value]], Sequence[Value]],
     ) -> list[Value]:
         """Runs `body` while the condition on the carried values holds; gives them as they are then."""
-        before, head, inside, after = self.scope.block, self.label(), self.label(), self.label()
+        head, inside, after = self.label(), self.label(), self.label()
         inner = Scope(len(self.scopes), head)
         self.scopes.append(inner)
         phis = [Value(self.fresh(), c.type, inner.depth) for c in carried]
@@ -293,6 +305,7 @@ class Code:
         self.effect(f"br label %{head}")
         self.scopes.pop()
         outer = self.scope
+        before = outer.block
         outer.lines += [f"  br label %{head}", f"{head}:"]
         for phi, first, new in zip(phis, carried, results, strict=True):
             outer.lines.append(f"  {phi.text} = phi {phi.type.text} [ {first.text}, %{before} ], [ {new.text}, %{latch} ]")
@@ -300,6 +313,30 @@ class Code:
         outer.lines.append(f"{after}:")
         outer.block = after
         return [Value(phi.text, phi.type, outer.depth) for phi in phis]
+
+    def rarely(self, condition: Value, usual: Value, body: Callable[[], Value]) -> Value:
+        """`usual`, but where the condition holds in any lane, what `body` makes of the operands that these two are made of."""
+        depth = max(condition.depth, usual.depth)
+        key = f"rarely {condition.text} {usual.text}"
+        outer = self.scopes[depth]
+        if key in outer.memo:
+            return outer.memo[key]
+        if condition.type.lanes:
+            condition = self.intrinsic("vector.reduce.or", condition, result=BIT)
+        other, after = self.label(), self.label()
+        inner = Scope(depth + 1, other)
+        open_scopes, floor = self.scopes, self.floor
+        self.scopes, self.floor = [*open_scopes[: depth + 1], inner], depth + 1
+        value = body()
+        self.scopes, self.floor = open_scopes, floor
+        outer.lines.append(f"  br i1 {condition.text}, label %{other}, label %{after}, !prof {RARELY}")
+        before = outer.block
+        outer.lines += [f"{other}:", *inner.lines, f"  br label %{after}", f"{after}:"]
+        outer.block = after
+        result = Value(self.fresh(), usual.type, depth)
+        outer.lines.append(f"  {result.text} = phi {usual.type} [ {usual.text}, %{before} ], [ {value.text}, %{inner.block} ]")
+        outer.memo[key] = result
+        return result
 
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:

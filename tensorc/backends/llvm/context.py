@@ -65,7 +65,6 @@ class Saved:
 class Context:
     code: Code
     lanes: int
-    fused: bool  # the CPU has fused multiply-add
     facts: Facts
     places: Mapping[Memory, Place]
     sizes: Mapping[str, Value]

@@ -33,11 +33,15 @@ class Emitted:
 def emit(frame: Frame, strides: Mapping[Input, Strides], target: Target) -> Emitted:
     """The module of a schedule for inputs and results of whose strides so much is known."""
     schedule = frame.schedule
-    module = Module(attributes=target.attributes)
+    module = module_for(target)
     names = [_kernel(module, frame, number, strides, target) for number in range(len(schedule.kernels))]
     calls = "".join(f"  call void @{name}(ptr %frame)\n" for name in names)
     module.functions.append(f'define void @"{ENTRY}"(ptr %frame) #0 {{\n{calls}  ret void\n}}\n')
     return Emitted(f"; {schedule.name}\n\n{module.text()}", tuple(module.symbols))
+
+
+def module_for(target: Target) -> Module:
+    return Module(target.attributes, target.has_fused_multiply_add, target.has_half_conversions, target.vector_bytes == 64)
 
 
 def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, Strides], target: Target) -> str:
@@ -47,7 +51,6 @@ def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, S
     context = Context(
         code,
         lanes_of(kernel, target),
-        target.has_fused_multiply_add,
         frame.schedule.facts,
         places,
         {name: _word(code, frame.size(name), INT) for name in frame.sizes},

@@ -42,7 +42,19 @@ def sign(code: Code, x: Value) -> Value:
 
 
 def fmod(code: Code, a: Value, b: Value) -> Value:
-    return library.call(code, "fmod", a, b)
+    """a - b * trunc(a / b) exactly. The rounded quotient of moderate size is right or one too far from 0, and the remainder shows it."""
+    if not code.module.fused:
+        return library.call(code, "fmod", a, b)
+    quotient = code.intrinsic("trunc", code.binary("fdiv", a, b))
+    left = code.intrinsic("fma", code.negate(quotient), b, a)
+    back = code.binary("fadd", left, code.intrinsic("copysign", b, a))
+    along = code.binary("fmul", left, code.intrinsic("copysign", constant(a.type, 1.0), a))
+    too_far = code.compare("fcmp olt", along, constant(a.type, 0.0))
+    left = code.intrinsic("copysign", code.select(too_far, back, left), a)
+    largest = constant(a.type, 2.0 ** (50 if a.type.element == "double" else 21))
+    unusual = code.compare("fcmp uge", code.intrinsic("fabs", quotient), largest)
+    unusual = code.binary("or", unusual, is_nan(code, left))
+    return code.rarely(unusual, left, lambda: library.call(code, "fmod", a, b))
 
 
 def remainder(code: Code, a: Value, b: Value) -> Value:

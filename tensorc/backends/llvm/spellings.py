@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tensorc.backends.llvm import casts, floats, integers, library
 from tensorc.backends.llvm.code import Code
+from tensorc.backends.llvm.functions import exponential, logarithm, special, trigonometric
 from tensorc.backends.llvm.types import Value
 from tensorc.dtypes import DType, bool_
 
@@ -43,6 +44,11 @@ def _c(name: str) -> Spelling:
     return Spelling(lambda code, *arguments: library.call(code, name, *arguments))
 
 
+def _own(function: Floats, name: str) -> Spelling:
+    """An approximation that is written with fused multiply-add; the C library's function where the CPU has none."""
+    return Spelling(lambda code, *xs: function(code, *xs) if code.module.fused else library.call(code, name, *xs))
+
+
 def _compare(of_floats: str, of_signed: str, of_unsigned: str) -> Spelling:
     return Spelling(
         lambda code, a, b: code.compare(f"fcmp {of_floats}", a, b),
@@ -59,25 +65,25 @@ SPELLINGS: dict[str, Spelling] = {
     "floordiv": Spelling(floats.floordiv, integers.floordiv),
     "remainder": Spelling(floats.remainder, integers.remainder),
     "fmod": Spelling(floats.fmod, integers.fmod, exact=True),
-    "pow": Spelling(lambda code, a, b: library.call(code, "pow", a, b), integers.power),
+    "pow": Spelling(_own(special.power, "pow").floats, integers.power),
     "abs": Spelling(_intrinsic("fabs"), integers.absolute, exact=True),
     "sign": Spelling(floats.sign, integers.sign, exact=True),
     "floor": Spelling(_intrinsic("floor"), exact=True),
     "ceil": Spelling(_intrinsic("ceil"), exact=True),
     "round": Spelling(_intrinsic("roundeven"), exact=True),
     "trunc": Spelling(_intrinsic("trunc"), exact=True),
-    "exp": _c("exp"),
-    "exp2": _c("exp2"),
-    "expm1": _c("expm1"),
-    "log": _c("log"),
-    "log2": _c("log2"),
-    "log10": _c("log10"),
-    "log1p": _c("log1p"),
+    "exp": _own(exponential.exp, "exp"),
+    "exp2": _own(exponential.exp2, "exp2"),
+    "expm1": _own(exponential.expm1, "expm1"),
+    "log": _own(logarithm.log, "log"),
+    "log2": _own(logarithm.log2, "log2"),
+    "log10": _own(logarithm.log10, "log10"),
+    "log1p": _own(logarithm.log1p, "log1p"),
     "sqrt": Spelling(_intrinsic("sqrt")),
     "rsqrt": Spelling(floats.rsqrt),
     "cbrt": _c("cbrt"),
-    "sin": _c("sin"),
-    "cos": _c("cos"),
+    "sin": _own(trigonometric.sin, "sin"),
+    "cos": _own(trigonometric.cos, "cos"),
     "tan": _c("tan"),
     "asin": _c("asin"),
     "acos": _c("acos"),
@@ -85,11 +91,11 @@ SPELLINGS: dict[str, Spelling] = {
     "atan2": _c("atan2"),
     "sinh": _c("sinh"),
     "cosh": _c("cosh"),
-    "tanh": _c("tanh"),
+    "tanh": _own(special.tanh, "tanh"),
     "asinh": _c("asinh"),
     "acosh": _c("acosh"),
     "atanh": _c("atanh"),
-    "erf": _c("erf"),
+    "erf": _own(special.erf, "erf"),
     "erfc": _c("erfc"),
     "lgamma": _c("lgamma"),
     "maximum": Spelling(floats.maximum, integers.maximum, exact=True),

@@ -33,6 +33,11 @@ class Target:
         return "+fma" in enabled or "+avx512f" in enabled or not self.triple.startswith(("x86", "i686"))
 
     @property
+    def has_half_conversions(self) -> bool:
+        enabled = set(self.features.split(","))
+        return "+f16c" in enabled or "+avx512f" in enabled or not self.triple.startswith(("x86", "i686"))
+
+    @property
     def attributes(self) -> str:
         """The attributes of every function: without the CPU's, intrinsics would be expanded for a generic one."""
         return f'nounwind "prefer-vector-width"="{self.vector_bytes * 8}" "target-cpu"="{self.cpu}" "target-features"="{self.features}"'
