@@ -1,7 +1,7 @@
 """Runs a schedule by NumPy, block by block as its loops bind them: slow, and close to what its statements say. For tests of the scheduler.
 
-A block value is an array with an axis for each loop around it, as long as the loop's block. Statements are done one after the other, each for the whole
-block, so that a nest whose points depend on one another gives wrong results here too.
+A block value is an array with an axis for each loop around it, as long as the loop's block. Statements are done one after the other, each
+for the whole block, so that a nest whose points depend on one another gives wrong results here too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Which loops can be shared: the indices of several rules, as axes of one nest.
 
-A rule that reads another element by element makes their indices one axis; two rules that read the same memory at the same place do so where nothing
-speaks against it. An axis that is only read as `a // d` and `a % d` of a divisor of its extent is split in two, so that a reshape costs no division.
+A rule that reads another element by element makes their indices one axis; two rules that read the same memory at the same place do so
+where nothing speaks against it. An axis that is only read as `a // d` and `a % d` of a divisor of its extent is split in two, so that a
+reshape costs no division.
 """
 
 from __future__ import annotations

@@ -96,7 +96,9 @@ class _Binder:
 
 
 def lane(subscripts: Sequence[Poly], axis: Index) -> float:
-    """The instructions, over those of one element, that a register of elements at the subscripts takes: one where they are neighbours, else one a lane."""
+    """The instructions, over those of one element, that a register of elements at the subscripts takes: one where they are neighbours,
+    else one a lane.
+    """
     touched = [s for s in subscripts if axis in algebra.indices(s)]
     if not touched:
         return 1.0

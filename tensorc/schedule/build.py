@@ -2,8 +2,8 @@
 
 - A reduction whose result's axes are all bound outside of its loops is held in registers: `Init`, `Fold`, `Done`.
 - One whose result has axes inside of its loops accumulates in memory: filled with the identity before, then `Update`.
-- A value that is read where its variable is in scope is a variable; one that is read in another sweep is kept in memory too: in the result's or the
-  intermediate's buffer where it has one, else in scratch over the axes that are not bound around both.
+- A value that is read where its variable is in scope is a variable; one that is read in another sweep is kept in memory too: in the
+  result's or the intermediate's buffer where it has one, else in scratch over the axes that are not bound around both.
 """
 
 from __future__ import annotations
@@ -51,7 +51,9 @@ def kernel(name: str, space: Space, nest: Sequence[Part], storage: Storage, name
 
 @dataclass(eq=False)
 class _Site:
-    """Where a rule stands: the sweeps around its body, by their numbers in the nest, and how many of them are around where its value is made."""
+    """Where a rule stands: the sweeps around its body, by their numbers in the nest, and how many of them are around where its value is
+    made.
+    """
 
     sweeps: tuple[int, ...]
     axes: Path

@@ -1,7 +1,7 @@
 """Groups rules into kernels: each joins the kernel of what it reads where one nest can hold them, else it begins one of its own.
 
-Rules are taken in order and kernels stay in the order in which they began, so that a rule may join any kernel from its producers' latest on. The work
-is linear in the number of rules: a kernel holds a bounded number of them and few are tried.
+Rules are taken in order and kernels stay in the order in which they began, so that a rule may join any kernel from its producers' latest
+on. The work is linear in the number of rules: a kernel holds a bounded number of them and few are tried.
 """
 
 from __future__ import annotations

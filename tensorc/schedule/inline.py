@@ -79,7 +79,9 @@ class _Open:
 
 @dataclass
 class _Uses:
-    """How a tensor is read: by which tensors at which places, and whether by one that has further axes, as a subscript, as the keys of a sort."""
+    """How a tensor is read: by which tensors at which places, and whether by one that has further axes, as a subscript, as the keys of a
+    sort.
+    """
 
     readers: dict[Tensor, set[tuple[Poly, ...]]] = field(default_factory=dict)
     further: bool = False

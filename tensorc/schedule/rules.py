@@ -13,7 +13,9 @@ from tensorc.ir.tensor import Apply, IsZero, Load, Nonnegative, Scalar, Select, 
 
 @dataclass(frozen=True)
 class Target:
-    """Where a rule's value is stored for the caller: result number `result` (checks count after results), at subscripts of the rule's axes."""
+    """Where a rule's value is stored for the caller: result number `result` (checks count after results), at subscripts of the rule's
+    axes.
+    """
 
     result: int
     subscripts: tuple[Poly, ...]
@@ -21,9 +23,12 @@ class Target:
 
 @dataclass(frozen=True, eq=False)
 class Rule:
-    """tensor[axes] = body, or tensor[axes] = monoid[reduced](body). Loads in the body are of inputs and of other rules' tensors, at any place.
+    """tensor[axes] = body, or tensor[axes] = monoid[reduced](body).
 
-    `tensor` is what the loads of other rules call it, None where nothing loads it. Indices of extent 1 are 0 in the body and are left out of `space`.
+    Loads in the body are of inputs and of other rules' tensors, at any place.
+
+    `tensor` is what the loads of other rules call it, None where nothing loads it. Indices of extent 1 are 0 in the body and are left out
+    of `space`.
     """
 
     tensor: Tensor | None
@@ -73,7 +78,8 @@ class Rule:
     def order(self) -> tuple[Index, ...]:
         """The loops as they go best, the outermost first: results before what is reduced, so that a reduction is held in registers.
 
-        But a reduction that streams a tensor whose last axis is one of its result goes along that axis innermost, and accumulates in memory.
+        But a reduction that streams a tensor whose last axis is one of its result goes along that axis innermost, and accumulates in
+        memory.
         """
         for load in self.loads if self.over else ():
             last = next(
@@ -85,7 +91,9 @@ class Rule:
 
     @cached_property
     def is_contraction(self) -> bool:
-        """Whether every element that it reads is read at many of its points, as in a matrix product: it is bound by arithmetic, not by memory."""
+        """Whether every element that it reads is read at many of its points, as in a matrix product: it is bound by arithmetic, not by
+        memory.
+        """
         return bool(self.over) and not self.streams and sum(bool(load.tensor.extents) for load in self.loads) > 1
 
     @cached_property

@@ -1,8 +1,8 @@
 """The order of a nest's loops: which rules run in which sweep over which axis.
 
-The outermost axis is chosen for all rules at once, the next for the rules of each of its sweeps, and so on. Over an axis `a`, sweeps are numbered: odd
-stages loop over `a`, even ones stand outside. A reader of an element is in its producer's sweep or later; a reader of what is reduced over `a` is later.
-Where everything lives follows: see `build`.
+The outermost axis is chosen for all rules at once, the next for the rules of each of its sweeps, and so on. Over an axis `a`, sweeps are
+numbered: odd stages loop over `a`, even ones stand outside. A reader of an element is in its producer's sweep or later; a reader of what
+is reduced over `a` is later. Where everything lives follows: see `build`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ Part = Sweep | Rule
 def arrange(space: Space) -> tuple[Part, ...] | None:
     """The nest of a space; None where one loop over the outermost axis does not do.
 
-    That loop runs once, so that its points may be shared out among threads. Small rules may follow where it reduces, and so can't be shared out anyway.
+    That loop runs once, so that its points may be shared out among threads. Small rules may follow where it reduces, and so can't be
+    shared out anyway.
     """
     body = _nest(space, space.rules, ())
     sweeps = [part for part in body if isinstance(part, Sweep)]

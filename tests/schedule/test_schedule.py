@@ -317,7 +317,14 @@ def scans() -> Any:
     highest = Scan("max", x, None, True)
     decayed = Scan("sum", doubled, tensor([N, M], lambda i, j: op("div", at(g, i, j), 2.0)), False)
     back = Scan("sum", x, g, True)
-    results = [Scan("sum", doubled, None, False), tensor([N, M], lambda i, j: at(down, j, i)), highest, decayed, back, Scan("prod", x, None, True)]
+    results = [
+        Scan("sum", doubled, None, False),
+        tensor([N, M], lambda i, j: at(down, j, i)),
+        highest,
+        decayed,
+        back,
+        Scan("prod", x, None, True),
+    ]
     return [x, g], [*results, tensor([N, M], lambda i, j: op("exp", at(highest, i, j)))]
 
 
@@ -420,7 +427,11 @@ def constants_and_scalars() -> Any:
     x = given("x", (), f32)
     scale = tensor([], lambda: op("exp", at(x)))
     iota = tensor([N, M], lambda i, j: build.integer(poly(i) * M + j))
-    return [x, given("n", (N, M), f32)], [tensor([N], lambda i: op("mul", at(scale), op("sin", at(x)))), iota, tensor([], lambda: build.constant(3, i8))]
+    return [x, given("n", (N, M), f32)], [
+        tensor([N], lambda i: op("mul", at(scale), op("sin", at(x)))),
+        iota,
+        tensor([], lambda: build.constant(3, i8)),
+    ]
 
 
 @program
@@ -451,12 +462,8 @@ def powers() -> Any:
 
 
 SIZES = [
-    dict(B=2, N=3, M=5, K=4, H=2, D=3),
-    dict(B=1, N=1, M=1, K=1, H=1, D=1),
-    dict(B=1, N=9, M=21, K=2, H=3, D=5),
-    dict(B=2, N=0, M=3, K=2, H=2, D=2),
-    dict(B=1, N=2, M=0, K=3, H=1, D=2),
-    dict(B=3, N=2, M=3, K=0, H=2, D=1),
+    dict(zip("BNMKHD", sizes, strict=True))
+    for sizes in ((2, 3, 5, 4, 2, 3), (1, 1, 1, 1, 1, 1), (1, 9, 21, 2, 3, 5), (2, 0, 3, 2, 2, 2), (1, 2, 0, 3, 1, 2), (3, 2, 3, 0, 2, 1))
 ]
 
 
@@ -498,15 +505,17 @@ def test_schedule_computes_what_the_oracle_does(name: str) -> None:
 
 def test_check_finds_the_first_bad_place() -> None:
     x, y = given("x", (M,), f32), given("y", (N, K), i64)
-    p = Program("gather", (x, y), (tensor([N, K], lambda i, j: at(x, Element(y, (poly(i), poly(j))))),), checks=(BoundsCheck(y, M, "x", 0),))
+    p = Program(
+        "gather", (x, y), (tensor([N, K], lambda i, j: at(x, Element(y, (poly(i), poly(j))))),), checks=(BoundsCheck(y, M, "x", 0),)
+    )
     s = schedule(p)
     check(s)
     places = np.array([[0, 1, 2], [2, 1, 0], [-1, 3, 0]])
     values = np.arange(3, dtype=np.float32)
-    assert interpret(s, [values, places], dict(M=3, N=3, K=3))[1] == [6]
+    assert interpret(s, [values, places], {"M": 3, "N": 3, "K": 3})[1] == [6]
     found = failed_check(p, [values, places])
     assert found is not None and found[2] == (2, 0)
-    assert interpret(s, [values, places[:2]], dict(M=3, N=2, K=3))[1] == [NO_POSITION]
+    assert interpret(s, [values, places[:2]], {"M": 3, "N": 2, "K": 3})[1] == [NO_POSITION]
 
 
 def test_a_check_of_computed_places() -> None:
@@ -514,14 +523,16 @@ def test_a_check_of_computed_places() -> None:
     place = tensor([N], lambda i: op("add", build.cast(at(y, i), i64), 1))
     s = schedule(Program("places", (y,), (place,), checks=(BoundsCheck(place, N, "x", 0),)))
     check(s)
-    assert interpret(s, [np.array([0, 1, 2, 3], np.int32)], dict(N=4))[1] == [3]
+    assert interpret(s, [np.array([0, 1, 2, 3], np.int32)], {"N": 4})[1] == [3]
 
 
 def kernels(name: str) -> int:
     return len(schedule(PROGRAMS[name]()).kernels)
 
 
-@pytest.mark.parametrize("name", ["softmax", "log_softmax", "layer_norm", "attention", "nearest_neighbour", "matrix_product", "a_ladder", "powers"])
+@pytest.mark.parametrize(
+    "name", ["softmax", "log_softmax", "layer_norm", "attention", "nearest_neighbour", "matrix_product", "a_ladder", "powers"]
+)
 def test_fuses_to_one_kernel(name: str) -> None:
     assert kernels(name) == 1
 
@@ -540,7 +551,7 @@ def test_a_tie_test_sees_the_same_terms() -> None:
     m = fold("max", [N], [M], lambda i, j: at(y, i, j))
     ties = fold("sum", [N], [M], lambda i, j: build.select(op("eq", at(y, i, j), at(m, i)), build.constant(1, i64), build.constant(0, i64)))
     p = Program("ties", (x,), (ties,))
-    (found,), _ = interpret(schedule(p), [np.random.default_rng(1).standard_normal((5, 7)).astype(np.float32)], dict(N=5, M=7))
+    (found,), _ = interpret(schedule(p), [np.random.default_rng(1).standard_normal((5, 7)).astype(np.float32)], {"N": 5, "M": 7})
     assert (found == 1).all()
 
 
