@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tensorc.elaborate import ParameterInfo
 
 EXAMPLES = {"int": "2", "float": "0.5", "bool": "true", "str": "mean", "dtype": "f32", "dims": "[2,3]", "axes": "-1"}
+SIZES = ("4", "8", "3", "2", "5", "6")
 
 
 def read_arguments(parameters: Sequence[ParameterInfo], texts: Sequence[str], seed: int) -> dict[str, Value]:
@@ -24,7 +25,8 @@ def read_arguments(parameters: Sequence[ParameterInfo], texts: Sequence[str], se
     missing = [p for p in parameters if p.name not in given and not p.has_default]
     if missing:
         listed = ", ".join(f"{p.name}: {type_text(p)}" for p in missing)
-        help = " ".join(f"--arg {p.name}={example(p)}" for p in missing)
+        shown = examples(parameters)
+        help = " ".join(f"--arg {p.name}={shown[p.name]}" for p in missing)
         raise Refused(f"missing argument{'' if len(missing) == 1 else 's'}: {listed}", f"for example {help}")
     return _Reader(given, np.random.default_rng(seed)).read(parameters)
 
@@ -100,7 +102,7 @@ class _Reader:
         if p.rank and not p.is_static and not isinstance(value, np.ndarray):
             axes = f"{'at least ' if p.more_axes else ''}{p.rank} {'axis' if p.rank == 1 else 'axes'}"
             message = f"parameter `{p.name}` is {type_text(p)}, with {axes}; `{text}` has none"
-            raise Refused(message, f"write a list, or {example(p)}", "ShapeError", FAILED)
+            raise Refused(message, f"write a list, or {examples([p])[p.name]}", "ShapeError", FAILED)
         return value
 
 
@@ -122,14 +124,25 @@ def type_text(p: ParameterInfo) -> str:
     return f"{p.dtype_text}[{p.dims_text}]" if p.dims_text else p.dtype_text
 
 
-def example(p: ParameterInfo) -> str:
-    """A text that the parameter takes."""
-    if p.is_static:
-        return EXAMPLES.get(str(p.static_type), "1")
-    dtype = p.dtypes[0].name if p.dtypes else "f32"
-    if p.rank == 0 and not p.more_axes:
-        return {"float": "0.5", "bool": "true"}.get(DTYPES[dtype].kind, "1")
-    return f"rand:{dtype}[{','.join(['4', '8', '3', '2', *'1' * p.rank][: p.rank + p.more_axes])}]"
+def examples(parameters: Sequence[ParameterInfo]) -> dict[str, str]:
+    """A text that each parameter takes, sizes of one name alike."""
+    sizes: dict[str, str] = {}
+    found = {}
+    for p in parameters:
+        dtype = p.dtypes[0].name if p.dtypes else "f32"
+        if p.is_static:
+            found[p.name] = EXAMPLES.get(str(p.static_type), "1")
+        elif p.rank == 0 and not p.more_axes:
+            found[p.name] = {"float": "0.5", "bool": "true"}.get(DTYPES[dtype].kind, "1")
+        else:
+            dims = [_example_size(dim.strip(), sizes) for dim in p.dims_text.split(",") if dim.strip()]
+            found[p.name] = f"rand:{dtype}[{','.join(dims)}]"
+    return found
+
+
+def _example_size(dim: str, sizes: dict[str, str]) -> str:
+    """A size for a dim: a number as it is, a name's own, small and unlike the others'."""
+    return dim if dim.isdigit() else sizes.setdefault(dim, SIZES[len(sizes) % len(SIZES)])
 
 
 def describe(value: Any) -> str:

@@ -11,6 +11,7 @@ import click
 
 from tensorc import __version__
 from tensorc.cli.output import USAGE, Report, Session, failure, present
+from tensorc.cli.program import STDIN
 from tensorc.errors import nearest
 
 COMMANDS = ("check", "run", "ir", "new", "rule", "doctor")
@@ -41,7 +42,8 @@ class CommandLine(click.Group):
         for stream in (sys.stdout, sys.stderr):
             if hasattr(stream, "reconfigure"):  # a terminal that lacks a character shows its code
                 stream.reconfigure(errors="backslashreplace")
-        session = Session(list(sys.argv[1:] if args is None else args))
+        words = sys.argv[1:] if args is None else args
+        session = Session([f"{STDIN}{word[1:]}" if word.startswith("-:") else word for word in words])  # `-:f` is no option
         extra.pop("standalone_mode", None)
         try:
             found = super().main(session.arguments, "tensorc", standalone_mode=False, obj=session, **extra)

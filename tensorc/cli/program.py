@@ -18,15 +18,16 @@ if TYPE_CHECKING:
     from tensorc.api.function import Function
     from tensorc.elaborate import Unit
 
-STDIN = "-"
+STDIN = "<stdin>"
+"""What standard input is called in messages; `-` and this stand for it on the command line."""
 
 
 def read(path: str, session: Session) -> Source:
     """The source at a path, or from standard input for `-`. CompileError if it cannot be read."""
     from tensorc.syntax.parse import decode_source, read_source
 
-    if path == STDIN:
-        source = decode_source(sys.stdin.buffer.read() if sys.stdin is not None else b"", "<stdin>")
+    if path in ("-", STDIN):
+        source = decode_source(sys.stdin.buffer.read() if sys.stdin is not None else b"", STDIN)
     else:
         try:
             source = read_source(path)

@@ -8,7 +8,7 @@ import tempfile
 import traceback
 from pathlib import Path
 
-from tensorc.cli.output import Session
+from tensorc.cli.output import Session, settings
 
 
 def write_reproducer(error: BaseException, session: Session) -> str | None:
@@ -42,7 +42,8 @@ def _folder() -> Path | None:
     from tensorc.errors import ConfigError
 
     try:
-        folder: Path | None = config.dump
+        with settings():
+            folder: Path | None = config.dump
         if folder is not None:
             folder.mkdir(parents=True, exist_ok=True)
         return folder
