@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -82,9 +82,19 @@ class Function:
         if call is None:
             call = self._executable(entry)
         inputs, torch = entry.inputs(prepared)
+        if torch:
+            self._refuse_gradients((*args, *kwargs.values(), *entry.instance.captured))
         with self._lock:
             self._calls += 1
         return call(inputs, out, torch)
+
+    def _refuse_gradients(self, values: Sequence[Any]) -> None:
+        """Raise where torch would record the call: its result would be a constant to the backward pass, silently."""
+        if not sys.modules["torch"].is_grad_enabled():
+            return
+        for value in values:
+            if arrays.is_torch(value) and value.requires_grad:
+                raise ValueError(f"an argument of `{self.name}` requires a gradient; call it under `torch.no_grad()`, or pass `x.detach()`")
 
     def _entry(self, prepared: Prepared, target: str | None = None) -> _Entry:
         """The program for a key, made if it is new."""

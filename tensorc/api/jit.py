@@ -310,9 +310,9 @@ class _Leaves:
             self.torch = self.torch or arrays.is_torch(value)
             array = arrays.view(value, what)
             return self._leaf(array, array.dtype, array.ndim, _ones(array.shape), what, type_, value)
-        if type_ is not None or not _is_static(value):
-            arrays.view(value, what)  # says what it is instead
-        return self._static(name, value)
+        if type_ is None and _is_static(value):
+            return self._static(name, value)
+        raise arrays.refusal(value, what, "; what is no array is named in `static=`")
 
     def _leaf(self, leaf: Any, dtype: Any, rank: int, ones: frozenset[int], what: str, type_: tree.TensorType | None, given: Any) -> _Leaf:
         if type_ is not None:

@@ -50,7 +50,7 @@ def view(value: Any, what: str) -> Array:
     elif is_torch(value):
         return _view_torch(value, what)
     elif not is_array(value):
-        raise DTypeError(f"{what} must be an array, not {_kind_of(value)}{_hint_for(value)}")
+        raise refusal(value, what)
     elif hasattr(value, "__array_interface__"):
         array = _view_interface(value, what)
     else:
@@ -58,6 +58,11 @@ def view(value: Any, what: str) -> Array:
     if from_numpy(array.dtype) is None:
         raise DTypeError(f"{what} {_why_not(array.dtype)}")
     return array
+
+
+def refusal(value: object, what: str, otherwise: str = "") -> DTypeError:
+    """The error for a value without memory; `otherwise` is added where no better hint is known."""
+    return DTypeError(f"{what} must be an array, not {_kind_of(value)}{_hint_for(value) or otherwise}")
 
 
 def dtype_of(array: Array) -> DType:

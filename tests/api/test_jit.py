@@ -301,16 +301,31 @@ def test_wrong_calls() -> None:
         tc.jit(3)
 
 
+def test_gradients_are_not_lost_in_silence() -> None:
+    x = torch.tensor(X, requires_grad=True)
+    with pytest.raises(ValueError, match="an argument of `gelu_bias` requires a gradient"):
+        gelu_bias(x, X[0])
+    with torch.no_grad():
+        assert not gelu_bias(x, X[0]).requires_grad
+    assert gelu_bias(x.detach(), X[0]).shape == X.shape
+
+
 def test_methods() -> None:
     class Layer:
         def __init__(self) -> None:
             self.w = W
 
-        @tc.jit
-        def plain(x: Any, w: Any) -> Any:
-            return x @ w
+        @tc.jit(static="self")
+        def forward(self, x: Any) -> Any:
+            return x @ self.w
 
-    np.testing.assert_allclose(Layer.plain(X, W), X @ W, rtol=1e-6)
+        @tc.jit
+        def wrong(self, x: Any) -> Any:
+            return x @ self.w
+
+    np.testing.assert_allclose(Layer().forward(X), X @ W, rtol=1e-6)
+    with pytest.raises(tc.DTypeError, match="`self` of `wrong` must be an array, not a Layer; what is no array is named in `static=`"):
+        Layer().wrong(X)
 
 
 def test_library_functions_on_arrays() -> None:
