@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -50,6 +50,19 @@ class Parameter:
     @cached_property
     def any_rank(self) -> bool:
         return self.type is not None and any(map(is_pack, self.type.dims))
+
+    @cached_property
+    def pack(self) -> str | None:
+        """The name of the list of dims in the type."""
+        return None if self.type is None else next((d.name for d in self.type.dims if isinstance(d, tree.Splice)), None)
+
+
+@dataclass
+class _Known:
+    """What the arguments so far make of the dtype variables and lists of dims, and which argument did."""
+
+    dtypes: dict[str, tuple[DType, str]] = field(default_factory=dict)
+    packs: dict[str, tuple[int, str]] = field(default_factory=dict)
 
 
 class TxDefinition:
@@ -148,7 +161,7 @@ class TxDefinition:
     def instantiate(self, prepared: Prepared) -> Instance:
         arguments: list[Any] = []
         leaves = iter(prepared.leaves)
-        variables: dict[str, tuple[DType, str]] = {}
+        known = _Known()
         for p, value in zip(self.declared, prepared.values, strict=True):
             if value is MISSING:
                 arguments.append(MISSING)
@@ -157,17 +170,17 @@ class TxDefinition:
             else:
                 leaf = next(leaves)
                 dtype = leaf.dtype if isinstance(leaf, Spec) else arrays.dtype_of(arrays.view(leaf, p.what))
-                self._check(p, value, dtype, leaf.ndim, variables)
+                self._check(p, value, dtype, leaf.ndim, known)
                 arguments.append(ArgumentType(dtype, leaf.ndim))
         made = instantiate(self.unit, self.name, arguments)
         return Instance(made.program, made.result, made.signature, tuple(i.name for i in made.program.inputs))
 
-    def _check(self, p: Parameter, value: Any, dtype: DType, rank: int, variables: dict[str, tuple[DType, str]]) -> None:
+    def _check(self, p: Parameter, value: Any, dtype: DType, rank: int, known: _Known) -> None:
         """Raise DTypeError or ShapeError where an argument's dtype or rank is not the declared one."""
         assert p.type is not None
         text = _type_text(p.type)
         if p.dtype is None:
-            wanted, by = variables.setdefault(p.type.dtype, (dtype, p.name))
+            wanted, by = known.dtypes.setdefault(p.type.dtype, (dtype, p.name))
             if dtype is not wanted:
                 hint = cast_hint(value, wanted)
                 raise DTypeError(f"{p.what} is {text}, and {p.type.dtype} is {wanted} by `{by}`; it got {dtype}, write `{hint}`")
@@ -179,6 +192,10 @@ class TxDefinition:
             least = "at least " if p.any_rank else ""
             got = f" ({list(value.shape)})" if hasattr(value, "shape") else ""
             raise ShapeError(f"{p.what} is {text}, with {least}{_axes(p.rank)}; it got {_axes(rank)}{got}")
+        if p.pack is not None:
+            count, by = known.packs.setdefault(p.pack, (rank - p.rank, p.name))
+            if rank - p.rank != count:
+                raise ShapeError(f"{p.what} is {text}, where `...{p.pack}` is {_axes(count)} by `{by}`; it got {_axes(rank)}")
 
     def inline(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         from tensorc.frontend.trace import current_trace

@@ -38,6 +38,7 @@ fn even(x: f32[N]) {
 fn four(x: f32[N, 4]) = x
 fn grid(n: int, shape: dims, dtype: dtype = f32) = full(shape, n, dtype)
 fn total(x: f32[...], axis: axes = none) = sum(x, axis=axis)
+fn added(x: f32[...S], y: f32[...S, N]) = sum(y, axis=-1) + x
 fn numbers(a: f32, b: i8, c: bool[]) = (a, b, c)
 """
 M = tc.compile(PROGRAM, "face.tx")
@@ -191,6 +192,7 @@ WRONG: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
         "kind",
         lambda: M.scaled(np.ones(2, np.int32), 2),
         tc.DTypeError,
+        ("pack", lambda: M.added(X, X), tc.ShapeError, "`y` of `added` is f32[...S, N], where `...S` is 2 axes by `x`; it got 2 axes"),
         "`x` of `scaled` is T[...S, N], where T is of the kind `float`; it got i32",
     ),
     ("variable", lambda: M.scaled(X, np.array(2.0)), tc.DTypeError, "`a` of `scaled` is T, and T is f32 by `x`; it got f64"),
