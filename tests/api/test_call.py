@@ -188,11 +188,11 @@ WRONG: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ("number for a matrix", lambda: M.affine(X, 1.0), tc.ShapeError, "`w` of `affine` is f32[D, K], with 2 axes; a number has none"),
     ("device", lambda: M.affine(X, torch.ones(3, 4, device="meta")), tc.TargetUnavailable, "`w` of `affine` is on the device meta"),
     ("sparse", lambda: M.affine(X, torch.ones(3, 4).to_sparse()), tc.DTypeError, "is a sparse_coo tensor; write `x.to_dense()`"),
+    ("pack", lambda: M.added(X, X), tc.ShapeError, "`y` of `added` is f32[...S, N], where `...S` is 2 axes by `x`; it got 2 axes"),
     (
         "kind",
         lambda: M.scaled(np.ones(2, np.int32), 2),
         tc.DTypeError,
-        ("pack", lambda: M.added(X, X), tc.ShapeError, "`y` of `added` is f32[...S, N], where `...S` is 2 axes by `x`; it got 2 axes"),
         "`x` of `scaled` is T[...S, N], where T is of the kind `float`; it got i32",
     ),
     ("variable", lambda: M.scaled(X, np.array(2.0)), tc.DTypeError, "`a` of `scaled` is T, and T is f32 by `x`; it got f64"),
