@@ -121,6 +121,10 @@ def bind_parameters(evaluator: Evaluator, callee: Routine, given: dict[str, tupl
     function = callee.function
     context = evaluator.context
     tensors = [p for p in function.parameters if isinstance(p.type, tree.TensorType)]
+    for p in [p for p in tensors if callee.unit.is_library and is_left_out(p, given)]:
+        tensors.remove(p)
+        scope.places[p.name] = p.span
+        scope.names[p.name] = None
     values = {p.name: (arrays.as_array(context, given[p.name][0], given[p.name][1]), given[p.name][1]) for p in tensors if p.name in given}
     for p in function.parameters:
         if isinstance(p.type, tree.StaticType):
@@ -135,7 +139,9 @@ def bind_parameters(evaluator: Evaluator, callee: Routine, given: dict[str, tupl
             value, at = values[p.name]
             if value.weak is late:
                 assert isinstance(p.type, tree.TensorType)
-                values[p.name] = take_dtype(context, function, p, value, scope, at, weak_dtype), at
+                keeps = late and callee.unit.is_library and weak_dtype is None and is_free(function, p.type, scope)
+                taken = take_dtype(context, function, p, value, scope, at, weak_dtype)
+                values[p.name] = value if keeps else taken, at
     for p in tensors:
         assert isinstance(p.type, tree.TensorType)
         bind_dims(context, p.type, values[p.name][0], scope)
@@ -145,6 +151,16 @@ def bind_parameters(evaluator: Evaluator, callee: Routine, given: dict[str, tupl
         yield check_dims(evaluator, p.type, value, scope, at, f"argument `{p.name}` of `{function.name}`", Label(p.span, "declared here"))
         scope.places[p.name] = p.span
         scope.names[p.name] = context.settle(value, None, at)
+
+
+def is_left_out(p: tree.Parameter, given: dict[str, tuple[Value, Span | None]]) -> bool:
+    """Whether a parameter whose default is `none` has no argument."""
+    return isinstance(p.default, tree.NoneLiteral) and (p.name not in given or given[p.name][0] is None)
+
+
+def is_free(function: tree.Function, type: tree.TensorType, scope: Scope) -> bool:
+    """Whether a type's dtype is a variable that no argument has bound yet. In the library a weak argument of such a type stays weak."""
+    return type.dtype not in DTYPES and type.dtype not in scope.dtypes and type_kind(function, type.dtype) is not None
 
 
 def type_kind(function: tree.Function, name: str) -> str | None:
@@ -295,10 +311,10 @@ def bind_static(evaluator: Evaluator, p: tree.Parameter, given: dict[str, tuple[
     else:
         assert p.default is not None
         value, at = (yield evaluator.expression(p.default, scope)), p.default.span
-        if value is None:
-            scope.names[p.name] = value
-            scope.places[p.name] = p.span
-            return
+    if value is None and isinstance(p.default, tree.NoneLiteral):
+        scope.names[p.name] = value
+        scope.places[p.name] = p.span
+        return
     scope.names[p.name] = take_static(context, p.type.name, value, at, f"`{p.name}`", Label(p.span, "declared here"))
     scope.places[p.name] = p.span
 

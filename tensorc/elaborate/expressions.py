@@ -17,7 +17,7 @@ from tensorc.dtypes import DTYPES, DType
 from tensorc.elaborate import arrays, notation
 from tensorc.elaborate.context import Context, merge
 from tensorc.elaborate.indexing import attribute, index
-from tensorc.elaborate.values import POISON, Array, Builtin, List, Namespace, Poison, Routine, Tuple, Value, describe, static_integer
+from tensorc.elaborate.values import POISON, Array, Builtin, List, Namespace, Poison, Routine, Tuple, Value, describe, static_integer, static_value
 from tensorc.ir.tensor import Load
 from tensorc.source import Span
 from tensorc.syntax import tree
@@ -169,6 +169,8 @@ class Evaluator:
     def call(self, e: tree.Call, scope: Scope) -> Task:
         from tensorc.elaborate.calls import invoke
 
+        if isinstance(e.callee, tree.Name) and e.callee.name == "pick" and scope.unit.is_library:
+            return (yield self.pick(e, scope))
         arguments: list[tuple[str | None, Value, Span]] = []
         callee: Value
         if isinstance(e.callee, tree.Attribute):
@@ -190,6 +192,15 @@ class Evaluator:
         result = yield invoke(self, callee, arguments, e.span)
         self.context.current = e.span
         return result
+
+    def pick(self, e: tree.Call, scope: Scope) -> Task:
+        """`pick(value, key, result, ..., otherwise)`, in the library's own files: the result whose key is the static value. No other is evaluated."""
+        value, *cases, otherwise = (a.value for a in e.arguments)
+        known = static_value((yield self.expression(value, scope)))
+        for key, result in zip(cases[::2], cases[1::2], strict=True):
+            if static_value((yield self.expression(key, scope))) == known:
+                return (yield self.expression(result, scope))
+        return (yield self.expression(otherwise, scope))
 
     def function(self, name: str, span: Span, scope: Scope) -> Value:
         value = lookup(name, scope)
@@ -450,7 +461,7 @@ def lookup(name: str, scope: Scope) -> tuple[Value] | None:
         return (Namespace(name, scope.unit.imports[name]),)
     if name in DTYPES:
         return (DTYPES[name],)
-    found = library(name)
+    found = library(name, internal=scope.unit.is_library)
     return None if found is None else (found,)
 
 

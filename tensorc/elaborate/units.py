@@ -28,6 +28,7 @@ class Unit:
     functions: Mapping[str, tree.Function]
     imports: dict[str, Unit] = field(default_factory=dict)
     is_library: bool = False
+    is_internal: bool = False  # of the library, for its own files only
 
 
 def resolve_path(path: str, importer: Source) -> Source:
@@ -154,7 +155,7 @@ def library_units() -> dict[str, Unit]:
         if file.name.endswith(".tx"):
             name = file.name.removesuffix(".tx")
             source = Source(f"std/{file.name}", file.read_text(encoding="utf-8"))
-            units[name] = Unit(source, _Functions(source), is_library=True)
+            units[name] = Unit(source, _Functions(source), is_library=True, is_internal=name == "internal")
     return units
 
 
@@ -163,7 +164,7 @@ def _library_module(i: tree.Import) -> Unit:
 
     assert i.module is not None
     name = i.module.removeprefix("std.")
-    units = library_units()
+    units = {name: unit for name, unit in library_units().items() if not unit.is_internal}
     if not i.module.startswith("std.") or name not in units:
         close = get_close_matches(name, units, 1)
         hint = f"did you mean `std.{close[0]}`?" if close else f"the modules are {', '.join(f'std.{u}' for u in units)}"

@@ -155,6 +155,14 @@ def static_constant(value: Value) -> float | int | bool | None:
     return None
 
 
+def static_value(value: Value) -> object:
+    """What tells static values apart by `==`: a number, bool, string, dtype or none, and for a tensor itself."""
+    if isinstance(value, Array):
+        known = static_constant(value)
+        return value if known is None else (isinstance(known, bool), known)
+    return value
+
+
 def describe(value: Value) -> str:
     """The value's type as messages show it: `f32[N, M]`."""
     match value:

@@ -94,18 +94,3 @@ def stop_gradient(context: Context, x: Value) -> Array:
 
 
 BUILTINS["detach"] = Builtin("detach", (("x", MISSING),), stop_gradient)
-
-
-@builtin("pick", "value options", variadic=True)
-def pick(context: Context, value: Value, options: Value) -> Value:
-    """`pick(value, key, result, ..., otherwise)`: the result whose key is the static value; for functions with options in the library."""
-    from tensorc.elaborate.values import Tuple
-
-    assert isinstance(options, Tuple)
-    pairs = options.items
-    known = static_constant(value) if isinstance(value, Array) else value
-    for n in range(0, len(pairs) - 1, 2):
-        key = pairs[n]
-        if (static_constant(key) if isinstance(key, Array) else key) == known and isinstance(key, (DType, str, Array, type(None))):
-            return pairs[n + 1]
-    return pairs[-1]

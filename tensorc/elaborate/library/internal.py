@@ -5,14 +5,14 @@ from __future__ import annotations
 from tensorc.algebra import Index, Poly, poly
 from tensorc.elaborate import notation
 from tensorc.elaborate.context import Context
-from tensorc.elaborate.library.registry import builtin, dims, flag, tensor
+from tensorc.elaborate.library.registry import dims, flag, internal, tensor
 from tensorc.elaborate.library.structure import of_tensor_like
 from tensorc.elaborate.values import Array, Tuple, Value
 from tensorc.ir import build
 from tensorc.ir.tensor import Scan, Scatter
 
 
-@builtin("scan", "x monoid decay reverse", decay=None, reverse=False)
+@internal("scan", "x monoid decay reverse", decay=None, reverse=False)
 def scan(context: Context, x: Value, monoid: Value, decay: Value, reverse: Value) -> Array:
     """The Scan node along the last axis."""
     value = tensor(context, x, "x")
@@ -21,7 +21,7 @@ def scan(context: Context, x: Value, monoid: Value, decay: Value, reverse: Value
     return of_tensor_like(Scan(monoid, value.tensor(), by, flag(context, reverse, "reverse")), value)
 
 
-@builtin("scatter", "shape base body places", variadic=True)
+@internal("scatter", "shape base body places", variadic=True)
 def scatter(context: Context, shape: Value, base: Value, body: Value, places: Value) -> Array:
     """The Scatter node: body and places are rules over the iteration."""
     added = tensor(context, body, "body")
@@ -40,22 +40,20 @@ def _polynomial(context: Context, value: Value) -> Poly:
     return notation.subscript_poly(context, tensor(context, value, "x"), context.current)
 
 
-@builtin("integer", "x")
+@internal("integer", "x")
 def integer(context: Context, x: Value) -> Array:
     """A subscript as a value: Int."""
     return Array((), build.integer(_polynomial(context, x)))
 
 
-@builtin("nonnegative", "x")
+@internal("nonnegative", "x")
 def nonnegative(context: Context, x: Value) -> Array:
     """The guard x >= 0."""
     return Array((), build.nonnegative(_polynomial(context, x)))
 
 
-@builtin("is_zero", "x")
+@internal("is_zero", "x")
 def is_zero(context: Context, x: Value) -> Array:
     """The guard x == 0."""
     return Array((), build.is_zero(_polynomial(context, x)))
 
-
-NAMES = frozenset({"scan", "scatter", "integer", "nonnegative", "is_zero"})

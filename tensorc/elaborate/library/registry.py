@@ -13,13 +13,26 @@ from tensorc.elaborate.values import MISSING, Array, Builtin, List, Tuple, Value
 
 BUILTINS: dict[str, Builtin] = {}
 
+INTERNALS: dict[str, Builtin] = {}
+"""What only the library's own files and the text of an IR may call."""
+
+
+def internal(name: str, parameters: str, variadic: bool = False, **defaults: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Registers a function that users do not see."""
+    return _registered(INTERNALS, name, parameters, variadic, defaults)
+
 
 def builtin(name: str, parameters: str, variadic: bool = False, **defaults: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Registers a function of the library. `parameters` lists its names; those in `defaults` may be left out."""
+    return _registered(BUILTINS, name, parameters, variadic, defaults)
 
+
+def _registered(
+    table: dict[str, Builtin], name: str, parameters: str, variadic: bool, defaults: dict[str, Any]
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def register(call: Callable[..., Any]) -> Callable[..., Any]:
         names = parameters.split()
-        BUILTINS[name] = Builtin(name, tuple((n, defaults.get(n, MISSING)) for n in names), call, variadic)
+        table[name] = Builtin(name, tuple((n, defaults.get(n, MISSING)) for n in names), call, variadic)
         return call
 
     return register

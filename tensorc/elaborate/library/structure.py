@@ -36,7 +36,7 @@ def to_last(value: Array, at: int) -> tuple[Array, Callable[[Array], Array]]:
 # Making.
 
 
-def _checked_dims(context: Context, shape: Value, name: str = "shape") -> tuple[Poly, ...]:
+def checked_dims(context: Context, shape: Value, name: str = "shape") -> tuple[Poly, ...]:
     found = dims(context, shape, name)
     for p in found:
         context.require(p, ">=", f"a dim is negative: {p}", context.argument_spans.get(name))
@@ -50,13 +50,13 @@ def filled(extents: Sequence[Poly], body: Scalar) -> Array:
 @builtin("zeros", "shape dtype", dtype=None)
 def zeros(context: Context, shape: Value, dtype: Value) -> Array:
     """A tensor of zeros, f32 by default."""
-    return filled(_checked_dims(context, shape), build.constant(0, element_type(context, dtype, f32)))
+    return filled(checked_dims(context, shape), build.constant(0, element_type(context, dtype, f32)))
 
 
 @builtin("ones", "shape dtype", dtype=None)
 def ones(context: Context, shape: Value, dtype: Value) -> Array:
     """A tensor of ones, f32 by default."""
-    return filled(_checked_dims(context, shape), build.constant(1, element_type(context, dtype, f32)))
+    return filled(checked_dims(context, shape), build.constant(1, element_type(context, dtype, f32)))
 
 
 @builtin("full", "shape value dtype", dtype=None)
@@ -66,7 +66,7 @@ def full(context: Context, shape: Value, value: Value, dtype: Value) -> Array:
     if element.axes:
         raise context.error("E0303", f"`full` wants one value, found {describe(element)}", context.argument_spans.get("value"))
     want = element_type(context, dtype, arrays.strong(context, element).dtype)
-    return filled(_checked_dims(context, shape), arrays.cast(context, element, want).body)
+    return filled(checked_dims(context, shape), arrays.cast(context, element, want).body)
 
 
 @builtin("arange", "start stop step dtype", stop=None, step=1, dtype=None)
@@ -471,7 +471,7 @@ def checked_place(context: Context, body: Array, extent: Poly, axis: int, wrap: 
     return place
 
 
-def _integers(context: Context, value: Value, name: str) -> Array:
+def integers(context: Context, value: Value, name: str) -> Array:
     found = tensor(context, value, name)
     if not found.dtype.is_integer:
         raise context.error("E0404", f"`{name}` wants integers, found {found.dtype}", context.argument_spans.get(name), describe(found))
@@ -486,7 +486,7 @@ def _subject(context: Context, name: str) -> str:
 @builtin("take", "x indices axis", axis=None)
 def take(context: Context, x: Value, indices: Value, axis: Value) -> Array:
     """The elements at integer places along an axis (of the flattened tensor without one); negative ones count from the end."""
-    value, places = tensor(context, x, "x"), _integers(context, indices, "indices").renewed()
+    value, places = tensor(context, x, "x"), integers(context, indices, "indices").renewed()
     if axis is None:
         value, at = flatten(context, value), 0
     else:
@@ -499,7 +499,7 @@ def take(context: Context, x: Value, indices: Value, axis: Value) -> Array:
 @builtin("gather", "x axis index")
 def gather(context: Context, x: Value, axis: Value, index: Value) -> Array:
     """y[i, j] = x[index[i, j], j] for axis 0, and so on; places do not wrap."""
-    value, places = tensor(context, x, "x"), _integers(context, index, "index")
+    value, places = tensor(context, x, "x"), integers(context, index, "index")
     at = one_axis(context, axis, value.rank)
     _same_rank(context, "gather", value, places)
     for n, (own, extent) in enumerate(zip(places.extents, value.extents, strict=True)):
@@ -517,7 +517,7 @@ def _same_rank(context: Context, name: str, value: Array, places: Array) -> None
 @builtin("scatter_add", "x axis index source")
 def scatter_add(context: Context, x: Value, axis: Value, index: Value, source: Value) -> Array:
     """x with y[index[i, j], j] += source[i, j] for axis 0, and so on, in row-major order of the source."""
-    value, places = arrays.strong(context, tensor(context, x, "x")), _integers(context, index, "index")
+    value, places = arrays.strong(context, tensor(context, x, "x")), integers(context, index, "index")
     added = arrays.convert(context, tensor(context, source, "source"), value.dtype)
     at = one_axis(context, axis, value.rank)
     _same_rank(context, "scatter_add", value, places)
@@ -582,7 +582,7 @@ def unfold(context: Context, x: Value, axis: Value, size: Value, step: Value) ->
 @builtin("one_hot", "x num_classes")
 def one_hot(context: Context, x: Value, num_classes: Value) -> Array:
     """1 at each element's class along a new last axis (i64); a class outside is an error."""
-    value = _integers(context, x, "x")
+    value = integers(context, x, "x")
     count = integer(context, num_classes, "num_classes")
     context.require(count, ">=", f"`one_hot` of {count} classes", context.argument_spans.get("num_classes"))
     p = checked_place(context, scalar(value.body), count, 0, False, "the classes", "x")
@@ -595,15 +595,8 @@ def one_hot(context: Context, x: Value, num_classes: Value) -> Array:
 @builtin("embedding", "ids table")
 def embedding(context: Context, ids: Value, table: Value) -> Array:
     """The rows of a table at integer places, which do not wrap: y[i, d] = table[ids[i], d]."""
-    places, rows = _integers(context, ids, "ids").renewed(), tensor(context, table, "table")
+    places, rows = integers(context, ids, "ids").renewed(), tensor(context, table, "table")
     if rows.rank != 2:
         raise context.error("E0303", f"`embedding` wants a table of rank 2, found {rows.rank}", context.argument_spans.get("table"), describe(rows))
     p = checked_place(context, scalar(places.body), rows.extents[0], 0, False, _subject(context, "table"), "ids")
     return Array((*places.axes, rows.axes[1]), rows.at((p, poly(rows.axes[1]))), rows.weak)
-
-
-@builtin("axis_size", "x axis")
-def axis_size(context: Context, x: Value, axis: Value) -> Array:
-    """The number of elements along axes."""
-    value = tensor(context, x, "x")
-    return arrays.dimension(_product(value.extents[n] for n in axis_list(context, axis, value.rank)))
