@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tensorc import algebra
 from tensorc.algebra import Poly
 from tensorc.backends.llvm import casts, index
 from tensorc.backends.llvm.context import Context, Coordinates, Place
@@ -66,7 +67,7 @@ def both(context: Context, a: Value | None, b: Value | None) -> Value | None:
 def address(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Coordinates, reading: bool) -> Address:
     """Subscripts that are not proved inside are clamped where that is one number for all lanes, else they mask lanes."""
     code, place = context.code, context.places[memory]
-    proved = bounds.inside(memory, subscripts, context.facts) if reading else (True,) * len(subscripts)
+    proved = _inside(context, memory, subscripts) if reading else (True,) * len(subscripts)
     linear: list[Value] = []
     step, offsets, valid = integer(0), None, context.mask
     masking: tuple[Value, Poly] | None = None
@@ -95,6 +96,19 @@ def address(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: 
             offsets = lanes if offsets is None else code.add(offsets, lanes)
     vector = offsets is not None or number_of(step) != 0
     return Address(_pointer(context, memory, place, linear), step, offsets, valid if vector else None)
+
+
+def _inside(context: Context, memory: Memory, subscripts: tuple[Poly, ...]) -> tuple[bool, ...]:
+    """Which subscripts are proved to be inside, by what holds of sizes or by guards that hold here."""
+    proved = bounds.inside(memory, subscripts, context.facts)
+    if not context.proved:
+        return proved
+    here = (_holds(context, s) and _holds(context, e - 1 - s) for s, e in zip(subscripts, memory.extents, strict=True))
+    return tuple(a or b for a, b in zip(proved, here, strict=True))
+
+
+def _holds(context: Context, p: Poly) -> bool:
+    return p in context.proved or algebra.nonnegative(p, context.facts)
 
 
 def _add_lanes(context: Context, offsets: Value | None, subscript: Poly, extent: Poly | None, stride: Value, at: Coordinates) -> Value:

@@ -57,6 +57,7 @@ class Saved:
     blocked: tuple[Index, ...]
     vector: Index | None
     mask: Value | None
+    proved: frozenset[Poly]
     values: dict[Var, dict[Key, Value]]
     accumulators: dict[Var, Accumulator]
 
@@ -73,6 +74,7 @@ class Context:
     tiles: dict[Index, tuple[Value, Value]] = field(default_factory=dict)
     vector: Index | None = None
     mask: Value | None = None  # the lanes that are points, where not all are
+    proved: frozenset[Poly] = frozenset()  # what is at least 0 at every point here
     values: dict[Var, dict[Key, Value]] = field(default_factory=dict)
     accumulators: dict[Var, Accumulator] = field(default_factory=dict)
     memo: list[dict[object, Value]] = field(default_factory=lambda: [{}])
@@ -90,11 +92,13 @@ class Context:
         return found
 
     def save(self) -> Saved:
-        return Saved(dict(self.bound), dict(self.tiles), self.blocked, self.vector, self.mask, dict(self.values), dict(self.accumulators))
+        values, accumulators = dict(self.values), dict(self.accumulators)
+        return Saved(dict(self.bound), dict(self.tiles), self.blocked, self.vector, self.mask, self.proved, values, accumulators)
 
     def restore(self, saved: Saved) -> None:
         self.bound, self.tiles, self.blocked = saved.bound, saved.tiles, saved.blocked
-        self.vector, self.mask, self.values, self.accumulators = saved.vector, saved.mask, saved.values, saved.accumulators
+        self.vector, self.mask, self.proved = saved.vector, saved.mask, saved.proved
+        self.values, self.accumulators = saved.values, saved.accumulators
 
     def key(self, axes: frozenset[Index], at: Coordinates) -> Key:
         return tuple(at[a] for a in self.blocked if a in axes)
@@ -110,8 +114,8 @@ class Context:
         self.blocked = tuple(a for a in (*(b for b in self.blocked if b is not axis), axis) if self.bound[a].count > 1)
 
     def remember(self, key: object, value: Value) -> None:
-        """Keeps a value as long as the scope that it is in."""
-        self.memo[value.depth][key] = value
+        """Keeps a value as long as the scope that it is in; not beyond the loop where guards were left out of it."""
+        self.memo[-1 if self.proved else value.depth][key] = value
 
     def recall(self, key: object) -> Value | None:
         for level in reversed(self.memo):

@@ -54,10 +54,15 @@ def _compute(context: Context, s: Scalar, at: Coordinates) -> Value:
         case Load(tensor, subscripts):
             return access.load(context, tensor, subscripts, at)
         case Select(condition, then, otherwise):
-            values = (evaluate(context, part, at) for part in (condition, then, otherwise))
-            return context.code.select(*context.code.unify(*values))
+            decided = evaluate(context, condition, at)
+            if decided.text in ("true", "false"):
+                return evaluate(context, then if decided.text == "true" else otherwise, at)
+            return context.code.select(*context.code.unify(decided, evaluate(context, then, at), evaluate(context, otherwise, at)))
         case Apply(operation, arguments, dtype):
-            operands = context.code.unify(*(evaluate(context, a, at) for a in arguments))
+            values = [evaluate(context, a, at) for a in arguments]
+            if operation == "and" and any(v.text == "true" for v in values):
+                return values[1] if values[0].text == "true" else values[0]
+            operands = context.code.unify(*values)
             return spellings.apply(context.code, operation, operands, arguments[0].dtype, dtype)
         case _:
             assert_never(s)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from tensorc.algebra import Index
+from tensorc.algebra import Index, Poly
 from tensorc.backends.llvm import access, accumulate, index, sort
 from tensorc.backends.llvm.context import Block, Context
+from tensorc.backends.llvm.interior import interior
 from tensorc.backends.llvm.scalar import evaluate
 from tensorc.backends.llvm.types import Value, integer, number_of
 from tensorc.loops.nest import Carry, Done, Fold, For, Init, Let, Memory, SortRow, Statement, Store, Update, Var, statements
@@ -64,16 +65,26 @@ def loop(context: Context, s: For) -> None:
     if kind == "tile":
         _run(context, s, start, stop, width, None, masked=False)
         return
-    step = width * (context.lanes if kind == "vector" else 1)
+    vector = kind == "vector"
+    step = width * (context.lanes if vector else 1)
     if step == 1:
         _run(context, s, start, stop, 1, Block(start, 1, False), masked=False)
         return
+    small = context.lanes if vector else 1
+    inner = interior(s, context.facts) if vector and (count is None or count > 2 * step) else None
+    end = stop
+    if inner is not None:
+        if inner.low:
+            first = context.code.least(context.code.greatest(start, integer(inner.low)), stop)
+            _run(context, s, start, first, small, Block(start, 1, True), masked=True)
+            start = first
+        end = context.code.sub(stop, integer(inner.high))
     if count is None or count >= step:
-        whole = context.code.sub(stop, integer(step - 1))
-        start = _run(context, s, start, whole, step, Block(start, width, kind == "vector"), masked=False)
-    if count is None or count % step:
-        tail = context.lanes if kind == "vector" else 1
-        _run(context, s, start, stop, tail, Block(start, 1, kind == "vector"), masked=kind == "vector")
+        whole = context.code.sub(end, integer(step - 1))
+        proved = frozenset[Poly]() if inner is None else inner.guards
+        start = _run(context, s, start, whole, step, Block(start, width, vector), masked=False, proved=proved)
+    if count is None or count % step or inner is not None:
+        _run(context, s, start, stop, small, Block(start, 1, vector), masked=vector)
 
 
 def _range(context: Context, s: For) -> tuple[Value, Value, int | None]:
@@ -85,8 +96,10 @@ def _range(context: Context, s: For) -> tuple[Value, Value, int | None]:
     return integer(0), stop, number_of(stop)
 
 
-def _run(context: Context, s: For, start: Value, stop: Value, step: int, block: Block | None, masked: bool) -> Value:
-    """One loop over blocks; gives the point after the last block."""
+def _run(
+    context: Context, s: For, start: Value, stop: Value, step: int, block: Block | None, masked: bool, proved: frozenset[Poly] = frozenset()
+) -> Value:
+    """One loop over blocks, in which the guards `proved` hold; gives the point after the last block."""
     if number_of(start) is not None and number_of(stop) is not None and int(start.text) >= int(stop.text):
         return start
     code = context.code
@@ -98,6 +111,7 @@ def _run(context: Context, s: For, start: Value, stop: Value, step: int, block: 
         context.memo.append({})
         context.loop_writes.append(_written(s) & context.written)
         _set_registers(context, folded, phis)
+        context.proved |= proved
         if block is None:
             end = code.least(code.add(counter, integer(step)), stop)
             context.tiles[s.axis] = (counter, end)
