@@ -68,7 +68,7 @@ class TracedDefinition:
 
     @property
     def name(self) -> str:
-        return str(getattr(self.function, "__name__", "function")).replace("<lambda>", "function")
+        return _name(self.function)
 
     @property
     def doc(self) -> str:
@@ -219,11 +219,17 @@ def _python_signature(function: Callable[..., Any]) -> inspect.Signature:
         return inspect.Signature([kinds("args", kinds.VAR_POSITIONAL), kinds("kwargs", kinds.VAR_KEYWORD)])
 
 
+def _name(function: Callable[..., Any]) -> str:
+    """A name that is one in .tx too; an object that is called (a torch module, a partial) has that of its type."""
+    found = str(getattr(function, "__name__", type(function).__name__))
+    return found if found.isidentifier() else "function"
+
+
 def _static_names(function: Callable[..., Any], python: inspect.Signature, static: Sequence[str] | str) -> tuple[str, ...]:
     names = (static,) if isinstance(static, str) else tuple(static)
     for name in names:
         if name not in python.parameters:
-            raise TypeError(f"`static` names `{name}`, which is no parameter of `{function.__name__}`{suggestion(name, python.parameters)}")
+            raise TypeError(f"`static` names `{name}`, which is no parameter of `{_name(function)}`{suggestion(name, python.parameters)}")
     return names
 
 

@@ -159,7 +159,8 @@ def test_modules_are_traced_with_their_parameters() -> None:
         torch.testing.assert_close(step(X), model(X))
         model[0].weight.mul_(2)
         torch.testing.assert_close(step(X), model(X))
-    assert step.stats.compiles == 1
+        torch.testing.assert_close(tc.jit(model)(X), model(X))
+    assert step.stats.compiles == 1 and tc.jit(model).name == "Sequential"
 
 
 @pytest.mark.parametrize(
