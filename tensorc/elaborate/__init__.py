@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tensorc.elaborate.instances import ArgumentType, Instance, ParameterInfo, ResultTree, check, check_function, instantiate, parameters, signature
+from tensorc.elaborate.checking import check, check_function
+from tensorc.elaborate.instances import ArgumentType, Instance, ParameterInfo, ResultTree, instantiate, parameters, signature
 from tensorc.elaborate.library import library_names
 from tensorc.elaborate.tracing import Elaboration
 from tensorc.elaborate.units import Unit, library_units, load_unit

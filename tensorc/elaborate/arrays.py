@@ -146,9 +146,9 @@ def convert_weak(value: Array, dtype: DType) -> Array:
     return value if value.dtype is dtype else Array(value.axes, build.cast(value.body, dtype), True)
 
 
-def strong(context: Context, value: Array) -> Array:
+def strong(context: Context, value: Array, span: Span | None = None) -> Array:
     """A weak value in the dtype that it is stored in."""
-    return convert(context, value, strong_dtype(value.dtype)) if value.weak else value
+    return convert(context, value, strong_dtype(value.dtype), span) if value.weak else value
 
 
 # Broadcasting.

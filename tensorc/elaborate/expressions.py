@@ -1,23 +1,36 @@
-"""Evaluates the bodies of functions: AST expressions and statements become arrays and static values.
-
-Each evaluation is a generator that yields the evaluations it needs; `run` drives them with a stack of its own, so that no depth of nesting of a program
-is a depth of Python's.
-"""
+"""Evaluates the bodies of functions: AST expressions and statements become arrays and static values."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, assert_never
 
-from tensorc.algebra import Index, Poly, poly
+from tensorc.algebra import Index, Poly, fresh, poly
 from tensorc.diagnostics import CompileError, Label
 from tensorc.dtypes import DTYPES, DType
 from tensorc.elaborate import arrays, notation
-from tensorc.elaborate.context import Context, merge
-from tensorc.elaborate.indexing import attribute, index
-from tensorc.elaborate.values import POISON, Array, Builtin, List, Namespace, Poison, Routine, Tuple, Value, describe, static_integer, static_value
+from tensorc.elaborate.context import Context
+from tensorc.elaborate.hints import FOREIGN, did_you_mean
+from tensorc.elaborate.indexing import ATTRIBUTES, attribute, index
+from tensorc.elaborate.tasks import Poisoned, Task, run, together
+from tensorc.elaborate.types import undeclared_splice
+from tensorc.elaborate.values import (
+    MISSING,
+    Array,
+    Builtin,
+    List,
+    Missing,
+    Namespace,
+    Poison,
+    Routine,
+    Tuple,
+    Value,
+    describe,
+    static_integer,
+    static_value,
+)
 from tensorc.ir.tensor import Load
 from tensorc.source import Span
 from tensorc.syntax import tree
@@ -25,40 +38,12 @@ from tensorc.syntax import tree
 if TYPE_CHECKING:
     from tensorc.elaborate.units import Unit
 
-Task = Generator[Any, Any, Any]
-"""An evaluation: yields tasks and is sent their results."""
-
-
-def run(task: Task) -> Any:
-    """The result of a task, whatever the depth of the tasks it needs."""
-    stack, value, failure = [task], None, None
-    while stack:
-        try:
-            if failure is not None:
-                failing, failure = failure, None
-                needed = stack[-1].throw(failing)
-            else:
-                needed = stack[-1].send(value)
-            stack.append(needed)
-            value = None
-        except StopIteration as stop:
-            stack.pop()
-            value = stop.value
-        except (CompileError, Poisoned) as e:
-            stack.pop()
-            failure = e
-    if failure is not None:
-        raise failure
-    return value
-
-
-class Poisoned(Exception):
-    """An expression uses a name whose definition was wrong: that has been reported."""
+__all__ = ["Evaluator", "Poisoned", "Scope", "Task", "run"]
 
 
 @dataclass
 class Scope:
-    """The names of one function's body. `frame` is shared by all index definitions of one call."""
+    """The names of one function's body."""
 
     unit: Unit
     names: dict[str, Value] = field(default_factory=dict)
@@ -67,6 +52,12 @@ class Scope:
     indices: dict[str, Span] = field(default_factory=dict)  # the bound indices that are live
     unknown: list[notation.Unknown] | None = None  # while the ranges of an index definition are inferred
     ranges: dict[int, tuple[Index, Poly]] = field(default_factory=dict)  # of the index definition that is evaluated: Binding's id -> (index, value)
+    defining: frozenset[str] = frozenset()  # the names that the statement being evaluated gives
+
+
+def scope_of(unit: Unit, function: tree.Function) -> Scope:
+    """The scope of a function's body before its parameters are bound."""
+    return Scope(unit, places={t.name: t.name_span for t in function.type_parameters})
 
 
 class Evaluator:
@@ -101,15 +92,9 @@ class Evaluator:
                 context.current = e.span
                 return arrays.unary(context, operator, value, operand.span)
             case tree.Binary(operator=operator, left=left, right=right):
-                a = yield self.array(left, scope)
-                b = yield self.array(right, scope)
+                values = yield together([self.expression(left, scope), self.expression(right, scope)])
                 context.current = e.span
-                spans = (left.span, right.span)
-                if operator == "@":
-                    from tensorc.elaborate.library import matmul
-
-                    return matmul(context, a, b, spans)
-                return arrays.binary(context, operator, a, b, spans)
+                return self.binary(operator, values, (left.span, right.span))
             case tree.Attribute():
                 return (yield self.attribute(e, scope))
             case tree.Call():
@@ -121,6 +106,23 @@ class Evaluator:
             case _:
                 assert_never(e)
 
+    def binary(self, operator: str, values: Sequence[Value], spans: Sequence[Span]) -> Value:
+        """An infix operator. Static values that are no numbers can be told apart by `==` and `!=`."""
+        context = self.context
+        if operator in ("==", "!=") and any(isinstance(v, (str, DType)) or v is None for v in values):
+            left, right = values
+            if type(left) is not type(right) and left is not None and right is not None:
+                found = Label(spans[0], describe(left))
+                raise context.error("E0601", f"{describe(left)} is compared with {describe(right)}", spans[1], describe(right), found)
+            same = left is not None and right is not None and left == right or (left is None and right is None)
+            return arrays.constant(same if operator == "==" else not same)
+        a, b = (arrays.as_array(context, v, s) for v, s in zip(values, spans, strict=True))
+        if operator == "@":
+            from tensorc.elaborate.library import matmul
+
+            return matmul(context, a, b, spans)
+        return arrays.binary(context, operator, a, b, spans)
+
     def array(self, e: tree.Expr, scope: Scope) -> Task:
         """The value of an expression that must be an array."""
         value = yield self.expression(e, scope)
@@ -128,17 +130,21 @@ class Evaluator:
 
     def items(self, items: Sequence[tree.Expr], scope: Scope) -> Task:
         """The values of a list's items; a splice gives its dims."""
-        values: list[Value] = []
-        for item in items:
-            if isinstance(item, tree.Splice):
-                name = item.name or ""
-                dims = scope.names.get(f"...{name}")
-                if not isinstance(dims, List):
-                    raise self.context.error("E0203", f"`...{name}` is not declared", item.span, help="a parameter's type declares it: `x: f32[...S, N]`")
-                values.extend(dims.items)
-            else:
-                values.append((yield self.expression(item, scope)))
-        return tuple(values)
+        groups = yield together([self.spliced(i, scope) if isinstance(i, tree.Splice) else self.one(i, scope) for i in items])
+        return tuple(value for group in groups for value in group)
+
+    def one(self, item: tree.Expr, scope: Scope) -> Task:
+        return ((yield self.expression(item, scope)),)
+
+    def spliced(self, splice: tree.Splice, scope: Scope) -> Task:
+        """The dims that `...S` stands for."""
+        yield from ()
+        if splice.name is None:
+            raise self.context.error("E0602", "`...` without a name in a list", splice.span, "which dims?", help="write `[...S, N]`")
+        dims = scope.names.get(f"...{splice.name}")
+        if not isinstance(dims, List):
+            raise undeclared_splice(self.context, splice, scope)
+        return dims.items
 
     def name(self, e: tree.Name, scope: Scope) -> Value:
         value = lookup(e.name, scope)
@@ -149,13 +155,16 @@ class Evaluator:
         return value[0]
 
     def unknown_name(self, name: str, span: Span, scope: Scope) -> CompileError:
-        from difflib import get_close_matches
-
         from tensorc.elaborate.library import library_names
 
+        if name in scope.defining:
+            help = "a recurrence is a scan: `cumsum(x, axis=0)`" if scope.indices else "give the value that it is made of another name"
+            return self.context.error("E0210", f"`{name}` is used in its own definition", span, "has no value yet", help=help)
         known = [*(n for n in scope.names if not n.startswith("...")), *scope.unit.functions, *scope.unit.imports, *library_names()]
-        close = get_close_matches(name, known, 1)
-        return self.context.error("E0201", f"unknown name `{name}`", span, "not found here", help=f"did you mean `{close[0]}`?" if close else None)
+        help = FOREIGN.get(name) or did_you_mean(name, known)
+        if name in self.context.index_names.values():
+            help = f"the index `{name}` is known only in the brackets' expression that binds it"
+        return self.context.error("E0201", f"unknown name `{name}`", span, "not found here", help=help)
 
     def attribute(self, e: tree.Attribute, scope: Scope) -> Task:
         value = yield self.expression(e.value, scope)
@@ -171,27 +180,31 @@ class Evaluator:
 
         if isinstance(e.callee, tree.Name) and e.callee.name == "pick" and scope.unit.is_library:
             return (yield self.pick(e, scope))
-        arguments: list[tuple[str | None, Value, Span]] = []
-        callee: Value
-        if isinstance(e.callee, tree.Attribute):
-            base = yield self.expression(e.callee.value, scope)
-            if isinstance(base, Namespace):
-                callee = member(self.context, base, e.callee)
-            else:
-                callee = self.function(e.callee.name, e.callee.name_span, scope)
-                arguments.append((None, base, e.callee.value.span))
-        elif isinstance(e.callee, tree.Name):
-            callee = self.function(e.callee.name, e.callee.span, scope)
-        else:
-            callee = yield self.expression(e.callee, scope)
-        for a in e.arguments:
-            arguments.append((a.name, (yield self.expression(a.value, scope)), a.value.span))
+        found = yield together([self.callee(e.callee, scope), *(self.expression(a.value, scope) for a in e.arguments)])
+        (callee, arguments), *values = found
+        arguments += [(a.name, v, a.value.span) for a, v in zip(e.arguments, values, strict=True)]
         self.context.current = e.span
-        if not isinstance(callee, (Routine, Builtin)):
-            raise self.context.error("E0603", f"{describe(callee)} cannot be called", e.callee.span, describe(callee))
         result = yield invoke(self, callee, arguments, e.span)
         self.context.current = e.span
         return result
+
+    def callee(self, e: tree.Expr, scope: Scope) -> Task:
+        """(the function that is called, its first argument in a list where it is called as a method)."""
+        callee: Value
+        arguments: list[tuple[str | None, Value, Span]] = []
+        if isinstance(e, tree.Attribute):
+            base = yield self.expression(e.value, scope)
+            if isinstance(base, Namespace):
+                callee = member(self.context, base, e)
+            else:
+                callee = self.method(e, scope)
+                arguments.append((None, base, e.value.span))
+        else:
+            callee = yield self.expression(e, scope)
+        if not isinstance(callee, (Routine, Builtin)):
+            help = "to read an element write `x[i]`" if isinstance(callee, Array) else None
+            raise self.context.error("E0603", f"{describe(callee)} cannot be called", e.span, describe(callee), help=help)
+        return callee, arguments
 
     def pick(self, e: tree.Call, scope: Scope) -> Task:
         """`pick(value, key, result, ..., otherwise)`, in the library's own files: the result whose key is the static value. No other is evaluated."""
@@ -202,48 +215,54 @@ class Evaluator:
                 return (yield self.expression(result, scope))
         return (yield self.expression(otherwise, scope))
 
-    def function(self, name: str, span: Span, scope: Scope) -> Value:
-        value = lookup(name, scope)
-        if value is None:
-            raise self.unknown_name(name, span, scope)
-        if isinstance(value[0], Poison):
-            raise Poisoned
-        return value[0]
+    def method(self, e: tree.Attribute, scope: Scope) -> Value:
+        """`f` of `x.f(a)`."""
+        if e.name in ATTRIBUTES and lookup(e.name, scope) is None:
+            message = f"`.{e.name}` is an attribute, not a function"
+            raise self.context.error("E0603", message, e.name_span, "cannot be called", help=f"write `.{e.name}` without parentheses")
+        return self.name(tree.Name(e.name_span, e.name), scope)
 
     # Subscripts.
 
     def subscript(self, e: tree.Subscript, scope: Scope) -> Task:
-        value = yield self.expression(e.value, scope)
         context = self.context
+        parts = [self.expression(e.value, scope), *(self.item(i, scope) for i in e.items)]
+        if e.otherwise is not None:
+            parts.append(self.array(e.otherwise, scope))
+        value, *items = yield together(parts)
+        otherwise = None if e.otherwise is None else items.pop()
+        context.current = e.span
         if isinstance(value, Routine | Builtin | Namespace | str | DType) or value is None:
             raise context.error("E0603", f"{describe(value)} cannot be subscripted", e.value.span, describe(value))
-        items: list[Value | slice | type[Ellipsis]] = []  # type: ignore[valid-type]
-        for item in e.items:
-            if isinstance(item, tree.Slice):
-                parts = []
-                for part in (item.start, item.stop, item.step):
-                    parts.append(None if part is None else (yield self.static(part, scope, "a slice bound")))
-                items.append(slice(*parts))
-            elif isinstance(item, tree.Splice):
-                items.append(Ellipsis)
-            else:
-                items.append((yield self.expression(item, scope)))
-        otherwise = None if e.otherwise is None else (yield self.array(e.otherwise, scope))
-        context.current = e.span
-        if isinstance(value, (List, Tuple)) and len(items) == 1 and (at := static_integer(items[0])) is not None and at.constant is not None:  # type: ignore[arg-type]
-            if not -len(value.items) <= at.constant < len(value.items):
-                raise context.error("E0505", f"item {at} of {len(value.items)}", e.span)
-            return value.items[at.constant]
+        if isinstance(value, (List, Tuple)) and len(items) == 1:
+            found = part_of(context, value, items[0], e)
+            if found is not None:
+                return found[0]
         spans = [i.span for i in e.items]
-        subject = e.value.name if isinstance(e.value, tree.Name) else e.value.span.text
+        subject = " ".join(e.value.span.text.split())
         return index(context, arrays.as_array(context, value, e.value.span), items, otherwise, spans, subject, e.span, bool(scope.indices))
+
+    def item(self, item: tree.Expr | tree.Slice, scope: Scope) -> Task:
+        """A subscript: a value, a slice of polynomials, or an Ellipsis."""
+        if isinstance(item, tree.Splice):
+            return Ellipsis
+        if isinstance(item, tree.Slice):
+            given = (item.start, item.stop, item.step)
+            found = iter((yield together([self.static(b, scope, "a slice bound") for b in given if b is not None])))
+            return slice(*(None if b is None else next(found) for b in given))
+        return (yield self.expression(item, scope))
 
     def static(self, e: tree.Expr, scope: Scope, what: str) -> Task:
         """The value of an expression that must be an integer known at the call."""
         value = yield self.expression(e, scope)
         found = static_integer(value)
         if found is None:
-            raise self.context.error("E0604", f"{what} is an integer known at the call: literals, dims and arithmetic on them", e.span, describe(value))
+            known = "literals, dims and arithmetic on them"
+            help = None
+            if isinstance(value, Array) and value.weak and value.free and what.endswith("range"):
+                help = "give the index the whole range, and make the other terms the identity: `where(j < i, ..., 0)`"
+            raise self.context.error("E0604", f"{what} is an integer known at the call: {known}", e.span, describe(value), help=help)
+        self.context.require_divisors(found, e.span)
         return found
 
     # Index notation.
@@ -252,12 +271,14 @@ class Evaluator:
         """A reduction over bound indices, or `tensor[i, j](body)`."""
         name = e.head.name
         if name in scope.names:
-            raise self.context.error("E0603", f"`{name}` is {describe(scope.names[name])} here, not a reduction", e.head.span, help="rename the value")
+            found = describe(scope.names[name])
+            message = f"`{name}` is {found} here, not a reduction"
+            raise self.context.error("E0603", message, e.head.span, found, Label(scope.places[name], "defined here"), help="rename the value")
         if name != "tensor" and name not in notation.REDUCTIONS:
-            raise self.context.error(
-                "E0507", f"`{name}` does not take bound indices", e.head.span, help=f"these do: {', '.join(notation.REDUCTIONS)}, tensor"
-            )
-        return (yield self.indexed(e.bindings, e.body, scope, name, e.span))
+            help = did_you_mean(name, notation.REDUCTIONS) or f"these do: `{'`, `'.join(notation.REDUCTIONS)}` and `tensor`"
+            raise self.context.error("E0507", f"`{name}` does not take bound indices", e.head.span, "not a reduction", help=help)
+        value = yield self.indexed(e.bindings, e.body, scope, name, e.span)
+        return arrays.strong(self.context, value) if name == "tensor" else value
 
     def indexed(self, bindings: Sequence[tree.Binding], body: tree.Expr, scope: Scope, head: str, span: Span) -> Task:
         """`head[bindings](body)`. The outermost one infers the ranges of all indices inside it, then evaluates once more."""
@@ -291,23 +312,17 @@ class Evaluator:
     def body(self, bindings: Sequence[tree.Binding], body: tree.Expr, scope: Scope, head: str, span: Span) -> Task:
         """One evaluation of an index definition's body, its indices bound."""
         context = self.context
-        bound: list[tuple[Index, Poly, tree.Binding]] = []
-        for b in bindings:
-            index, value = yield self.range(b, scope)
-            bound.append((index, value, b))
+        self.distinct(bindings, scope)
+        ranges = yield together([self.range(b, scope) for b in bindings])
+        bound = [(index, value, b) for (index, value), b in zip(ranges, bindings, strict=True)]
         with self.binding(scope, bound), context.scope([i for i, _, _ in bound]):
             value = arrays.as_array(context, (yield self.expression(body, scope)), body.span)
             if value.axes:
-                raise context.error(
-                    "E0504",
-                    f"the body of an index definition is one element, found {describe(value)}",
-                    body.span,
-                    describe(value),
-                    help="subscript every tensor completely, or reduce it",
-                )
+                message = f"the body of an index definition is one element, found {describe(value)}"
+                raise context.error("E0509", message, body.span, describe(value), help="subscript every tensor completely, or reduce it")
             context.current = span
             if head == "tensor":
-                return self.defined(bound, value)
+                return Array(tuple(i for i, _, _ in bound), value.body, value.weak)
             result = notation.reduce(context, head, [i for i, _, _ in bound], value, span)
         if head in ("argmin", "argmax"):
             from tensorc.ir import build
@@ -316,31 +331,33 @@ class Evaluator:
             result = build.apply("add", result, build.integer(low)) if low.constant != 0 else result
         if isinstance(result, Load):
             context.remember(result.tensor, None, span)
-        return Array((), result)
+        return Array((), result, value.weak and not context.exact)
 
-    def defined(self, bound: Sequence[tuple[Index, Poly, tree.Binding]], value: Array) -> Array:
-        return Array(tuple(i for i, _, _ in bound), arrays.strong(self.context, value).body)
+    def distinct(self, bindings: Sequence[tree.Binding], scope: Scope) -> None:
+        """An error where an index is bound that is live already."""
+        live = dict(scope.indices)
+        for b in bindings:
+            if b.name in live:
+                others = (Label(live[b.name], "first bound here"),)
+                raise self.context.error("E0207", f"index `{b.name}` is bound already", b.name_span, "bound again", *others, help="use another letter")
+            if b.name in DTYPES:
+                raise self.context.error("E0208", f"`{b.name}` is a dtype", b.name_span, "cannot be an index", help="use another letter")
+            live[b.name] = b.name_span
 
     def range(self, b: tree.Binding, scope: Scope) -> Task:
         """(index, its value) of a binding: the index runs from 0, its value from the low end of the range."""
-        if b.name in scope.indices:
-            raise self.context.error(
-                "E0204", f"index `{b.name}` is already bound here", b.span, "bound again", Label(scope.indices[b.name], "first bound here"), help="use another letter"
-            )
         if id(b) in scope.ranges:
             return scope.ranges[id(b)]
         low = poly(0) if b.low is None else (yield self.static(b.low, scope, "the start of a range"))
         if b.high is None:
             index = notation.placeholder()
             assert scope.unknown is not None
-            scope.unknown.append(notation.Unknown(b.name, index, b.span))
+            scope.unknown.append(notation.Unknown(b.name, index, b.name_span))
         else:
             high = yield self.static(b.high, scope, "the end of a range")
             extent = high - low
             if extent.constant is not None and extent.constant < 0:
-                raise self.context.error("E0508", f"the range {low}..{high} is negative", b.span)
-            from tensorc.algebra import fresh
-
+                raise self.context.error("E0508", f"the range {low}..{high} is negative", b.span, f"{extent} elements")
             index = fresh(extent)
         scope.ranges[id(b)] = index, low + poly(index)
         return scope.ranges[id(b)]
@@ -348,10 +365,10 @@ class Evaluator:
     @contextmanager
     def binding(self, scope: Scope, bound: Sequence[tuple[Index, Poly, tree.Binding]]) -> Iterator[None]:
         """The indices as names, for the time of the body."""
-        hidden = {b.name: scope.names.get(b.name) for _, _, b in bound}
+        hidden = {b.name: scope.names.get(b.name, MISSING) for _, _, b in bound}
         for index, value, b in bound:
             scope.names[b.name] = arrays.dimension(value)
-            scope.indices[b.name] = b.span
+            scope.indices[b.name] = b.name_span
             self.context.index_names[index] = b.name
         try:
             yield
@@ -359,92 +376,8 @@ class Evaluator:
             for name, old in hidden.items():
                 del scope.indices[name]
                 del scope.names[name]
-                if old is not None:
+                if not isinstance(old, Missing):
                     scope.names[name] = old
-
-    # Statements.
-
-    def statements(self, function: tree.Function, scope: Scope) -> Task:
-        """The value that a function's body returns. All independent errors of the body are reported together."""
-        errors: list[CompileError] = []
-        result: Value = POISON
-        returned: tree.Return | None = None
-        for s in function.body:
-            if returned is not None:
-                errors.append(self.context.error("E0205", "this statement is never reached", s.span, "after `return`", Label(returned.span, "returns here")))
-                break
-            try:
-                match s:
-                    case tree.Let():
-                        value = yield self.expression(s.value, scope)
-                        if s.type is not None:
-                            value = yield self.typed(s.type, value, scope, s.value.span)
-                        self.bind(s.pattern, value, scope, s.value.span)
-                    case tree.IndexLet():
-                        value = yield self.indexed(s.bindings, s.value, scope, "tensor", s.span)
-                        if s.type is not None:
-                            value = yield self.typed(s.type, value, scope, s.value.span)
-                        self.bind(tree.NamePattern(s.name_span, s.name), value, scope, s.value.span)
-                    case tree.Require():
-                        yield self.require(s, scope)
-                    case tree.Return():
-                        returned = s
-                        result = yield self.expression(s.value, scope)
-                    case _:
-                        assert_never(s)
-            except (CompileError, Poisoned) as e:
-                if isinstance(e, CompileError):
-                    errors.append(e)
-                if isinstance(s, tree.Let):
-                    self.bind(s.pattern, POISON, scope, s.value.span)
-                elif isinstance(s, tree.IndexLet):
-                    scope.names[s.name] = POISON
-        if returned is None and not errors:
-            errors.append(self.context.error("E0206", f"`{function.name}` returns nothing", function.name_span, help="end the body with `return e`"))
-        if errors:
-            raise CompileError(merge(errors))
-        if isinstance(result, Poison):
-            raise Poisoned
-        return result
-
-    def bind(self, pattern: tree.Pattern, value: Value, scope: Scope, span: Span) -> None:
-        """Give a value the names of a pattern."""
-        stack: list[tuple[tree.Pattern, Value]] = [(pattern, value)]
-        while stack:
-            p, v = stack.pop()
-            if isinstance(p, tree.TuplePattern):
-                if isinstance(v, Poison):
-                    stack.extend((q, POISON) for q in p.items)
-                    continue
-                if not isinstance(v, Tuple) or len(v.items) != len(p.items):
-                    count = len(v.items) if isinstance(v, Tuple) else 1
-                    raise self.context.error(
-                        "E0605", f"{len(p.items)} names for {count} value{'s' if count != 1 else ''}", p.span, f"{len(p.items)} names", Label(span, describe(v))
-                    )
-                stack.extend(zip(p.items, v.items, strict=True))
-                continue
-            if p.name == "_":
-                continue
-            if p.name in scope.places:
-                raise self.context.error(
-                    "E0204", f"`{p.name}` is defined twice", p.span, "again here", Label(scope.places[p.name], "first defined here"), help="a name has one value: choose another"
-                )
-            scope.places[p.name] = p.span
-            rule = self.context.exact and p.name.startswith("_")
-            if isinstance(v, Array) and not rule:
-                v = self.context.settle(v, p.name, p.span)
-            scope.names[p.name] = v
-
-    def typed(self, type: tree.Type, value: Value, scope: Scope, span: Span) -> Task:
-        from tensorc.elaborate.calls import conform
-
-        return (yield conform(self, type, value, scope, span))
-
-    def require(self, s: tree.Require, scope: Scope) -> Task:
-        """A condition on dims and static values: proved, or checked at the call."""
-        from tensorc.elaborate.calls import require
-
-        yield require(self, s.condition, s.message, scope, s.span)
 
 
 def lookup(name: str, scope: Scope) -> tuple[Value] | None:
@@ -466,11 +399,31 @@ def lookup(name: str, scope: Scope) -> tuple[Value] | None:
 
 
 def member(context: Context, module: Namespace, e: tree.Attribute) -> Value:
-    """A function of an imported module."""
-    from difflib import get_close_matches
+    """A function of an imported module. Every module of the library has all that the library holds."""
+    from tensorc.elaborate.library import library, library_names
 
     function = module.unit.functions.get(e.name)
-    if function is None:
-        close = get_close_matches(e.name, module.unit.functions, 1)
-        raise context.error("E0202", f"`{module.name}` has no function `{e.name}`", e.name_span, help=f"did you mean `{close[0]}`?" if close else None)
-    return Routine(module.unit, function)
+    if function is not None:
+        return Routine(module.unit, function)
+    built_in = library(e.name) if module.unit.is_library else None
+    if built_in is not None:
+        return built_in
+    help = did_you_mean(e.name, library_names() if module.unit.is_library else module.unit.functions, f"{module.name}.")
+    raise context.error("E0202", f"`{module.name}` has no function `{e.name}`", e.name_span, "not found there", help=help)
+
+
+def part_of(context: Context, value: List | Tuple, item: object, e: tree.Subscript) -> tuple[Value] | None:
+    """The item or the part of a list or tuple at constant places; None where they are not constant, and an array literal is meant."""
+    count = len(value.items)
+    if isinstance(item, slice):
+        bounds = [None if b is None else b.constant for b in (item.start, item.stop, item.step)]
+        if any(b is None and given is not None for b, given in zip(bounds, (item.start, item.stop, item.step), strict=True)) or bounds[2] == 0:
+            return None
+        return (type(value)(value.items[slice(*bounds)]),)
+    at = static_integer(item) if isinstance(item, Array) else None
+    if at is None or at.constant is None:
+        return None
+    if not -count <= at.constant < count:
+        held = f"it has {count}" if isinstance(value, Tuple) else f"{e.value.span.text} has {count}"
+        raise context.error("E0505", f"there is no item {at}", e.items[0].span, held)
+    return (value.items[at.constant],)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
 from tensorc import algebra
 from tensorc.algebra import Poly, Size, poly
 from tensorc.elaborate.context import Context
@@ -77,3 +80,26 @@ def _used_elsewhere(context: Context, parameter: tree.Parameter, size: Size) -> 
     """Whether another parameter's extents speak of the size."""
     others = (t for t, p in context.parameters.items() if p is not parameter)
     return any(size in algebra.sizes(e) for t in others for e in t.extents)
+
+
+FOREIGN = {
+    "True": "write `true`",
+    "False": "write `false`",
+    "len": "the extent of an axis is `x.shape[0]`, or the name of its dim",
+    "range": "an index ranges where it is bound: `let y[i < N] = ...`; `arange(N)` is a tensor",
+    "np": "the functions of the library have no prefix: `exp(x)`",
+    "torch": "the functions of the library have no prefix: `exp(x)`",
+    "cat": "write `concat`",
+    "view": "write `reshape`",
+    "int": "write `cast(x, i64)`",
+    "float": "write `cast(x, f32)`",
+    "if": "`where(condition, a, b)` chooses element by element",
+}
+"""Names of other languages, and what is meant by them."""
+
+
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str | None:
+    """The known name that is nearest, whatever the case of its letters."""
+    names = sorted(set(known))
+    close = get_close_matches(name, names, 1) or [n for n in names if n.lower() == name.lower()]
+    return f"did you mean `{prefix}{close[0]}`?" if close else None

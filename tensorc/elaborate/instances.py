@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Union
 
 from tensorc import algebra
 from tensorc.algebra import Poly, Size
-from tensorc.diagnostics import CompileError, Label, error
+from tensorc.diagnostics import CompileError, Label
 from tensorc.dtypes import DTYPES, KINDS, DType
 from tensorc.elaborate import arrays, calls
-from tensorc.elaborate.context import Context, merge
-from tensorc.elaborate.expressions import Evaluator, Poisoned, Scope, Task, run
+from tensorc.elaborate.context import Context
+from tensorc.elaborate.expressions import Evaluator, Scope, scope_of
+from tensorc.elaborate.tasks import Poisoned, Task, run
+from tensorc.elaborate.types import Known, dim, layout, rank_text, type_kind, unknown_dtype
 from tensorc.elaborate.units import Unit
 from tensorc.elaborate.values import MISSING, Array, List, Tuple, Value, describe, of_tensor
 from tensorc.ir.program import Program
@@ -64,13 +66,12 @@ def parameters(unit: Unit, name: str) -> list[ParameterInfo]:
     found = []
     for p in function.parameters:
         if isinstance(p.type, tree.TensorType):
-            kind = calls.type_kind(function, p.type.dtype)
+            kind = type_kind(function, p.type.dtype)
             dtypes = KINDS[kind] if kind is not None else (DTYPES[p.type.dtype],) if p.type.dtype in DTYPES else ()
-            before, splice, after = calls.split_dims(p.type.dims)
             dims = ", ".join(d.span.text for d in p.type.dims)
-            found.append(
-                ParameterInfo(p.name, p.span, False, None, p.type.dtype, dims, dtypes, len(before) + len(after), splice is not None, p.default is not None)
-            )
+            loose = sum(isinstance(d, tree.Splice) for d in p.type.dims)
+            rank = len(p.type.dims) - loose
+            found.append(ParameterInfo(p.name, p.span, False, None, p.type.dtype, dims, dtypes, rank, loose > 0, p.default is not None))
         else:
             kind_name = p.type.name if isinstance(p.type, tree.StaticType) else "tuple"
             found.append(ParameterInfo(p.name, p.span, True, kind_name, "", "", (), 0, False, p.default is not None))
@@ -94,28 +95,26 @@ def instantiate(unit: Unit, name: str, arguments: Sequence[Any]) -> Instance:
         inputs, result = run(build_instance(evaluator, unit, function, arguments))
     except Poisoned:
         raise CompileError(()) from None
-    program, tree_ = finish(context, name, inputs, result)
+    last = function.body[-1]
+    program, tree_ = finish(context, name, inputs, result, last.span if isinstance(last, tree.Return) else function.name_span)
     return Instance(program, tree_, signature(function))
 
 
 def build_instance(evaluator: Evaluator, unit: Unit, function: tree.Function, arguments: Sequence[Any]) -> Task:
     """(inputs, result) of a function's body for argument types."""
     context = evaluator.context
-    scope = Scope(unit)
+    scope = scope_of(unit, function)
     given = list(zip(function.parameters, arguments, strict=True))
-    for p, a in given:
-        if isinstance(p.type, tree.TupleType):
-            raise context.error("E0604", "a parameter is a tensor or a static value", p.type.span)
-        if isinstance(p.type, tree.StaticType):
-            static = {} if a is MISSING else {p.name: (lift(context, a), None)}
-            yield calls.bind_static(evaluator, p, static, scope)
+    static = {p.name: (lift(context, a), None) for p, a in given if isinstance(p.type, tree.StaticType) and a is not MISSING}
+    yield calls.bind_statics(evaluator, function, static, scope, defaults=False)
     tensors: list[tuple[tree.Parameter, ArgumentType]] = []
     for p, a in given:
         if isinstance(p.type, tree.TensorType):
             tensors.append((p, (yield default_type(evaluator, p, scope)) if a is MISSING else a))
     for p, a in tensors:
         _bind_dtype(context, function, p, a, scope)
-        _bind_sizes(context, p, a, scope)
+        _bind_sizes(context, p, a, scope, calls.static_names(function))
+    yield calls.bind_statics(evaluator, function, static, scope, defaults=True)
     inputs = []
     for p, a in tensors:
         extents = yield _extents(evaluator, p, a, scope)
@@ -125,15 +124,11 @@ def build_instance(evaluator: Evaluator, unit: Unit, function: tree.Function, ar
         inputs.append(made)
         context.names[made] = p.name
         context.spans[made] = p.span
+        context.parameters[made] = p
         scope.names[p.name] = of_tensor(made)
-        scope.places[p.name] = p.span
+        scope.places[p.name] = p.name_span
     evaluator.active.append(function)
-    result = yield evaluator.statements(function, scope)
-    if function.returns is not None:
-        last = function.body[-1]
-        at = last.value.span if isinstance(last, tree.Return) else function.name_span
-        result = yield calls.conform(evaluator, function.returns, result, scope, at)
-    return inputs, result
+    return inputs, (yield calls.returned(evaluator, function, scope))
 
 
 def default_type(evaluator: Evaluator, p: tree.Parameter, scope: Scope) -> Task:
@@ -165,168 +160,90 @@ def _bind_dtype(context: Context, function: tree.Function, p: tree.Parameter, a:
     assert isinstance(type, tree.TensorType)
     want = DTYPES.get(type.dtype) or scope.dtypes.get(type.dtype)
     if want is None:
-        kind = calls.type_kind(function, type.dtype)
+        kind = type_kind(function, type.dtype)
         if kind is None:
-            raise calls.unknown_dtype(context, type, function)
+            raise unknown_dtype(context, type, [t.name for t in function.type_parameters])
         if a.dtype not in KINDS[kind]:
-            raise context.error("E0406", f"`{p.name}` is {a.dtype}, but `{type.dtype}` stands for a {kind} dtype", p.span)
+            message = f"`{p.name}` is {a.dtype}, but `{type.dtype}` stands for a dtype of the kind `{kind}`"
+            raise context.error("E0406", message, p.span, f"{type.dtype}: {kind}")
         scope.dtypes[type.dtype] = want = a.dtype
     if want is not a.dtype:
         raise context.error("E0401", f"`{p.name}` is {a.dtype}, expected {want}", p.span, f"declared {type.dtype}")
 
 
-def _bind_sizes(context: Context, p: tree.Parameter, a: ArgumentType, scope: Scope) -> None:
+def _bind_sizes(context: Context, p: tree.Parameter, a: ArgumentType, scope: Scope, static: frozenset[str]) -> None:
     """Declare the sizes that a parameter's type names."""
     type = p.type
     assert isinstance(type, tree.TensorType)
-    before, splice, after = calls.split_dims(type.dims)
-    rest = a.rank - len(before) - len(after)
-    if rest < 0 or (splice is None and rest):
-        raise context.error("E0303", f"`{p.name}` has rank {a.rank}, declared {len(before) + len(after)}{' or more' if splice else ''}", p.span)
-    for d in (*before, *after):
-        if isinstance(d, tree.Name) and d.name not in scope.names:
-            declare(context, scope, d.name, d.span, p.name)
-    if splice is not None and splice.name is not None and f"...{splice.name}" not in scope.names:
-        names = [f"{splice.name}{n}" for n in range(rest)]
-        sizes = tuple(arrays.dimension(declared(context, fresh_name(scope, n), splice.span, p.name)) for n in names)
+    found = layout(type, a.rank, scope)
+    if found is None:
+        raise context.error("E0303", f"`{p.name}` has rank {a.rank}, declared {rank_text(type, scope)}", p.span)
+    for d in found.dims:
+        if isinstance(d, tree.Name) and d.name not in scope.names and d.name not in static:
+            scope.names[d.name] = arrays.dimension(_declared(context, d.name, d.span, p.name))
+            scope.places[d.name] = d.span
+    splice = found.splice
+    if splice is not None and splice.name is not None:
+        names = [_free_name(scope, f"{splice.name}{n}") for n in range(found.end - found.start)]
+        sizes = tuple(arrays.dimension(_unnamed(context, n, splice.span, p.name)) for n in names)
         scope.names[f"...{splice.name}"] = List(sizes)
 
 
-def fresh_name(scope: Scope, name: str) -> str:
+def _free_name(scope: Scope, name: str) -> str:
     while name in scope.names:
         name += "_"
     return name
 
 
-def declared(context: Context, name: str, span: Span, parameter: str) -> Poly:
+def _declared(context: Context, name: str, span: Span, parameter: str) -> Poly:
     context.origins[Size(name)] = Label(span, parameter)
     return algebra.size(name)
 
 
-def declare(context: Context, scope: Scope, name: str, span: Span, parameter: str) -> None:
-    scope.names[name] = arrays.dimension(declared(context, name, span, parameter))
-    scope.places[name] = span
+def _unnamed(context: Context, name: str, span: Span, parameter: str) -> Poly:
+    """A size that the program's text has no name for."""
+    context.unnamed.add(Size(name))
+    return _declared(context, name, span, parameter)
 
 
 def _extents(evaluator: Evaluator, p: tree.Parameter, a: ArgumentType, scope: Scope) -> Task:
     """The extents of a parameter: named ones as declared, unnamed ones by the name of the parameter and the axis."""
-    type = p.type
-    assert isinstance(type, tree.TensorType)
+    assert isinstance(p.type, tree.TensorType)
     context = evaluator.context
-    before, splice, after = calls.split_dims(type.dims)
+    found = layout(p.type, a.rank, scope)
+    assert found is not None
     extents: list[Poly] = []
-
-    def unnamed(span: Span) -> Poly:
-        return declared(context, fresh_name(scope, f"{p.name}_{len(extents)}"), span, p.name)
-
-    for d in before:
-        extents.append(unnamed(d.span) if isinstance(d, tree.Wildcard) else (yield calls.dim(evaluator, d, scope)))
-    if splice is not None:
-        bound = scope.names.get(f"...{splice.name}") if splice.name is not None else None
-        rest = a.rank - len(before) - len(after)
-        if isinstance(bound, List):
-            if len(bound.items) != rest:
-                raise context.error("E0303", f"`...{splice.name}` has {rest} axes in `{p.name}` and {len(bound.items)} elsewhere", p.span)
-            extents.extend((yield _splice(bound)))
+    for axis, d in enumerate(found.dims):
+        if isinstance(d, Known):
+            extents.append(d.extent)
+        elif isinstance(d, (tree.Wildcard, tree.Splice)):
+            extents.append(_unnamed(context, _free_name(scope, f"{p.name}_{axis}"), d.span, p.name))
         else:
-            for _ in range(rest):
-                extents.append(unnamed(splice.span))
-    for d in after:
-        extents.append(unnamed(d.span) if isinstance(d, tree.Wildcard) else (yield calls.dim(evaluator, d, scope)))
-    for e in extents:
-        if e.constant is not None and e.constant < 0:
-            raise context.error("E0305", f"a dim of `{p.name}` is negative: {e}", p.span)
+            extents.append((yield dim(evaluator, d, scope)))
+            if extents[-1].constant is not None and extents[-1].constant < 0:
+                raise context.error("E0308", f"a dim of `{p.name}` is negative: {extents[-1]}", d.span, str(extents[-1]))
+            if not context.exact:
+                context.learn(extents[-1], ">=")
     return tuple(extents)
 
 
-def _splice(bound: List) -> Task:
-    from tensorc.elaborate.values import static_integer
-
-    return [static_integer(v) for v in bound.items]
-    yield
-
-
-def finish(context: Context, name: str, inputs: Sequence[Input], result: Value) -> tuple[Program, ResultTree]:
-    """The program of a built result, and which of its results stands where."""
+def finish(context: Context, name: str, inputs: Sequence[Input], result: Value, span: Span | None = None) -> tuple[Program, ResultTree]:
+    """The program of a built result, and which of its results stands where. `span` is where the result is given."""
     flat: list[Tensor] = []
 
     def store(value: Value) -> ResultTree:
         if isinstance(value, Tuple):
             return tuple(store(v) for v in value.items)
         if isinstance(value, List):
-            value = arrays.as_array(context, value)
+            value = arrays.as_array(context, value, span)
         if not isinstance(value, Array):
-            raise context.error("E0610", f"`{name}` returns {describe(value)}", None, describe(value), help="return tensors, or tuples of tensors")
-        if value.free:
-            raise context.error("E0504", f"`{name}` returns a value that depends on a bound index")
-        flat.append(arrays.strong(context, value).tensor())
+            found = describe(value)
+            raise context.error("E0610", f"`{name}` returns {found}", span, found, help="return tensors, or tuples of tensors")
+        flat.append(arrays.strong(context, value, span).tensor())
         return len(flat) - 1
 
+    arrays.nested(context, (result,), span)
     result_tree = store(result)
     conditions = tuple(dict.fromkeys(context.conditions))
     checks = tuple(dict.fromkeys(context.checks))
     return Program(name, tuple(inputs), tuple(flat), conditions, checks, context.names, context.spans), result_tree
-
-
-# Checking a file without arguments.
-
-
-def check(unit: Unit) -> list[Any]:
-    """The diagnostics of all functions of a unit, each checked in representative instances of its dtypes, ranks and static values."""
-    errors: list[CompileError] = []
-    for name in unit.functions:
-        errors.extend(check_function(unit, name))
-    return merge(errors)
-
-
-def check_function(unit: Unit, name: str) -> list[CompileError]:
-    function = unit.functions[name]
-    failures: list[CompileError] = []
-    try:
-        for dtypes in _representative_dtypes(function):
-            attempts = []
-            for statics in _representative_statics(function):
-                try:
-                    instantiate(unit, name, [_representative(p, dtypes, statics) for p in function.parameters])
-                    attempts = []
-                    break
-                except CompileError as e:
-                    attempts.append(e)
-            if attempts:
-                failures.append(attempts[0])
-    except KeyError as e:
-        failures.append(error("E0407", f"unknown dtype `{e.args[0]}`", function.head))
-    return failures
-
-
-def _representative_dtypes(function: tree.Function) -> list[dict[str, DType]]:
-    choices = {"float": ("f32",), "int": ("i64",), "num": ("f32", "i64"), "any": ("f32", "i64", "bool")}
-    count = max((len(choices[t.kind]) for t in function.type_parameters), default=1)
-    return [{t.name: DTYPES[choices[t.kind][min(n, len(choices[t.kind]) - 1)]] for t in function.type_parameters} for n in range(count)]
-
-
-def _representative_statics(function: tree.Function) -> list[int]:
-    needed = any(isinstance(p.type, tree.StaticType) and p.default is None for p in function.parameters)
-    return [0, 1, 2] if needed else [0]
-
-
-_STATICS: dict[str, Callable[[int], Any]] = {
-    "int": lambda n: (1, 2, 0)[n],
-    "float": lambda n: (0.5, 1.0, 2.0)[n],
-    "bool": lambda n: n == 1,
-    "str": lambda n: ("none", "mean", "sum")[n],
-    "dtype": lambda n: DTYPES[("f32", "i64", "bool")[n]],
-    "dims": lambda n: [1] * (n + 1),
-    "axes": lambda n: (-1, 0, None)[n],
-}
-
-
-def _representative(p: tree.Parameter, dtypes: dict[str, DType], statics: int) -> Any:
-    if not isinstance(p.type, tree.TensorType):
-        kind = p.type.name if isinstance(p.type, tree.StaticType) else "int"
-        return MISSING if p.default is not None else _STATICS[kind](statics)
-    before, splice, after = calls.split_dims(p.type.dims)
-    dtype = dtypes.get(p.type.dtype) or DTYPES.get(p.type.dtype)
-    if dtype is None:
-        raise KeyError(p.type.dtype)
-    return ArgumentType(dtype, len(before) + len(after) + (2 if splice is not None else 0))

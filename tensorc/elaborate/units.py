@@ -10,8 +10,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from tensorc.diagnostics import CompileError, Label, error
+from tensorc.diagnostics import CompileError, error
 from tensorc.elaborate.context import merge
+from tensorc.elaborate.declarations import declaration_errors, defined_twice
 from tensorc.source import Source
 from tensorc.syntax import tree
 from tensorc.syntax.parse import parse
@@ -54,10 +55,13 @@ class _Loader:
         errors: list[CompileError] = []
         unit = Unit(source, _functions(file, errors))
         self.done[source.name] = unit
+        names = {n: f.name_span for n, f in unit.functions.items()}
         for i in file.imports:
             try:
-                if i.alias in unit.functions or i.alias in unit.imports:
-                    raise error("E0204", f"`{i.alias}` is defined twice", i.span, "again here")
+                first = names.get(i.alias)
+                if first is not None:
+                    raise defined_twice(i.alias, i.span, first)
+                names[i.alias] = i.span
                 unit.imports[i.alias] = self._import(i, source, (*importers, source.name))
             except CompileError as e:
                 errors.append(e)
@@ -73,10 +77,12 @@ class _Loader:
             found = self.resolver(i.path, source)
         except (OSError, UnicodeDecodeError, ValueError) as e:
             reason = e.strerror if isinstance(e, OSError) and e.strerror else "it is not UTF-8 text" if isinstance(e, UnicodeDecodeError) else str(e)
-            raise error("E0801", f'cannot import "{i.path}": {reason}', i.span, help="the path is relative to this file") from None
+            help = f'the path is relative to the folder of "{source.name}"'
+            raise error("E0801", f'cannot import "{i.path}": {reason}', i.span, "not found" if isinstance(e, OSError) else "", help=help) from None
         if found.name in importers:
-            chain = " imports ".join([*importers[importers.index(found.name) :], found.name])
-            raise error("E0802", f"files import each other: {chain}", i.span)
+            chain = " imports ".join(f'"{n}"' for n in [*importers[importers.index(found.name) :], found.name])
+            help = "move what both need into a third file"
+            raise error("E0802", "files import each other", i.span, "leads back to this file", notes=(chain,), help=help)
         return self.load(found, importers)
 
 
@@ -84,26 +90,11 @@ def _functions(file: tree.File, errors: list[CompileError]) -> dict[str, tree.Fu
     functions: dict[str, tree.Function] = {}
     for f in file.functions:
         if f.name in functions:
-            errors.append(error("E0204", f"`{f.name}` is defined twice", f.name_span, "again here", Label(functions[f.name].name_span, "first defined here")))
+            errors.append(defined_twice(f.name, f.name_span, functions[f.name].name_span))
             continue
         functions[f.name] = f
-        errors.extend(_declarations(f))
+        errors.extend(declaration_errors(f))
     return functions
-
-
-def _declarations(f: tree.Function) -> list[CompileError]:
-    """Mistakes in a function's head: repeated names, and names that are dtypes."""
-    from tensorc.dtypes import DTYPES
-
-    seen: dict[str, tree.Parameter | tree.TypeParameter] = {}
-    errors = []
-    for p in (*f.type_parameters, *f.parameters):
-        if p.name in seen:
-            errors.append(error("E0204", f"`{p.name}` is defined twice", p.span, "again here", Label(seen[p.name].span, "first defined here")))
-        if p.name in DTYPES:
-            errors.append(error("E0204", f"`{p.name}` is a dtype", p.span, "choose another name"))
-        seen[p.name] = p
-    return errors
 
 
 # The library that is shipped: tensorc/std/*.tx. A function is parsed when it is first used.

@@ -12,6 +12,17 @@ class Node:
     span: Span
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Named(Node):
+    """What starts with the name that it binds."""
+
+    name: str
+
+    @property
+    def name_span(self) -> Span:
+        return Span(self.span.source, self.span.start, self.span.start + len(self.name))
+
+
 # Expressions.
 
 
@@ -117,10 +128,9 @@ class Subscript(Node):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Binding(Node):
+class Binding(Named):
     """A bound index: `i`, `i < high`, or `i in low..high` (the end excluded)."""
 
-    name: str
     low: Expr | None
     high: Expr | None
 
@@ -243,16 +253,14 @@ Statement = Let | IndexLet | Require | Return
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TypeParameter(Node):
+class TypeParameter(Named):
     """`T: float`; `kind` is one of `float int num any`."""
 
-    name: str
     kind: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Parameter(Node):
-    name: str
+class Parameter(Named):
     type: Type
     default: Expr | None
 

@@ -1,0 +1,97 @@
+"""Checks a file without arguments: each function in representative instances of its dtypes, ranks and static values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from tensorc.diagnostics import CompileError, Diagnostic
+from tensorc.dtypes import DTYPES, DType
+from tensorc.elaborate.context import merge
+from tensorc.elaborate.instances import ArgumentType, instantiate
+from tensorc.elaborate.units import Unit
+from tensorc.elaborate.values import MISSING
+from tensorc.syntax import tree
+
+
+def check(unit: Unit) -> list[Diagnostic]:
+    """The diagnostics of all functions of a unit, in the order of the text. One that a function calls with is reported where it is wrong, once."""
+    found = merge([e for name in unit.functions for e in check_function(unit, name)])
+    return sorted(found, key=lambda d: (d.span is None, d.span.start if d.span is not None and d.span.source is unit.source else 0))
+
+
+def check_function(unit: Unit, name: str) -> list[CompileError]:
+    """What is wrong with a function for every static value that its parameters might have, for some of the dtypes."""
+    function = unit.functions[name]
+    failures: list[CompileError] = []
+    for dtypes in _representative_dtypes(function):
+        attempts: list[list[Diagnostic]] = []
+        for statics in range(_attempts(function)):
+            try:
+                instantiate(unit, name, [_representative(p, dtypes, statics, function) for p in function.parameters])
+            except CompileError as e:
+                attempts.append(list(e.diagnostics))
+            else:
+                attempts = []
+                break
+        common = _common(attempts)
+        if common:
+            failures.append(CompileError(common))
+    return failures
+
+
+def _common(attempts: Sequence[Sequence[Diagnostic]]) -> list[Diagnostic]:
+    """What went wrong in every attempt. With guessed static values a condition on them may well not hold."""
+    if not attempts:
+        return []
+    places = [{(d.code, d.span) for d in attempt} for attempt in attempts]
+    everywhere = set.intersection(*places)
+    guessed = len(attempts) > 1
+    return [d for d in attempts[0] if (d.code, d.span) in everywhere and not (guessed and d.code in _OF_VALUES)]
+
+
+_OF_VALUES = ("E0304", "E0305", "E0308", "E0611")
+"""Codes of mistakes that another static value would not make."""
+
+
+def _representative_dtypes(function: tree.Function) -> list[dict[str, DType]]:
+    choices = {"float": ("f32",), "int": ("i64",), "num": ("f32", "i64"), "any": ("f32", "i64", "bool")}
+    count = max((len(choices[t.kind]) for t in function.type_parameters), default=1)
+    return [{t.name: DTYPES[choices[t.kind][min(n, len(choices[t.kind]) - 1)]] for t in function.type_parameters} for n in range(count)]
+
+
+def _attempts(function: tree.Function) -> int:
+    """How many guesses there are for the static parameters that have no default."""
+    kinds = [p.type.name for p in function.parameters if isinstance(p.type, tree.StaticType) and p.default is None]
+    return max((len(_strings(function)) if k == "str" else 3 for k in kinds), default=1)
+
+
+_STATICS: dict[str, Callable[[int], Any]] = {
+    "int": lambda n: (1, 2, 0)[n % 3],
+    "float": lambda n: (0.5, 1.0, 2.0)[n % 3],
+    "bool": lambda n: n % 3 == 1,
+    "dtype": lambda n: DTYPES[("f32", "i64", "bool")[n % 3]],
+    "dims": lambda n: [1] * (n % 3 + 1),
+    "axes": lambda n: (-1, 0, None)[n % 3],
+}
+
+
+def _representative(p: tree.Parameter, dtypes: dict[str, DType], statics: int, function: tree.Function) -> Any:
+    if isinstance(p.type, tree.TensorType):
+        dtype = dtypes.get(p.type.dtype) or DTYPES[p.type.dtype]
+        loose = sum(isinstance(d, tree.Splice) for d in p.type.dims)
+        return ArgumentType(dtype, len(p.type.dims) - loose + 2 * loose)
+    if p.default is not None:
+        return MISSING
+    assert isinstance(p.type, tree.StaticType)
+    if p.type.name == "str":
+        choices = _strings(function)
+        return choices[statics % len(choices)]
+    return _STATICS[p.type.name](statics)
+
+
+def _strings(function: tree.Function) -> list[str]:
+    """What a static string may be: the strings that the function speaks of, and the library's usual options."""
+    text = function.span.text
+    quoted = [part for quote in "\"'" for part in text.split(quote)[1::2] if "\n" not in part and len(part) < 40]
+    return list(dict.fromkeys([*quoted, "none", "mean", "sum"]))[:8]
