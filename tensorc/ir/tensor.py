@@ -177,7 +177,7 @@ class Scatter(Node):
 
 @node
 class Sort(Node):
-    """The stable permutation (i64) that sorts `keys` along the last axis; sorted values are a gather through it. NaN is the greatest."""
+    """The stable permutation (i64) that sorts `keys` along the last axis; sorted values are a gather through it. NaN is last in both directions."""
 
     keys: Tensor
     descending: bool

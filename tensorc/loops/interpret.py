@@ -180,7 +180,8 @@ def _order(keys: Array, descending: bool) -> Array:
     keys = keys.astype(np.float32) if keys.dtype.itemsize == 2 and keys.dtype.kind not in "iu" else keys
     if not descending:
         return np.argsort(keys, kind="stable")
-    return np.asarray(len(keys) - 1 - np.argsort(keys[::-1], kind="stable")[::-1])
+    backward = len(keys) - 1 - np.argsort(keys[::-1], kind="stable")[::-1]
+    return np.asarray(backward[np.argsort((keys != keys)[backward], kind="stable")])
 
 
 # Scalars: arrays with an axis for each loop around.

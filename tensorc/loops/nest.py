@@ -43,9 +43,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from tensorc.algebra import Facts, Index, Poly, poly
+from tensorc.algebra import Facts, Index, Poly, elements, poly
 from tensorc.dtypes import DType
 from tensorc.ir.tensor import Input, Load, Scalar
+from tensorc.ir.walk import loads
 from tensorc.node import node
 
 # Memory and values. All three have the fields of an Input: name, extents, dtype.
@@ -216,8 +217,8 @@ class Update:
 
 @dataclass(frozen=True)
 class SortRow:
-    """permutation[row, 0 .. extent-1] = the stable order (i64) of keys[row, 0 .. extent-1]; NaN is the greatest. `descending` reverses the
-    order, not ties.
+    """permutation[row, 0 .. extent-1] = the stable order (i64) of keys[row, 0 .. extent-1]; NaN is last. `descending` reverses the order of
+    the others, not ties.
 
     `row` are the leading subscripts of both, of serial axes in scope. `work` is scratch of `extent` i64 elements.
     """
@@ -303,3 +304,27 @@ def statements(body: tuple[Statement, ...]) -> Iterator[Statement]:
         yield s
         if isinstance(s, For):
             yield from statements(s.body)
+
+
+def touched(body: tuple[Statement, ...]) -> tuple[tuple[Memory, ...], tuple[Buffer, ...]]:
+    """What a nest reads and what it writes of whole memory, each once; what it updates is in both."""
+    reads: dict[Memory, None] = {}
+    writes: dict[Buffer, None] = {}
+    for s in statements(body):
+        places: tuple[Poly, ...] = ()
+        written: tuple[Memory, ...] = ()
+        match s:
+            case Store(memory, places, _, _):
+                written = (memory,)
+            case Update(memory, places, _, _, _, _):
+                written = (memory,)
+                reads[memory] = None
+            case SortRow(keys, permutation, places, _, _, _):
+                written = (permutation,)
+                reads[keys] = None
+            case _:
+                pass
+        found = [load.tensor for value in scalars(s) for load in loads(value)] + [e.tensor for p in places for e in elements(p)]
+        reads.update((t, None) for t in found if isinstance(t, Input))
+        writes.update((m, None) for m in written if isinstance(m, Buffer))
+    return tuple(m for m in reads if not isinstance(m, (Scratch, Var))), tuple(writes)

@@ -260,6 +260,20 @@ def test_subscripts_of_every_kind(bind: Bind) -> None:
         assert np.array_equal(out, a[::-1] + b[2, ::2] + b[p % 3, p] + a[p // 2] + a[c])
 
 
+@pytest.mark.parametrize("dtype", [f32, f64, i32, bool_], ids=str)
+@pytest.mark.parametrize("rows", [Bind("unroll", 16), Bind("unroll", 32), Bind("unroll", 8)], ids=str)
+def test_a_transposed_read(rows: Bind, dtype: DType) -> None:
+    """Squares of lanes x lanes by contiguous loads and shuffles, and what is left element by element."""
+    x, y, z = Input("x", (N, M), dtype), Input("y", (M, N), dtype), Buffer("z", (N, M), dtype)
+    value = build.apply("maximum", load(x, i, j), load(y, j, i))
+    program = compiled([For(i, rows, (For(j, Bind("vector", 1), (Store(z, (poly(i), poly(j)), value),)),))], [x, y], [z])
+    for n, m in ((1, 1), (16, 16), (40, 19), (33, 64), (64, 5)):
+        a, b = (normal(n, m) * 3).astype(dtype.numpy), (normal(m, n) * 3).astype(dtype.numpy)
+        out = np.empty((n, m), dtype.numpy)
+        program.run([a, b], {"N": n, "M": m}, [out])
+        assert np.array_equal(out, np.maximum(a, b.T))
+
+
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("name", ["f4", "f8", "i8", "u4", "i8", "u1", "i2", "?", "f2"])
 def test_sort(name: str, descending: bool) -> None:
@@ -286,7 +300,8 @@ def test_sort(name: str, descending: bool) -> None:
 def expected_order(keys: Any, descending: bool) -> Any:
     if not descending:
         return np.argsort(keys, kind="stable")
-    return len(keys) - 1 - np.argsort(keys[::-1], kind="stable")[::-1]
+    backward = len(keys) - 1 - np.argsort(keys[::-1], kind="stable")[::-1]
+    return backward[np.argsort(np.isnan(keys)[backward], kind="stable")]
 
 
 # Memory.

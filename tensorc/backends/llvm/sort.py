@@ -108,11 +108,12 @@ def _before(module: Module, dtype: DType, descending: bool, suffix: str) -> str:
 
     def body(code: Code, values: list[Value]) -> Value:
         keys, stride, a, b = values
-        x, y = (_load_key(code, dtype, keys, stride, place) for place in ((b, a) if descending else (a, b)))
+        x, y = (_load_key(code, dtype, keys, stride, place) for place in (a, b))
+        low, high = (y, x) if descending else (x, y)
         if not dtype.is_float:
-            return code.compare("icmp slt" if dtype.kind == "int" else "icmp ult", x, y)
+            return code.compare("icmp slt" if dtype.kind == "int" else "icmp ult", low, high)
         only_second = code.binary("and", floats.is_nan(code, y), code.compare("fcmp ord", x, x))
-        return code.binary("or", code.compare("fcmp olt", x, y), only_second)
+        return code.binary("or", code.compare("fcmp olt", low, high), only_second)
 
     return module.helper(f"tensorc.before.{suffix}", BIT, [POINTER, INT, INT, INT], body)
 
@@ -122,23 +123,24 @@ def _packed(module: Module, dtype: DType, descending: bool, suffix: str) -> str:
 
     def body(code: Code, values: list[Value]) -> Value:
         keys, stride, place = values
-        order = _order(code, _load_key(code, dtype, keys, stride, place), dtype)
-        if descending:
-            order = code.binary("xor", order, constant(order.type, -1))
+        order = _order(code, _load_key(code, dtype, keys, stride, place), dtype, descending)
         return code.binary("or", code.binary("shl", code.convert("zext", order, INT), integer(32)), place)
 
     return module.helper(f"tensorc.packed.{suffix}", INT, [POINTER, INT, INT], body)
 
 
-def _order(code: Code, x: Value, dtype: DType) -> Value:
-    """An unsigned i32 that is ordered as x is: equal zeros are one, and every NaN is the greatest."""
+def _order(code: Code, x: Value, dtype: DType, descending: bool) -> Value:
+    """An unsigned i32 by which x is sorted: equal zeros are one, and every NaN is the greatest."""
     word = of("i32")
+    flip = (1 << 31) - 1 if descending else 1 << 31
     if not dtype.is_float:
         wide = code.convert("sext" if dtype.kind == "int" else "zext", x, word)
-        return code.binary("xor", wide, constant(word, 1 << 31)) if dtype.kind == "int" else wide
+        return code.binary("xor", wide, constant(word, flip if dtype.kind == "int" else -1 if descending else 0))
     bits = code.convert("bitcast", code.binary("fadd", x, constant(x.type, 0.0)), word)
     sign = code.binary("ashr", bits, constant(word, 31))
     ordered = code.binary("xor", bits, code.binary("or", sign, constant(word, 1 << 31)))
+    if descending:
+        ordered = code.binary("xor", ordered, constant(word, -1))
     return code.select(floats.is_nan(code, x), constant(word, -1), ordered)
 
 

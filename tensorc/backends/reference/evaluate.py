@@ -194,12 +194,13 @@ def _scatter(t: Scatter, scope: _Scope) -> Array:
 
 
 def _sort(keys: Array, descending: bool) -> Array:
-    """NaN is the greatest; in either direction equal keys keep their order."""
+    """In either direction equal keys keep their order, and NaN is last."""
     keys = keys.astype(np.float32) if keys.dtype.itemsize == 2 and keys.dtype.kind not in "iu" else keys
     if not descending:
         return np.argsort(keys, axis=-1, kind="stable").astype(np.int64, copy=False)
-    backward = np.argsort(keys[..., ::-1], axis=-1, kind="stable")[..., ::-1]
-    return np.asarray(keys.shape[-1] - 1 - backward, np.int64)
+    backward = keys.shape[-1] - 1 - np.argsort(keys[..., ::-1], axis=-1, kind="stable")[..., ::-1]
+    is_nan = np.take_along_axis(keys != keys, backward, -1)
+    return np.asarray(np.take_along_axis(backward, np.argsort(is_nan, axis=-1, kind="stable"), -1), np.int64)
 
 
 # Scalars.
