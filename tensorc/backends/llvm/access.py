@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tensorc import algebra
 from tensorc.algebra import Poly
-from tensorc.backends.llvm import casts, index
+from tensorc.backends.llvm import casts, index, transpose
 from tensorc.backends.llvm.context import Context, Coordinates, Place
 from tensorc.backends.llvm.types import POINTER, Type, Value, constant, integer, memory_element, number_of, of
 from tensorc.ir.tensor import Tensor
@@ -28,7 +28,7 @@ def load(context: Context, tensor: Tensor, subscripts: tuple[Poly, ...], at: Coo
     """The element in registers; any value where a subscript is outside or the lane is no point. Touches nothing outside."""
     if isinstance(tensor, Var):
         return context.values[tensor][context.key(frozenset(tensor.axes), at)]
-    raw = _load(context, tensor, address(context, tensor, subscripts, at, reading=True))  # type: ignore[arg-type]
+    raw = _load(context, tensor, subscripts, at)  # type: ignore[arg-type]
     return casts.from_memory(context.code, raw, tensor.dtype)
 
 
@@ -160,16 +160,21 @@ def _lane_pointers(context: Context, memory: Memory, place: Address) -> Value:
 # Loads.
 
 
-def _load(context: Context, memory: Memory, place: Address) -> Value:
+def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Coordinates) -> Value:
+    place = address(context, memory, subscripts, at, reading=True)
     element = of(memory_element(memory.dtype))
     step = number_of(place.step)
     align = context.places[memory].alignment
     if place.offsets is None and step == 0:
         return _placed(context, memory, element, f"load {element}, ptr {place.pointer.text}, align {align}", place.pointer)
     if place.offsets is None and step == 1:
-        return _load_contiguous(context, memory, place.pointer, place.valid)
+        return load_contiguous(context, memory, place.pointer, place.valid)
     if place.offsets is None and step == -1:
         return _load_reversed(context, memory, place)
+    if place.offsets is None and place.valid is context.mask:
+        axis = transpose.contiguous_axis(context, memory, subscripts)
+        if axis is not None:
+            return transpose.load_transposed(context, memory, subscripts, at, axis)
     pointers = _lane_pointers(context, memory, place)
     type = element.with_lanes(context.lanes)
     name = f"llvm.masked.gather.{type.suffix}.{pointers.type.suffix}"
@@ -179,7 +184,7 @@ def _load(context: Context, memory: Memory, place: Address) -> Value:
     return _placed(context, memory, type, text, pointers)
 
 
-def _load_contiguous(context: Context, memory: Memory, pointer: Value, mask: Value | None) -> Value:
+def load_contiguous(context: Context, memory: Memory, pointer: Value, mask: Value | None) -> Value:
     element, align = of(memory_element(memory.dtype)), context.places[memory].alignment
     type = element.with_lanes(context.lanes)
     if mask is None:
@@ -203,7 +208,7 @@ def _load_reversed(context: Context, memory: Memory, place: Address) -> Value:
     element = memory_element(memory.dtype)
     last = code.pure(POINTER, f"getelementptr {element}, ptr {place.pointer.text}, i64 {1 - context.lanes}", place.pointer)
     mask = None if place.valid is None else _reverse(context, place.valid)
-    return _reverse(context, _load_contiguous(context, memory, last, mask))
+    return _reverse(context, load_contiguous(context, memory, last, mask))
 
 
 def _reverse(context: Context, value: Value) -> Value:

@@ -57,6 +57,7 @@ class Saved:
     blocked: tuple[Index, ...]
     vector: Index | None
     mask: Value | None
+    valid_lanes: Value | None
     proved: frozenset[Poly]
     values: dict[Var, dict[Key, Value]]
     accumulators: dict[Var, Accumulator]
@@ -74,6 +75,7 @@ class Context:
     tiles: dict[Index, tuple[Value, Value]] = field(default_factory=dict)
     vector: Index | None = None
     mask: Value | None = None  # the lanes that are points, where not all are
+    valid_lanes: Value | None = None  # how many of the first lanes are points, where not all are
     proved: frozenset[Poly] = frozenset()  # what is at least 0 at every point here
     values: dict[Var, dict[Key, Value]] = field(default_factory=dict)
     accumulators: dict[Var, Accumulator] = field(default_factory=dict)
@@ -93,11 +95,12 @@ class Context:
 
     def save(self) -> Saved:
         values, accumulators = dict(self.values), dict(self.accumulators)
-        return Saved(dict(self.bound), dict(self.tiles), self.blocked, self.vector, self.mask, self.proved, values, accumulators)
+        places = dict(self.bound), dict(self.tiles), self.blocked
+        return Saved(*places, self.vector, self.mask, self.valid_lanes, self.proved, values, accumulators)
 
     def restore(self, saved: Saved) -> None:
         self.bound, self.tiles, self.blocked = saved.bound, saved.tiles, saved.blocked
-        self.vector, self.mask, self.proved = saved.vector, saved.mask, saved.proved
+        self.vector, self.mask, self.valid_lanes, self.proved = saved.vector, saved.mask, saved.valid_lanes, saved.proved
         self.values, self.accumulators = saved.values, saved.accumulators
 
     def key(self, axes: frozenset[Index], at: Coordinates) -> Key:

@@ -119,7 +119,8 @@ def _run(
             context.bind(s.axis, Block(counter, block.count, block.vector))
             if block.vector:
                 context.vector = s.axis
-                context.mask = index.lanes_below(context, code.sub(stop, counter)) if masked else None
+                context.valid_lanes = code.sub(stop, counter) if masked else None
+                context.mask = index.lanes_below(context, context.valid_lanes) if context.valid_lanes is not None else None
         emit(context, s.body)
         context.memo.pop()
         context.loop_writes.pop()
