@@ -50,6 +50,11 @@ class Quotient(_Atom):
 
 
 @node
+class Exact(Quotient):
+    """A quotient that is read only under a guard that divisor divides numerator: divisor * it is the numerator again. Transforms use it."""
+
+
+@node
 class Remainder(_Atom):
     """numerator % divisor, with the divisor's sign; 0 where the divisor is 0."""
 
@@ -156,7 +161,7 @@ def _key(a: Atom) -> str:
         case Element(t, subscripts):
             return f"1{t.serial:08d}" + ",".join(map(_poly_key, subscripts))
         case Quotient(n, d):
-            return f"2{_poly_key(n)}/{_poly_key(d)}"
+            return f"2{_poly_key(n)}{':' if isinstance(a, Exact) else '/'}{_poly_key(d)}"
         case Remainder(n, d):
             return f"3{_poly_key(n)}%{_poly_key(d)}"
         case Size(name):
@@ -177,6 +182,8 @@ def _order(term: tuple[Monomial, int]) -> tuple[bool, list[str]]:
 def _make(total: dict[Monomial, int]) -> Poly:
     for m, c in total.items():
         for a in m if c else ():
+            if isinstance(a, Exact) and (folded := _fold_exact(total, m, a)) is not None:
+                return folded
             if isinstance(a, Remainder) and len(a.divisor.terms) == 1:  # d * (n // d) + n % d = n
                 ((dm, dc),) = a.divisor.terms
                 others = list(m)
@@ -187,6 +194,20 @@ def _make(total: dict[Monomial, int]) -> Poly:
                     return rest + Poly(((tuple(others), c),)) * a.numerator
     terms = [(m, c) for m, c in total.items() if c]
     return Poly(tuple(sorted(terms, key=_order)) if len(terms) > 1 else tuple(terms))
+
+
+def _fold_exact(total: dict[Monomial, int], m: Monomial, a: Exact) -> Poly | None:
+    """The sum with the monomial's d * Exact(n, d) as n; None where its factors are no multiple of d."""
+    factors, rest = divide_terms(Poly(((_without(m, a), total[m]),)), a.divisor)
+    if rest is not ZERO:
+        return None
+    return _make({k: v for k, v in total.items() if k != m}) + factors * a.numerator
+
+
+def _without(m: Monomial, a: Atom) -> Monomial:
+    others = list(m)
+    others.remove(a)
+    return tuple(others)
 
 
 def _combine(p: Poly, q: Poly, sign: int) -> Poly:
@@ -313,6 +334,12 @@ def _is_residue(r: Poly, d: Poly) -> bool:
     return r is ZERO or (nonnegative(r) and nonnegative(d - 1 - r))
 
 
+def exact(n: Poly, d: Poly) -> Poly:
+    """n / d, where a guard says that d divides n."""
+    q, r = divide_terms(n, d)
+    return q if r is ZERO else q + poly(Exact(r, d))
+
+
 def divisors(p: Poly) -> frozenset[Poly]:
     """The symbolic divisors in p."""
     found = {a.divisor for a in atoms(p) if isinstance(a, (Quotient, Remainder))}
@@ -344,6 +371,8 @@ def nonnegative(p: Poly, facts: Facts = NO_FACTS) -> bool:
     for a in inner:
         if isinstance(a, Remainder):
             known |= {a.divisor - 1 - poly(a), poly(a)}
+        elif isinstance(a, Exact):
+            known |= {a.numerator - a.divisor * a, a.divisor * a - a.numerator}
         elif isinstance(a, Quotient):  # d * (n // d) <= n < d * (n // d) + d
             known |= {a.numerator - a.divisor * a, a.divisor * a + a.divisor - 1 - a.numerator}
     usable = tuple(sorted((f for f in known if f.constant is None and is_static(f)), key=_poly_key))
@@ -484,6 +513,8 @@ def _rebuild_atom(a: Atom, change: Callable[[Atom], Poly | None]) -> Poly:
     if changed is not None:
         return changed
     match a:
+        case Exact(n, d):
+            return exact(rebuild(n, change), rebuild(d, change))
         case Quotient(n, d):
             return floordiv(rebuild(n, change), rebuild(d, change))
         case Remainder(n, d):

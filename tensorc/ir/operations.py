@@ -15,6 +15,7 @@ import numpy as np
 from tensorc.dtypes import DType, bool_, f32, f64, from_numpy
 from tensorc.ir import arithmetic
 from tensorc.ir.arithmetic import Array
+from tensorc.ir.derivatives import DERIVATIVES, Partials
 from tensorc.ir.tensor import Const
 
 Domain = Literal["float", "number", "integer", "any", "bool", "logical"]
@@ -42,6 +43,11 @@ class Operation:
     converts: bool = False  # the result's dtype is the caller's
     rounds: bool = False  # a function whose exact value no float holds: the oracle computes it in f64
     infix: str | None = None  # its spelling in .tx, where it is an operator
+
+    @property
+    def derivative(self) -> Partials | None:
+        """Its partial derivatives (see `derivatives.py`); None where it has none or is constant wherever it has one."""
+        return DERIVATIVES.get(self.name)
 
     def result(self, *dtypes: DType) -> DType:
         """The result's dtype for arguments of one dtype, where it follows from them."""
