@@ -47,7 +47,7 @@ class Space:
 
     def values(self, rule: Rule) -> dict[Atom, Poly]:
         """What the rule's indices are in the nest, but for those that keep their name."""
-        values: dict[Atom, Poly] = {}
+        values: dict[Atom, Poly] = {a: algebra.ZERO for a in rule.axes if a.extent is ONE}
         for a in rule.space:
             loops = self.digits[rule, a]
             if loops != (a,):

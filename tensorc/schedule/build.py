@@ -14,12 +14,12 @@ from functools import cached_property
 
 from tensorc.algebra import Index, Poly, poly, substitute
 from tensorc.ir import build as scalars
+from tensorc.ir import walk
 from tensorc.ir.monoids import MONOIDS
-from tensorc.ir.tensor import Input, Load, Scalar
+from tensorc.ir.tensor import Load, Scalar
 from tensorc.loops.nest import (
     SERIAL,
     Bind,
-    Buffer,
     Done,
     Fold,
     For,
@@ -33,6 +33,7 @@ from tensorc.loops.nest import (
     Update,
     Var,
     read,
+    touched,
     variable,
 )
 from tensorc.schedule.axes import Space
@@ -58,7 +59,6 @@ class _Site:
     sweeps: tuple[int, ...]
     axes: Path
     made: int = 0
-    loads: tuple[Load, ...] = ()
     value: Scalar | None = None
 
 
@@ -101,11 +101,8 @@ class _Builder:
             self._place()
         body = self._parts(bound)
         scratch = dict.fromkeys(m for m, _ in self.memory.values() if isinstance(m, Scratch))
-        read = dict.fromkeys(m for site in self.sites.values() for load in site.loads if isinstance(m := load.tensor, Input))
-        written = dict.fromkeys(m for m, _ in self.memory.values() if isinstance(m, Buffer))
         axes = dict.fromkeys(a for r in self.space.rules for a in self.space.out[r] + self.space.over[r])
-        letters = self.names.letters(axes)
-        return Kernel(name, body, tuple(m for m in read if not isinstance(m, (Scratch, Var))), tuple(written), tuple(scratch), letters)
+        return Kernel(name, body, *touched(body), tuple(scratch), self.names.letters(axes))
 
     # Where values live.
 
@@ -159,22 +156,17 @@ class _Builder:
     # Values.
 
     def _lower(self, r: Rule) -> None:
-        loads: dict[Load, None] = {}
-
         def memory(load: Load) -> Load:
             p = self.space.members.get(load.tensor)
             if p is None:
-                load = self.storage.load(load)
-            elif self._in_scope(p, r):
-                load = read(self._var(p))
-            else:
-                load = Load(*self.memory[p])
-            loads[load] = None
-            return load
+                return self.storage.load(load)
+            return read(self._var(p)) if self._in_scope(p, r) else Load(*self.memory[p])
 
-        site = self.sites[r]
-        site.value = lower(r.body, self.space.values(r), memory)
-        site.loads = tuple(loads)
+        self.sites[r].value = lower(r.body, self.space.values(r), memory)
+
+    def _loads(self, r: Rule) -> tuple[Load, ...]:
+        value = self.sites[r].value
+        return () if value is None else walk.loads(value)
 
     def _var(self, r: Rule) -> Var:
         if r not in self.vars:
@@ -182,7 +174,7 @@ class _Builder:
         return self.vars[r]
 
     def _access(self, r: Rule) -> Access:
-        loads = tuple(load for load in self.sites[r].loads if not isinstance(load.tensor, Var))
+        loads = tuple(load for load in self._loads(r) if not isinstance(load.tensor, Var))
         stores = (self.memory[r][1],) if r in self.memory else ()
         return Access(loads, stores, self._accumulates(r))
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tensorc.ir.tensor import Stop, Tensor, View
+from tensorc.ir.tensor import Tensor, View
 from tensorc.schedule.axes import Space, unify
 from tensorc.schedule.rules import AnyRule, Rule
 from tensorc.schedule.stages import Part, Sweep, arrange, rules
+from tensorc.schedule.views import stored
 
 RULES = 32
 """Rules in a kernel, at most."""
@@ -153,10 +154,3 @@ def _before(r: Rule, made: Mapping[Tensor, Rule]) -> set[Rule]:
 
 def _reduces(space: Space, root: Sweep) -> bool:
     return any(root.axis in space.over[r] for r in rules(root.body))
-
-
-def stored(t: Tensor) -> Tensor:
-    """The tensor whose memory a view has."""
-    while isinstance(t, (View, Stop)):
-        t = t.source
-    return t

@@ -30,8 +30,8 @@ from tensorc.ir.tensor import (
     Tensor,
     View,
 )
-from tensorc.schedule.rules import AnyRule, Rule, ScanRule, ScatterRule, SortRule, Target, operations
-from tensorc.schedule.views import through
+from tensorc.schedule.rules import AnyRule, Made, Rule, ScanRule, ScatterRule, SortRule, Target, operations
+from tensorc.schedule.views import stored, through
 
 DEPTH = 24
 """The depth of a scalar that readers still take in. Theirs is at most this and `build.DEPTH` more."""
@@ -103,6 +103,7 @@ class _Inliner:
         self.roots: dict[Tensor, Target] = {}
         self.later: list[tuple[int, Tensor]] = []  # outputs that need a copy of their own
         self.open: dict[Tensor, _Open] = {}
+        self.instead: dict[Tensor, Tensor] = {}  # what loads name in place of a view
         self.rules: list[AnyRule] = []
         self.aliases: dict[View, None] = {}
         for number, t in enumerate(self.outputs):
@@ -113,7 +114,7 @@ class _Inliner:
             self._tensor(t)
         for number, t in self.later:
             self._copy(number, t)
-        return Inlined(tuple(self.rules), tuple(self.aliases))
+        return Inlined(_needed(self.rules), tuple(self.aliases))
 
     # Outputs.
 
@@ -122,7 +123,12 @@ class _Inliner:
         stored, subscripts = t, tuple(map(poly, _indices(t.extents)))
         if isinstance(t, View):
             source = _unstop(t.source)
-            if self.uses[source].readers.keys() <= {t} and not self.uses[t].readers and self.outputs.count(t) == 1:
+            if (
+                not isinstance(source, Sort)
+                and self.uses[source].readers.keys() <= {t}
+                and not self.uses[t].readers
+                and self.outputs.count(t) == 1
+            ):
                 stored = source
                 subscripts = through(tuple(map(poly, _indices(source.extents))), source.extents, t.extents)
         if isinstance(stored, (Input, View)) or stored in self.roots or (stored is not t and stored in self.outputs):
@@ -151,7 +157,8 @@ class _Inliner:
                 self._pointwise(t, axes, self._read(source, places), self._work(source))
             case View(source, extents):
                 if self._is_stored_alone(source):
-                    self.aliases[t] = None
+                    alias = self.instead[t] = View(self.instead.get(source, source), extents)
+                    self.aliases[alias] = None
                 else:
                     self._pointwise(t, axes, self._read(source, through(places, extents, source.extents)), self._work(source))
             case Define(_, None, _, body):
@@ -166,13 +173,17 @@ class _Inliner:
                 at = tuple(self._number(p) for p in subscripts)
                 self.rules.append(ScatterRule(t, self._name(t), axes, start, t.indices, at, self._inlined(body), self._targets(t)))
             case Sort(keys, descending):
-                self.rules.append(SortRule(t, self._name(t), axes, _unstop(keys), descending, self._targets(t)))
+                named = self.instead.get(_unstop(keys), _unstop(keys))
+                self.rules.append(SortRule(t, self._name(t), axes, named, descending, self._targets(t)))
 
     def _pointwise(self, t: Tensor, axes: tuple[Index, ...], body: Scalar, work: int) -> None:
-        if self._is_kept(t, body, work):
-            self.rules.append(_rule(t, self._name(t), axes, None, (), body, self._targets(t)))
-        else:
+        if not self._is_kept(t, body, work):
             self.open[t] = _Open(axes, body, work)
+            return
+        made: Tensor = t
+        if not isinstance(t, Define):
+            made = self.instead[t] = Made(f"view{len(self.rules)}", t.extents, t.dtype)
+        self.rules.append(_rule(made, self._name(t), axes, None, (), body, self._targets(t)))
 
     def _is_kept(self, t: Tensor, body: Scalar, work: int) -> bool:
         uses = self.uses[t]
@@ -190,7 +201,7 @@ class _Inliner:
     def _is_stored_alone(self, t: Tensor) -> bool:
         """Whether t is, or is another shape of, a rule's memory that is contiguous: of a rule that is not a result."""
         t = _unstop(t)
-        return t in self.aliases or not (isinstance(t, Input) or t in self.open or t in self.roots)
+        return not (isinstance(t, Input) or t in self.open or t in self.roots)
 
     def _targets(self, t: Tensor) -> list[Target]:
         return [self.roots[t]] if t in self.roots else []
@@ -201,18 +212,19 @@ class _Inliner:
     # Scalars.
 
     def _read(self, t: Tensor, subscripts: tuple[Poly, ...]) -> Scalar:
+        subscripts = tuple(ZERO if e is ONE else s for s, e in zip(subscripts, t.extents, strict=True))
         found = self.open.get(t)
-        return Load(t, subscripts) if found is None else found.at(subscripts)
+        return Load(self.instead.get(t, t), subscripts) if found is None else found.at(subscripts)
 
     def _inlined(self, body: Scalar) -> Scalar:
-        change = self._element if any(isinstance(a, Element) and a.tensor in self.open for a in walk.atoms(body)) else None
+        change = self._element if any(isinstance(a, Element) for a in walk.atoms(body)) else None
         return walk.rewrite(body, {}, lambda load: self._read(load.tensor, load.subscripts), change)
 
     def _number(self, p: Poly) -> Poly:
         return algebra.rebuild(p, self._element) if algebra.elements(p) else p
 
     def _element(self, a: Atom) -> Poly | None:
-        if not isinstance(a, Element) or a.tensor not in self.open:
+        if not isinstance(a, Element):
             return None
         value = build.number(self._read(a.tensor, tuple(algebra.rebuild(s, self._element) for s in a.subscripts)))
         assert value is not None, "a tensor that subscripts read is kept"
@@ -224,6 +236,17 @@ class _Inliner:
     def _total(self, body: Scalar) -> int:
         """Instructions for the body and all that it takes in: what stands in it at several places is counted at each."""
         return operations(body) + sum(self._work(load.tensor) for load in walk.loads(body))
+
+
+def _needed(rules: Sequence[AnyRule]) -> tuple[AnyRule, ...]:
+    """The rules without those that nothing reads any more, because a guard was decided where they were read."""
+    kept: list[AnyRule] = []
+    read: set[Tensor] = set()
+    for r in reversed(rules):
+        if r.targets or r.tensor in read:
+            kept.append(r)
+            read |= {stored(load.tensor) for load in r.loads}
+    return tuple(reversed(kept))
 
 
 def _uses(order: Iterable[Tensor]) -> Mapping[Tensor, _Uses]:

@@ -13,8 +13,9 @@ from tensorc.ir import walk
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Load, Scalar, Tensor, View
 from tensorc.loops.nest import Buffer, Memory
-from tensorc.schedule.group import Group, stored
+from tensorc.schedule.group import Group
 from tensorc.schedule.rules import AnyRule
+from tensorc.schedule.views import stored
 
 Place = tuple[Memory, tuple[Poly, ...]]
 

@@ -8,7 +8,13 @@ from functools import cached_property
 from tensorc.algebra import ONE, Index, Poly, Quotient, Remainder, atoms, elements, indices, is_static, poly
 from tensorc.ir import walk
 from tensorc.ir.operations import OPERATIONS
-from tensorc.ir.tensor import Apply, IsZero, Load, Nonnegative, Scalar, Select, Tensor
+from tensorc.ir.tensor import Apply, Input, IsZero, Load, Nonnegative, Scalar, Select, Tensor
+from tensorc.node import node
+
+
+@node
+class Made(Input):
+    """What a rule makes of a view that is stored for itself: loads name it in place of the view."""
 
 
 @dataclass(frozen=True)

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from tensorc.algebra import Atom, Index, Poly, poly, substitute
 from tensorc.dtypes import i64
-from tensorc.ir import build
-from tensorc.ir.tensor import Input, Load, Scalar
+from tensorc.ir import build, walk
+from tensorc.ir.tensor import Input, Load
 from tensorc.loops.nest import (
     SERIAL,
     Bind,
-    Buffer,
     Carry,
     For,
     Init,
     Kernel,
-    Memory,
     Scratch,
     SortRow,
     Statement,
     Store,
     Update,
     read,
+    touched,
     variable,
 )
 from tensorc.schedule.bind import LANES, lane
@@ -31,36 +30,15 @@ from tensorc.schedule.memory import Names, Storage, lower, lower_places
 from tensorc.schedule.rules import ScanRule, ScatterRule, SortRule
 
 
-@dataclass
-class _Reader:
-    """Turns loads of tensors into loads of memory, and remembers what is read."""
-
-    storage: Storage
-    loads: dict[Load, None] = field(default_factory=dict)
-
-    def scalar(self, body: Scalar, values: dict[Atom, Poly]) -> Scalar:
-        return lower(body, values, self.load)
-
-    def load(self, load: Load) -> Load:
-        made = self.storage.load(load)
-        self.loads[made] = None
-        return made
-
-    @property
-    def memory(self) -> tuple[Memory, ...]:
-        return tuple(dict.fromkeys(load.tensor for load in self.loads if isinstance(load.tensor, Input)))
-
-
 def scan(name: str, rule: ScanRule, storage: Storage, names: Names) -> Kernel:
     """Rows outside, the recurrence along each; where the elements of neighbouring rows are neighbours, a register of rows at a time."""
     *rows, along = rule.axes
     here = along.extent - 1 - along if rule.reverse else poly(along)
     turned: dict[Atom, Poly] = {along: here} if rule.reverse else {}
-    reader = _Reader(storage)
-    value = reader.scalar(rule.body, turned)
+    value = lower(rule.body, turned, storage.load)
     decay = None
     if rule.decay is not None:  # the first term alone begins, whatever its decay is
-        factor = reader.scalar(rule.decay, turned)
+        factor = lower(rule.decay, turned, storage.load)
         decay = build.select(build.is_zero(poly(along)), build.constant(0, factor.dtype), factor)
     memory, place = storage.places[rule]
     place = tuple(substitute(s, turned) for s in place)
@@ -68,49 +46,45 @@ def scan(name: str, rule: ScanRule, storage: Storage, names: Names) -> Kernel:
     var = variable(used.unique(rule.name), value.dtype, tuple(rows))
     step = (Carry(var, rule.monoid, value, decay), Store(memory, place, read(var)))
     body: tuple[Statement, ...] = (Init(var, rule.monoid, (along,)), For(along, SERIAL, step))
-    touched = [*(load.subscripts for load in reader.loads), place]
-    return _kernel(name, _rows(rows, body, _lanes(rows, along, touched)), reader.memory, memory, (), (*rows, along), used)
+    accesses = [load.subscripts for s in (value, decay) if s is not None for load in walk.loads(s)] + [place]
+    return _kernel(name, _rows(rows, body, _lanes(rows, accesses)), (*rows, along), used)
 
 
-def _lanes(rows: Sequence[Index], along: Index, touched: Sequence[tuple[Poly, ...]]) -> Index | None:
+def _lanes(rows: Sequence[Index], accesses: Sequence[tuple[Poly, ...]]) -> Index | None:
     """The axis of rows whose lanes cost less than an element at a time."""
-    best = min(rows, key=lambda a: sum(lane(s, a) for s in touched), default=None)
-    return best if best is not None and sum(lane(s, best) for s in touched) < LANES else None
+    best = min(rows, key=lambda a: sum(lane(s, a) for s in accesses), default=None)
+    return best if best is not None and sum(lane(s, best) for s in accesses) < LANES else None
 
 
 def scatter(name: str, rule: ScatterRule, storage: Storage, names: Names) -> Kernel:
     """The base everywhere, then one point after the other."""
-    reader = _Reader(storage)
     memory, place = storage.places[rule]
-    fill = _rows(rule.axes, (Store(memory, place, reader.scalar(rule.base, {})),), rule.axes[-1] if rule.axes else None)
+    base = Store(memory, place, lower(rule.base, {}, storage.load))
     start = len(rule.axes)
     iteration = tuple(Index(start + level, a.extent) for level, a in enumerate(rule.iteration))
     moved: dict[Atom, Poly] = {a: poly(b) for a, b in zip(rule.iteration, iteration, strict=True)}
-    value = reader.scalar(rule.body, moved)
-    at = lower_places(rule.subscripts, moved, reader.load)
+    value = lower(rule.body, moved, storage.load)
+    at = lower_places(rule.subscripts, moved, storage.load)
     where = build.both(*(build.inside(s, a.extent) for s, a in zip(at, rule.axes, strict=True)))
     values: dict[Atom, Poly] = dict(zip(rule.axes, at, strict=True))
     stored = tuple(substitute(s, values) for s in place)
     add: Statement = Update(memory, stored, "sum", value, (), None if where is build.TRUE else where)
     for a in reversed(iteration):
         add = For(a, SERIAL, (add,))
-    body = (*fill, add)
-    used = Names(names.taken)
-    return _kernel(name, body, (*reader.memory, memory), memory, (), (*rule.axes, *iteration), used)
+    body = (*_rows(rule.axes, (base,), rule.axes[-1] if rule.axes else None), add)
+    return _kernel(name, body, (*rule.axes, *iteration), Names(names.taken))
 
 
 def sort(name: str, rule: SortRule, storage: Storage, names: Names) -> Kernel:
     """Row by row."""
     *rows, along = rule.axes
-    reader = _Reader(storage)
-    places = tuple(map(poly, rule.axes))
-    keys = reader.load(Load(rule.keys, places)).tensor
+    keys = storage.load(Load(rule.keys, tuple(map(poly, rule.axes)))).tensor
     assert isinstance(keys, Input)
     memory, _ = storage.places[rule]
     used = Names(names.taken)
     work = Scratch(used.unique(f"{rule.name}_work"), (along.extent,), i64)
     statement = SortRow(keys, memory, tuple(map(poly, rows)), along.extent, rule.descending, work)
-    return _kernel(name, _rows(rows, (statement,), None), reader.memory, memory, (work,), rule.axes, used)
+    return _kernel(name, _rows(rows, (statement,), None), rule.axes, used, work)
 
 
 def _rows(axes: Sequence[Index], body: tuple[Statement, ...], vector: Index | None) -> tuple[Statement, ...]:
@@ -127,14 +101,5 @@ def _parallel(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
     return (replace(loop, parallel=True, body=_parallel(loop.body) if loop.bind is SERIAL else loop.body),)
 
 
-def _kernel(
-    name: str,
-    body: tuple[Statement, ...],
-    reads: tuple[Memory, ...],
-    memory: Memory,
-    scratch: tuple[Scratch, ...],
-    axes: Sequence[Index],
-    names: Names,
-) -> Kernel:
-    assert isinstance(memory, Buffer)
-    return Kernel(name, body, tuple(dict.fromkeys(reads)), (memory,), scratch, names.letters(axes))
+def _kernel(name: str, body: tuple[Statement, ...], axes: Sequence[Index], names: Names, *scratch: Scratch) -> Kernel:
+    return Kernel(name, body, *touched(body), scratch, names.letters(axes))

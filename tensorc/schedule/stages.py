@@ -92,7 +92,7 @@ def _stages(space: Space, members: Sequence[Rule], axis: Index) -> dict[Rule, in
 
 
 def _pick(space: Space, members: Sequence[Rule], bound: tuple[Index, ...]) -> Index | None:
-    """The axis that is the next loop of these rules: where they agree the one that each would go along first; else one that none reduces."""
+    """The next loop of these rules: where they agree, the axis that each would go along first; else one that none of them reduces."""
     orders = [order for r in members if (order := [a for a in space.order[r] if a not in bound])]
     if not orders:
         return None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from tensorc import algebra
 from tensorc.algebra import ONE, ZERO, Poly
+from tensorc.ir.tensor import Stop, Tensor, View
 
 
 def through(subscripts: Sequence[Poly], extents: Sequence[Poly], source: Sequence[Poly]) -> tuple[Poly, ...]:
@@ -45,3 +46,10 @@ def split(flat: Poly, extents: Sequence[Poly]) -> tuple[Poly, ...]:
         places.append(quotient if axis == outermost else algebra.mod(quotient, extents[axis]))
         stride = stride * extents[axis]
     return tuple(reversed(places))
+
+
+def stored(t: Tensor) -> Tensor:
+    """The tensor whose memory a view has."""
+    while isinstance(t, (View, Stop)):
+        t = t.source
+    return t
