@@ -188,7 +188,7 @@ def test_evaluate_is_the_value(e: Expression) -> None:
 def test_text() -> None:
     assert str(2 * N + poly(ROW) - 1) == "i + 2*N - 1"
     assert str(ZERO) == "0" and str(poly(-3)) == "-3" and str(-N) == "-N" and str(1 - N) == "1 - N"
-    assert str((N + 1) // 2) == "((N + 1) // 2)" and str(N % M) == "(N % M)"
+    assert str((N + 1) // 2) == "(N + 1) // 2" and str(N % M - 1) == "N % M - 1" and str(-(N % M)) == "-(N % M)"
     assert str(N * N * M * 3) == "3*M*N*N"
     assert [algebra.letter(n) for n in (0, 1, 13, 14)] == ["i", "j", "h", "i14"]
 
