@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import mmap
+import sys
 from typing import Any
 
 import numpy as np
@@ -239,6 +242,31 @@ def test_reads_outside_touch_nothing(bind: Bind) -> None:
             inside = (places + shift >= 0) & (places + shift < n)
             want += np.where(inside, a[np.clip(places + shift, 0, max(n - 1, 0))] if n else 0, np.float32(0.5))
         assert np.array_equal(out, want)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="pages are protected by mprotect")
+@pytest.mark.parametrize("bind", BINDS, ids=str)
+def test_nothing_beside_an_array_is_touched(bind: Bind) -> None:
+    """The array ends, or begins, where a page begins that may not be read."""
+    x, y = Input("x", (N,), f32), Buffer("y", (N,), f32)
+    before, after = (build.select(build.inside(p, N), load(x, p), build.constant(0.5, f32)) for p in (poly(i) - 1, poly(i) + 2))
+    value = build.apply("add", build.apply("add", before, after), load(x, N - 1 - i))
+    program = compiled([For(i, bind, (Store(y, (poly(i),), value),))], [x], [y])
+    page = mmap.PAGESIZE
+    pages = mmap.mmap(-1, 3 * page)
+    whole = np.frombuffer(pages, "f4")
+    whole[:] = 1
+    protect = ctypes.CDLL(None).mprotect
+    for outside in (0, 2):
+        assert protect(ctypes.c_void_p(whole.ctypes.data + outside * page), ctypes.c_size_t(page), 0) == 0
+    middle = whole[page // 4 : 2 * page // 4]
+    for n in EXTENTS[1:]:
+        for a in (middle[:n], middle[-n:]):
+            out = np.empty(n, "f4")
+            program.run([a], {"N": n}, [out])
+            assert out[n // 2] == 1 + (1 if n // 2 else 0.5) + (1 if n // 2 + 2 < n else 0.5)
+    for outside in (0, 2):
+        assert protect(ctypes.c_void_p(whole.ctypes.data + outside * page), ctypes.c_size_t(page), 3) == 0
 
 
 @pytest.mark.parametrize("bind", BINDS, ids=str)

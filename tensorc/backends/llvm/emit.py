@@ -14,7 +14,7 @@ from tensorc.backends.llvm.target import Target
 from tensorc.backends.llvm.types import INT, POINTER, Value, integer
 from tensorc.dtypes import DType, bool_
 from tensorc.ir import walk
-from tensorc.ir.tensor import Input
+from tensorc.ir.tensor import Input, Load
 from tensorc.loops.nest import Buffer, Carry, Fold, Kernel, Let, Memory, Scratch, SortRow, Update, scalars
 from tensorc.loops.nest import statements as every_statement
 
@@ -128,6 +128,6 @@ def _dtypes(kernel: Kernel) -> set[DType]:
                 found.add(memory.dtype)
             case _:
                 pass
-        for s in scalars(statement):
-            found |= {load.tensor.dtype for load in walk.loads(s)}
+        for s in scalars(statement):  # what only a subscript reads does not count
+            found |= {part.dtype for part in walk.postorder(s) if isinstance(part, Load)}
     return found - {bool_} if found != {bool_} else {bool_}

@@ -83,7 +83,7 @@ _lock = threading.Lock()  # one target machine compiles one module at a time
 
 def _parse(text: str, target: Target) -> Any:
     machine = _machine(target)
-    module = llvm.parse_assembly(text)
+    module = llvm.parse_assembly(text, llvm.create_context())
     module.triple = target.triple
     module.data_layout = str(machine.target_data)
     return module
