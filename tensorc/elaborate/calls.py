@@ -19,8 +19,14 @@ from tensorc.syntax import tree
 
 Argument = tuple[str | None, Value, Span | None]
 
-ALIASES = {"dim": "axis", "keepdim": "keepdims", "input": "x", "dims": "axis", "axes": "axis", "self": "x"}
-"""PyTorch's names of arguments, accepted where the parameter has the other one."""
+ALIASES = {
+    "dim": ("axis",), "dims": ("axis", "axes"), "axes": ("axis",), "dimension": ("axis",), "keepdim": ("keepdims",),
+    "dim0": ("axis0",), "dim1": ("axis1",), "dim2": ("axis2",),
+    "input": ("x", "ids", "start"), "self": ("x",), "other": ("y",), "vec2": ("y",), "exponent": ("y",), "tensors": ("xs",), "src": ("source",),
+    "weight": ("w", "table"), "bias": ("b",), "query": ("q",), "key": ("k",), "value": ("v",), "mask": ("attn_mask",),
+    "size": ("shape",), "fill_value": ("value",), "end": ("stop",), "shifts": ("shift",), "p": ("ord",), "pad": ("pairs",),
+}  # fmt: skip
+"""PyTorch's names of arguments, and which parameters they are where there is none of the name."""
 
 
 def invoke(evaluator: Evaluator, callee: Routine | Builtin, arguments: Sequence[Argument], span: Span | None) -> Task:
@@ -37,15 +43,15 @@ def invoke(evaluator: Evaluator, callee: Routine | Builtin, arguments: Sequence[
         help = "write the repetition out, or use a reduction or a scan"
         raise context.error("E0606", f"`{function.name}` calls itself", span, "a recursive call", notes=notes, help=help)
     names = [p.name for p in function.parameters]
-    given = match(context, function.name, names, [p.default is not None for p in function.parameters], arguments, span, function.head)
+    optional = [p.default is not None for p in function.parameters]
+    given = match(context, function.name, names, optional, arguments, span, function.head, callee.unit.is_library)
     scope = scope_of(callee.unit, function)
     kept = context.calls
     if not callee.unit.is_library:
         context.calls = (*kept, (function.name, span))
     evaluator.active.append(function)
     try:
-        yield bind_parameters(evaluator, callee, given, scope)
-        weak = callee.unit.is_library and _all_weak(given)
+        weak = yield bind_parameters(evaluator, callee, given, scope)
         result = yield returned(evaluator, function, scope, weak)
     finally:
         evaluator.active.pop()
@@ -65,11 +71,6 @@ def returned(evaluator: Evaluator, function: tree.Function, scope: Scope, keep_w
     return (yield conform(evaluator, function.returns, result, scope, at, f"the result of `{function.name}`", keep_weak))
 
 
-def _all_weak(given: dict[str, tuple[Value, Span | None]]) -> bool:
-    tensors = [v for v, _ in given.values() if isinstance(v, Array)]
-    return bool(tensors) and all(v.weak for v in tensors)
-
-
 def match(
     context: Context,
     callee: str,
@@ -78,8 +79,9 @@ def match(
     arguments: Sequence[Argument],
     span: Span | None,
     declared: Span | None = None,
+    library: bool = False,
 ) -> dict[str, tuple[Value, Span | None]]:
-    """Arguments by the name of their parameter; too many, unknown, repeated and missing ones are errors."""
+    """Arguments by the name of their parameter; too many, unknown, repeated and missing ones are errors. The library takes PyTorch's names too."""
     others = [Label(declared, "declared here")] if declared is not None else []
     given: dict[str, tuple[Value, Span | None]] = {}
     position = 0
@@ -91,8 +93,8 @@ def match(
                 raise context.error("E0607", message, at or span, "one too many", *others)
             name = names[position]
             position += 1
-        elif name not in names and ALIASES.get(name) in names:
-            name = ALIASES[name]
+        elif library and name not in names:
+            name = next((a for a in ALIASES.get(name, ()) if a in names), name)
         if name not in names:
             help = did_you_mean(name, names) or f"it has {', '.join(f'`{n}`' for n in names)}"
             raise context.error("E0608", f"`{callee}` has no parameter `{name}`", at or span, f"given as `{name}`", *others, help=help)
@@ -115,7 +117,7 @@ def match_builtin(context: Context, callee: Builtin, arguments: Sequence[Argumen
         rest = positional[len(names) - 1 :]
         collected: Argument = (None, Tuple(tuple(v for _, v, _ in rest)), rest[0][2])
         arguments = [*positional[: len(names) - 1], collected, *(a for a in arguments if a[0] is not None)]
-    given = match(context, callee.name, names, [d is not MISSING for _, d in callee.parameters], arguments, span)
+    given = match(context, callee.name, names, [d is not MISSING for _, d in callee.parameters], arguments, span, library=True)
     context.argument_spans = {n: s for n, (_, s) in given.items()}
     return [given[n][0] if n in given else default for n, default in callee.parameters]
 
@@ -128,7 +130,10 @@ Given = Mapping[str, tuple[Value, Span | None]]
 
 
 def bind_parameters(evaluator: Evaluator, callee: Routine, given: Given, scope: Scope) -> Task:
-    """Give each parameter its argument. Dims and dtypes are known before the defaults of static parameters, which may speak of them."""
+    """Give each parameter its argument. Dims and dtypes are known before the defaults of static parameters, which may speak of them.
+
+    Whether the function is of the library and all of its tensors are weak: then so is its result.
+    """
     function = callee.function
     context = evaluator.context
     tensors = [p for p in function.parameters if isinstance(p.type, tree.TensorType)]
@@ -154,6 +159,7 @@ def bind_parameters(evaluator: Evaluator, callee: Routine, given: Given, scope: 
         yield check_dims(evaluator, p.type, value, scope, at, f"argument `{p.name}` of `{function.name}`", Label(p.span, "declared here"))
         scope.places[p.name] = p.name_span
         scope.names[p.name] = context.settle(value, None, at)
+    return callee.unit.is_library and bool(values) and all(v.weak for v, _ in values.values())
 
 
 def is_left_out(p: tree.Parameter, given: Given) -> bool:

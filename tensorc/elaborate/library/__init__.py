@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from functools import cache
 
-from tensorc.elaborate.library import elementwise, internal, linear, parts, reductions, structure, windows  # noqa: F401  (each registers its functions)
+from tensorc.elaborate.library import (  # noqa: F401  (each registers its functions)
+    elementwise,
+    gathering,
+    joining,
+    linear,
+    making,
+    nodes,
+    parts,
+    reductions,
+    shapes,
+    windows,
+)
 from tensorc.elaborate.library.linear import matmul
 from tensorc.elaborate.library.registry import BUILTINS, INTERNALS
 from tensorc.elaborate.units import library_units

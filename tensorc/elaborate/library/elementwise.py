@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from tensorc.dtypes import DType, bool_, i64
+import math
+
+from tensorc.dtypes import bool_, i64
 from tensorc.elaborate import arrays
 from tensorc.elaborate.context import Context
+from tensorc.elaborate.library import parts
 from tensorc.elaborate.library.registry import BUILTINS, builtin, element_type, tensor
-from tensorc.elaborate.values import MISSING, Array, Builtin, Value, static_constant
+from tensorc.elaborate.values import MISSING, Array, Builtin, Value
 from tensorc.ir import build
 from tensorc.ir.operations import OPERATIONS
 from tensorc.ir.tensor import Stop
@@ -72,14 +75,41 @@ def bitcast(context: Context, x: Value, dtype: Value) -> Array:
 
 @builtin("clamp", "x min max", min=None, max=None)
 def clamp(context: Context, x: Value, min: Value, max: Value) -> Array:
-    """x limited to min..max; max wins where min is above it. NaN passes."""
+    """x limited to min..max; max wins where min is above it. NaN passes, and a NaN limit gives NaN. The gradient at a limit is x's."""
     value = tensor(context, x, "x")
     if min is None and max is None:
         raise context.error("E0607", "`clamp` wants min, max or both")
-    for operation, limit in (("maximum", min), ("minimum", max)):
+    limits = [None if v is None else tensor(context, v, n) for v, n in ((min, "min"), (max, "max"))]
+    common = arrays.common_dtype(context, [value, *(v for v in limits if v is not None)])
+    value = arrays.convert(context, value, i64 if common is bool_ else common)
+    for operator, limit in zip(("<", ">"), limits, strict=True):
         if limit is not None:
-            value = arrays.elementwise(context, operation, (value, tensor(context, limit, "min" if operation == "maximum" else "max")))
+            beyond = arrays.binary(context, operator, value, limit)
+            if limit.dtype.is_float:
+                beyond = arrays.elementwise(context, "or", (beyond, arrays.elementwise(context, "isnan", (limit,))))
+            value = arrays.where(context, beyond, limit, value)
     return value
+
+
+@builtin("nan_to_num", "x nan posinf neginf", nan=0.0, posinf=None, neginf=None)
+def nan_to_num(context: Context, x: Value, nan: Value, posinf: Value, neginf: Value) -> Array:
+    """x with NaN, inf and -inf replaced: by `nan`, and by the largest and the least finite number of the dtype where none is given."""
+    value = tensor(context, x, "x")
+    if not value.dtype.is_float:
+        return value
+    largest = parts.largest(context, value)
+    replaced = (
+        (arrays.elementwise(context, "isnan", (value,)), arrays.constant(nan) if isinstance(nan, float) else nan),
+        (arrays.binary(context, "==", value, arrays.constant(math.inf)), largest if posinf is None else posinf),
+        (
+            arrays.binary(context, "==", value, arrays.constant(-math.inf)),
+            arrays.unary(context, "-", largest) if neginf is None else neginf,
+        ),
+    )
+    result = value
+    for condition, number in reversed(replaced):
+        result = arrays.where(context, condition, tensor(context, number, "nan"), result)
+    return result
 
 
 @builtin("stop_gradient", "x")
@@ -88,7 +118,7 @@ def stop_gradient(context: Context, x: Value) -> Array:
     value = tensor(context, x, "x")
     if value.weak:
         return value
-    from tensorc.elaborate.library.structure import of_tensor_like
+    from tensorc.elaborate.library.shapes import of_tensor_like
 
     return of_tensor_like(Stop(value.tensor()), value)
 

@@ -25,7 +25,14 @@ def _same_dtype(context: Context, name: str, values: Sequence[Array], spans: Whe
                 "E0402", f"`{name}` of {want} and {d}", None, "", *arrays.labels(values, spans), help=f"convert one side: `cast(x, {want})`"
             )
     if want is bool_:
-        raise context.error("E0404", f"`{name}` is not defined for bool", None, "", *arrays.labels(values, spans), help="cast to an integer or a float first")
+        raise context.error(
+            "E0404",
+            f"`{name}` is not defined for bool",
+            None,
+            "",
+            *arrays.labels(values, spans),
+            help="cast to an integer or a float first",
+        )
     return [arrays.convert(context, v, want) for v in values]
 
 
@@ -50,7 +57,7 @@ def matmul(context: Context, left: Array, right: Array, spans: Where = ()) -> Ar
         primary = labels.pop() if labels else None
         raise context.error(
             "E0302",
-            f"`@`: the last axis on the left is {k.extent}, the {'second last' if b.rank > 1 else 'only'} axis on the right is {inner.extent}",
+            f"`@`: the last axis on the left is {k.extent}, the {_inner_axis(b)} axis on the right is {inner.extent}",
             primary.span if primary else None,
             primary.text if primary else "",
             *labels,
@@ -65,6 +72,10 @@ def matmul(context: Context, left: Array, right: Array, spans: Where = ()) -> Ar
     y = b.at((*_batch(b, batch, 2), poly(bound), *map(poly, column)))
     body = notation.accumulate("sum", [bound], _product((x, y)))
     return context.settle(Array((*batch, *row, *column), body))
+
+
+def _inner_axis(right: Array) -> str:
+    return "second last" if right.rank > 1 else "only"
 
 
 def _batch(value: Array, batch: Sequence[Index], inner: int) -> tuple[Poly, ...]:
@@ -85,7 +96,13 @@ def dot(context: Context, x: Value, y: Value) -> Array:
     a, b = tensor(context, x, "x"), tensor(context, y, "y")
     for v, n in ((a, "x"), (b, "y")):
         if v.rank != 1:
-            raise context.error("E0303", f"`dot` wants vectors, found rank {v.rank}", context.argument_spans.get(n), describe(v), help="`@` multiplies matrices")
+            raise context.error(
+                "E0303",
+                f"`dot` wants vectors, found rank {v.rank}",
+                context.argument_spans.get(n),
+                describe(v),
+                help="`@` multiplies matrices",
+            )
     return matmul(context, a, b, (context.argument_spans.get("x"), context.argument_spans.get("y")))
 
 
@@ -102,19 +119,24 @@ def outer(context: Context, x: Value, y: Value) -> Array:
 
 @builtin("einsum", "equation xs", variadic=True)
 def einsum(context: Context, equation: Value, xs: Value) -> Array:
-    """Einstein's sum: `einsum("bik,bkj->bij", x, y)`; `...` stands for leading axes that broadcast; without `->` the letters that occur once, sorted."""
+    """Einstein's sum: `einsum("bik,bkj->bij", x, y)`. `...` stands for leading axes, which broadcast.
+
+    Without `->` the result has the letters that occur once, sorted.
+    """
     span = context.argument_spans.get("equation")
     if not isinstance(equation, str):
         raise context.error("E0604", f'`einsum` wants its equation first: `einsum("ij,jk->ik", x, y)`, found {describe(equation)}', span)
     given = xs.items if isinstance(xs, Tuple) else (xs,)
-    values = _same_dtype(context, "einsum", [context.settle(arrays.as_array(context, v, context.argument_spans.get("xs"))) for v in given], ())
+    values = _same_dtype(
+        context, "einsum", [context.settle(arrays.as_array(context, v, context.argument_spans.get("xs"))) for v in given], ()
+    )
     text, _, result = equation.replace(" ", "").partition("->")
     terms = text.split(",")
     if len(terms) != len(values):
         raise context.error("E0607", f'"{equation}" has {len(terms)} operands, {len(values)} are given', span)
     dots = [v.rank - len(t.replace("...", "")) for t, v in zip(terms, values, strict=True)]
     for t, v, d in zip(terms, values, dots, strict=True):
-        if d < 0 or ("..." not in t and d) or not t.replace("...", "").isalpha() and t.replace("...", ""):
+        if d < 0 or ("..." not in t and d) or (not t.replace("...", "").isalpha() and t.replace("...", "")):
             raise context.error("E0303", f'"{t}" does not fit {describe(v)}', span)
     shapes = [v.extents[t.index("...") : t.index("...") + d] for t, v, d in zip(terms, values, dots, strict=True) if "..." in t]
     batch = tuple(map(fresh, arrays.broadcast_extents(context, shapes)))
@@ -125,12 +147,16 @@ def einsum(context: Context, equation: Value, xs: Value) -> Array:
     names = result.replace("...", "")
     for c in names:
         if c not in letters or names.count(c) > 1:
-            raise context.error("E0604", f'`{c}` in the result of "{equation}" is {"there twice" if c in letters else "in no operand"}', span)
+            raise context.error(
+                "E0604", f'`{c}` in the result of "{equation}" is {"there twice" if c in letters else "in no operand"}', span
+            )
     bodies = []
     for t, v, d in zip(terms, values, dots, strict=True):
         head, has, tail = t.partition("...")
         own = v.axes[len(head) : len(head) + d] if has else ()
-        middle = tuple(algebra.ZERO if a.extent is algebra.ONE else poly(b) for a, b in zip(own, batch[len(batch) - len(own) :], strict=True))
+        middle = tuple(
+            algebra.ZERO if a.extent is algebra.ONE else poly(b) for a, b in zip(own, batch[len(batch) - len(own) :], strict=True)
+        )
         bodies.append(v.at((*(poly(letters[c]) for c in head), *middle, *(poly(letters[c]) for c in tail))))
     at = result.find("...")
     kept = [letters[c] for c in names]
@@ -156,7 +182,7 @@ def _letters(context: Context, terms: Sequence[str], values: Sequence[Array], do
 @builtin("trace", "x")
 def trace(context: Context, x: Value) -> Array:
     """The sum of the diagonal of a matrix."""
-    from tensorc.elaborate.library.structure import diagonal
+    from tensorc.elaborate.library.gathering import diagonal
 
     value = tensor(context, x, "x")
     if value.rank != 2:

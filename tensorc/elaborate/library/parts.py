@@ -7,8 +7,9 @@ from tensorc.algebra import fresh, poly
 from tensorc.dtypes import bf16, f16, f32, f64, result_type
 from tensorc.elaborate import arrays, notation
 from tensorc.elaborate.context import Context
+from tensorc.elaborate.library.gathering import checked_place, integers
+from tensorc.elaborate.library.making import checked_dims
 from tensorc.elaborate.library.registry import axis_list, choice, integer, internal, one_axis, tensor
-from tensorc.elaborate.library.structure import checked_dims, checked_place, integers
 from tensorc.elaborate.values import Array, List, Tuple, Value, describe, scalar
 from tensorc.ir import build
 
@@ -206,7 +207,9 @@ def at_class(context: Context, x: Value, axis: Value, classes: Value) -> Array:
     at = one_axis(context, axis, value.rank)
     rest = (*value.axes[:at], *value.axes[at + 1 :])
     if places.rank != len(rest):
-        raise context.error("E0303", f"the target has rank {places.rank}, expected {len(rest)} for an input of rank {value.rank}", None, describe(places))
+        raise context.error(
+            "E0303", f"the target has rank {places.rank}, expected {len(rest)} for an input of rank {value.rank}", None, describe(places)
+        )
     for n, (own, other) in enumerate(zip(places.extents, (a.extent for a in rest), strict=True)):
         if context.meet(own, other) is None:
             raise context.error("E0302", f"axis {n} of the target is {own}, of the input {other}", None, notes=context.origin(own, other))

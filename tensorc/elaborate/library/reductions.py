@@ -9,7 +9,7 @@ from tensorc.dtypes import DType, bool_, f32, i64
 from tensorc.elaborate import arrays, notation
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.library.registry import axis_list, builtin, element_type, flag, integer, one_axis, tensor
-from tensorc.elaborate.library.structure import of_tensor_like, to_last
+from tensorc.elaborate.library.shapes import of_tensor_like, to_last
 from tensorc.elaborate.values import Array, Tuple, Value
 from tensorc.ir import build
 from tensorc.ir.tensor import Scan, Sort
@@ -55,7 +55,7 @@ for _name in ("max", "min", "amax", "amin", "any", "all"):
 def _arg_reduction(name: str) -> None:
     @builtin(name, "x axis keepdims", axis=None, keepdims=False)
     def reduce(context: Context, x: Value, axis: Value, keepdims: Value) -> Array:
-        from tensorc.elaborate.library.structure import flatten
+        from tensorc.elaborate.library.shapes import flatten
 
         value = arrays.strong(context, tensor(context, x, "x"))
         keep = flag(context, keepdims, "keepdims")
@@ -119,9 +119,12 @@ def gathered(context: Context, moved: Array, order: Array) -> Array:
     return Array(axes, moved.at((*map(poly, axes[:-1]), place)))
 
 
-@builtin("argsort", "x axis descending", axis=None, descending=False)
-def argsort(context: Context, x: Value, axis: Value, descending: Value) -> Array:
-    """The stable permutation (i64) that sorts x along the axis, the last by default; NaN is the greatest."""
+@builtin("argsort", "x axis descending stable", axis=None, descending=False, stable=True)
+def argsort(context: Context, x: Value, axis: Value, descending: Value, stable: Value) -> Array:
+    """The permutation (i64) that sorts x along the axis, the last by default.
+
+    It is stable, whatever `stable` says; NaN is last in both directions.
+    """
     value = arrays.strong(context, tensor(context, x, "x"))
     if value.rank == 0:
         return Array((), build.constant(0, i64))
@@ -130,9 +133,9 @@ def argsort(context: Context, x: Value, axis: Value, descending: Value) -> Array
     return _back(order, at)
 
 
-@builtin("sort", "x axis descending", axis=None, descending=False)
-def sort(context: Context, x: Value, axis: Value, descending: Value) -> Array:
-    """x sorted along the axis, the last by default; stable, NaN is the greatest."""
+@builtin("sort", "x axis descending stable", axis=None, descending=False, stable=True)
+def sort(context: Context, x: Value, axis: Value, descending: Value, stable: Value) -> Array:
+    """x sorted along the axis, the last by default; NaN is last in both directions."""
     value = arrays.strong(context, tensor(context, x, "x"))
     if value.rank == 0:
         return value
@@ -141,9 +144,13 @@ def sort(context: Context, x: Value, axis: Value, descending: Value) -> Array:
     return _back(context.settle(gathered(context, moved, order)), at)
 
 
-@builtin("topk", "x k axis largest", axis=None, largest=True)
-def topk(context: Context, x: Value, k: Value, axis: Value, largest: Value) -> Tuple:
-    """(values, indices) of the k greatest (or least) elements along the axis, the last by default, in order."""
+@builtin("topk", "x k axis largest sorted", axis=None, largest=True, sorted=True)
+def topk(context: Context, x: Value, k: Value, axis: Value, largest: Value, sorted: Value) -> Tuple:
+    """(values, indices) of the k greatest elements along the axis, the last by default; with largest=false of the k least.
+
+    They come in order, whatever `sorted` says, equal ones by their place; NaN counts as less than all others, and as greater with
+    largest=false.
+    """
     value = arrays.strong(context, tensor(context, x, "x"))
     if value.rank == 0:
         raise context.error("E0303", "`topk` wants at least one axis", context.argument_spans.get("x"))

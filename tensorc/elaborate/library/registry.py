@@ -47,11 +47,15 @@ def one_axis(context: Context, value: Value, rank: int, name: str = "axis") -> i
     """An axis as a number in 0..rank-1."""
     p = static_integer(value)
     if p is None or p.constant is None:
-        raise context.error("E0604", f"`{name}` is a number known when compiling, found {describe(value)}", context.argument_spans.get(name))
+        raise context.error(
+            "E0604", f"`{name}` is a number known when compiling, found {describe(value)}", context.argument_spans.get(name)
+        )
     n = p.constant
     if not -rank <= n < rank:
         span = context.argument_spans.get(name)
-        raise context.error("E0304", f"axis {n} of a tensor of rank {rank}", span, f"the axes are {-rank}..{rank - 1}" if rank else "it has no axes")
+        raise context.error(
+            "E0304", f"axis {n} of a tensor of rank {rank}", span, f"the axes are {-rank}..{rank - 1}" if rank else "it has no axes"
+        )
     return n % rank
 
 
@@ -74,7 +78,9 @@ def flag(context: Context, value: Value, name: str) -> bool:
         return value
     found = static_constant(value)
     if not isinstance(found, bool):
-        raise context.error("E0604", f"`{name}` is true or false, known when compiling; found {describe(value)}", context.argument_spans.get(name))
+        raise context.error(
+            "E0604", f"`{name}` is true or false, known when compiling; found {describe(value)}", context.argument_spans.get(name)
+        )
     return found
 
 
@@ -110,4 +116,9 @@ def choice(context: Context, value: Value, name: str, options: Sequence[str]) ->
     if isinstance(value, str) and value in options:
         return value
     listed = ", ".join(f'"{o}"' for o in options)
-    raise context.error("E0604", f"`{name}` is one of {listed}", context.argument_spans.get(name), f'"{value}"' if isinstance(value, str) else describe(value))
+    raise context.error(
+        "E0604",
+        f"`{name}` is one of {listed}",
+        context.argument_spans.get(name),
+        f'"{value}"' if isinstance(value, str) else describe(value),
+    )

@@ -38,7 +38,9 @@ class _Windows:
                 context.require(value - 1, ">=", f"`{name}`: the {what} along spatial axis {n} is {value}, at least 1 is needed")
             context.require(before, ">=", f"`{name}`: the padding of spatial axis {n} is negative: {before}")
             room = extent + before + after - d * (k - 1) - 1
-            context.require(room, ">=", f"`{name}`: a window of {d * (k - 1) + 1} in the padded spatial axis {n} of {extent + before + after}")
+            context.require(
+                room, ">=", f"`{name}`: a window of {d * (k - 1) + 1} in the padded spatial axis {n} of {extent + before + after}"
+            )
             self.out.append(fresh(algebra.floordiv(room, s) + 1))
             self.taps.append(fresh(k))
             self.places.append(s * poly(self.out[-1]) + d * poly(self.taps[-1]) - before)
@@ -124,11 +126,11 @@ def _convolution(name: str, digits: int | None) -> None:
             total = build.apply("add", total, notation.widen(values[2].at((poly(out),))))
         return _unbatched(context, Array((), build.cast(total, given.dtype)), (batch, out, *windows.out), alone)
 
-    convolve.__doc__ = f"""y[n, o, p...] = b[o] + sum[c, r...](x[n, c, p * stride + r * dilation - padding...] * w[o, c, r...]), where x is 0 outside.
+    convolve.__doc__ = f"""y[n, o, p] = b[o] + sum[c, r](x[n, c, p * stride + r * dilation - padding] * w[o, c, r]).
 
-    x is [N, C, ...] (or without N) and w [O, C / groups, ...] with {_spatial(digits)}; filter o sees the channels of its group, the
-    (o // (O / groups))-th. stride, padding and dilation are a number, or one for each spatial axis; padding may be "valid" (none) or "same" (as much
-    as keeps the size, the greater half after). The filter is not flipped. Halves accumulate in f32.
+    x is [N, C, ...] (or without N) and w [O, C / groups, ...], with {_spatial(digits)}; x is 0 outside. Filter o sees the channels of one
+    group, the (o // (O / groups))-th. stride, padding and dilation are a number, or one for each spatial axis; padding may be "valid" (none)
+    or "same" (as much as keeps the size, the greater half after). The filter is not flipped. Half floats accumulate in f32.
     """
 
 
@@ -141,10 +143,16 @@ def _same_dtype(context: Context, name: str, values: Sequence[Array]) -> None:
     for v, parameter in zip(values, "xwb", strict=False):
         if v.dtype is not want:
             raise context.error(
-                "E0402", f"`{name}` of {want} and {v.dtype}", context.argument_spans.get(parameter), describe(v), help=f"convert it: `cast({parameter}, {want})`"
+                "E0402",
+                f"`{name}` of {want} and {v.dtype}",
+                context.argument_spans.get(parameter),
+                describe(v),
+                help=f"convert it: `cast({parameter}, {want})`",
             )
     if want.category == 0:
-        raise context.error("E0404", f"`{name}` is not defined for bool", context.argument_spans.get("x"), help="cast to an integer or a float first")
+        raise context.error(
+            "E0404", f"`{name}` is not defined for bool", context.argument_spans.get("x"), help="cast to an integer or a float first"
+        )
 
 
 def _padding(
@@ -189,14 +197,18 @@ def _pooled(context: Context, name: str, x: Value, digits: int | None) -> tuple[
         raise context.error("E0404", f"`{name}` is not defined for bool", context.argument_spans.get("x"), describe(value))
     rank = value.rank - 2 if digits is None else digits
     if rank < 1:
-        raise context.error("E0303", f"`{name}` wants [N, C, ...] with a spatial axis at least, found rank {value.rank}", context.argument_spans.get("x"))
+        raise context.error(
+            "E0303", f"`{name}` wants [N, C, ...] with a spatial axis at least, found rank {value.rank}", context.argument_spans.get("x")
+        )
     batched, alone = _batched(context, name, value, rank)
     return context.settle(batched), rank, alone
 
 
 def _half_padding(context: Context, name: str, padding: Sequence[Poly], size: Sequence[Poly]) -> list[tuple[Poly, Poly]]:
     for p, k in zip(padding, size, strict=True):
-        context.require(k - 2 * p, ">=", f"`{name}`: the padding {p} is more than half of the kernel {k}", context.argument_spans.get("padding"))
+        context.require(
+            k - 2 * p, ">=", f"`{name}`: the padding {p} is more than half of the kernel {k}", context.argument_spans.get("padding")
+        )
     return [(p, p) for p in padding]
 
 
@@ -212,21 +224,31 @@ def _max_pool(name: str, digits: int | None) -> None:
         read = windows.read(context, value, tuple(map(poly, outer)), MONOIDS["max"].identity(value.dtype))
         return _unbatched(context, Array((), build.reduce("max", windows.taps, read)), (*outer, *windows.out), alone)
 
-    pool.__doc__ = f"""y[n, c, p...] = max[r...](x[n, c, p * stride + r * dilation - padding...]), where what is outside of x does not count; NaN is passed on.
+    pool.__doc__ = f"""The greatest element of each window: y[n, c, p] = max[r](x[n, c, p * stride + r * dilation - padding]).
 
-    x is [N, C, ...] (or, where the name says the rank, without N) with {_spatial(digits)}. stride is kernel_size by default; each is a number, or one
-    for each spatial axis. Windows that do not fit are left out: there is no `ceil_mode`.
+    x is [N, C, ...] (or, where the name says the rank, without N), with {_spatial(digits)}. What is outside of x does not count; NaN is passed
+    on. stride is kernel_size by default; each is a number, or one for each spatial axis. Windows that do not fit are left out: there is no
+    `ceil_mode`.
     """
 
 
 def _average_pool(name: str, digits: int | None) -> None:
-    @builtin(name, "x kernel_size stride padding count_include_pad divisor_override", stride=None, padding=0, count_include_pad=True, divisor_override=None)
+    @builtin(
+        name,
+        "x kernel_size stride padding count_include_pad divisor_override",
+        stride=None,
+        padding=0,
+        count_include_pad=True,
+        divisor_override=None,
+    )
     def pool(
         context: Context, x: Value, kernel_size: Value, stride: Value, padding: Value, count_include_pad: Value, divisor_override: Value
     ) -> Array:
         value, rank, alone = _pooled(context, name, x, digits)
         if not value.dtype.is_float:
-            raise context.error("E0404", f"`{name}` wants floats, found {value.dtype}", context.argument_spans.get("x"), help="`cast(x, f32)`")
+            raise context.error(
+                "E0404", f"`{name}` wants floats, found {value.dtype}", context.argument_spans.get("x"), help="`cast(x, f32)`"
+            )
         size = _each(context, kernel_size, rank, "kernel_size")
         by = size if stride is None else _each(context, stride, rank, "stride")
         around = _half_padding(context, name, _each(context, padding, rank, "padding"), size)
@@ -243,11 +265,11 @@ def _average_pool(name: str, digits: int | None) -> None:
         mean = build.apply("div", total, build.cast(count, total.dtype))
         return _unbatched(context, Array((), build.cast(mean, value.dtype)), (*outer, *windows.out), alone)
 
-    pool.__doc__ = f"""y[n, c, p...] = mean[r...](x[n, c, p * stride + r - padding...]), where x is 0 outside.
+    pool.__doc__ = f"""The mean of each window: y[n, c, p] = mean[r](x[n, c, p * stride + r - padding]), where x is 0 outside.
 
-    x is [N, C, ...] (or, where the name says the rank, without N) with {_spatial(digits)}. stride is kernel_size by default; each is a number, or one
-    for each spatial axis. With count_include_pad=false the mean is over what is inside of x; divisor_override replaces the count. Windows that do not
-    fit are left out: there is no `ceil_mode`. Halves accumulate in f32.
+    x is [N, C, ...] (or, where the name says the rank, without N), with {_spatial(digits)}. stride is kernel_size by default; each is a number,
+    or one for each spatial axis. With count_include_pad=false the mean is over what is inside of x; divisor_override replaces the count.
+    Windows that do not fit are left out: there is no `ceil_mode`. Half floats accumulate in f32.
     """
 
 

@@ -6,7 +6,7 @@ from tensorc.algebra import Index, Poly, poly
 from tensorc.elaborate import notation
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.library.registry import dims, flag, internal, tensor
-from tensorc.elaborate.library.structure import of_tensor_like
+from tensorc.elaborate.library.shapes import of_tensor_like
 from tensorc.elaborate.values import Array, Tuple, Value
 from tensorc.ir import build
 from tensorc.ir.tensor import Scan, Scatter
@@ -56,4 +56,3 @@ def nonnegative(context: Context, x: Value) -> Array:
 def is_zero(context: Context, x: Value) -> Array:
     """The guard x == 0."""
     return Array((), build.is_zero(_polynomial(context, x)))
-
