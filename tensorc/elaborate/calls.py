@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from tensorc.diagnostics import Label
+from tensorc.diagnostics import CompileError, Diagnostic, Label
 from tensorc.dtypes import DTYPES, KINDS, DType, f32, f64
 from tensorc.elaborate import arrays, statements
 from tensorc.elaborate.context import Context
@@ -13,7 +14,7 @@ from tensorc.elaborate.expressions import Evaluator, Scope, scope_of
 from tensorc.elaborate.hints import conversion, did_you_mean
 from tensorc.elaborate.tasks import Task
 from tensorc.elaborate.types import bind_dims, check_dims, conform, take_static, type_kind, unknown_dtype, weaken
-from tensorc.elaborate.values import MISSING, Array, Builtin, Routine, Tuple, Value, describe
+from tensorc.elaborate.values import MISSING, Array, Builtin, Routine, Transformed, Tuple, Value, describe
 from tensorc.source import Span
 from tensorc.syntax import tree
 
@@ -29,9 +30,13 @@ ALIASES = {
 """PyTorch's names of arguments, and which parameters they are where there is none of the name."""
 
 
-def invoke(evaluator: Evaluator, callee: Routine | Builtin, arguments: Sequence[Argument], span: Span | None) -> Task:
+def invoke(evaluator: Evaluator, callee: Routine | Builtin | Transformed, arguments: Sequence[Argument], span: Span | None) -> Task:
     """The result of a call."""
     context = evaluator.context
+    if isinstance(callee, Transformed):
+        from tensorc.elaborate import transforms
+
+        return (yield transforms.invoke(evaluator, callee, arguments, span))
     if isinstance(callee, Builtin):
         values = match_builtin(context, callee, arguments, span)
         context.current = span
@@ -53,12 +58,25 @@ def invoke(evaluator: Evaluator, callee: Routine | Builtin, arguments: Sequence[
     try:
         weak = yield bind_parameters(evaluator, callee, given, scope)
         result = yield returned(evaluator, function, scope, weak)
+    except CompileError as e:
+        if callee.unit.is_library:
+            raise CompileError([_outside(d, function.name, context.place(span)) for d in e.diagnostics]) from None
+        raise
     finally:
         evaluator.active.pop()
         context.calls = kept
     if weak and isinstance(result, Array):
         return Array(result.axes, result.body, True)
     return result
+
+
+def _outside(d: Diagnostic, name: str, span: Span | None) -> Diagnostic:
+    """A mistake found inside a function of the library, at the call: the user has written that."""
+    inside = d.span
+    if inside is None or span is None or not inside.source.name.startswith("std/"):
+        return d
+    labels = (Label(span, d.labels[0].text, primary=True), *(label for label in d.labels if not label.span.source.name.startswith("std/")))
+    return replace(d, labels=labels, notes=(*d.notes, f"found in `{name}`, at {inside}"))
 
 
 def returned(evaluator: Evaluator, function: tree.Function, scope: Scope, keep_weak: bool = False) -> Task:
