@@ -24,6 +24,9 @@ from tensorc.runtime.arrays import Array
 MOST_VARIANTS = 6
 """So many ways of strides get code of their own; the rest share code that relies on none."""
 
+MOST_LAYOUTS = 4096
+"""So many layouts are remembered."""
+
 DUMMY = 1 << 20
 """An empty array is replaced by one of at most so many bytes, whose elements may be read."""
 
@@ -104,6 +107,8 @@ class Executable:
         key = (tuple([sizes[name] for name in self.frame.sizes]), tuple([a.strides for a in arrays]))
         layout = self._layouts.get(key)
         if layout is None:
+            if len(self._layouts) >= MOST_LAYOUTS:
+                self._layouts.clear()
             layout = self._layouts[key] = self._layout(arrays, sizes)
         if layout.copied or layout.empty:
             return self._run_replaced(layout, inputs, outputs)

@@ -108,10 +108,10 @@ def test_scratch_of_a_kernel() -> None:
 def test_more_layouts_than_there_are_variants() -> None:
     """Each axis order of the strides is another variant; beyond the most there are, one serves all."""
     m, k = size("M"), size("K")
-    j, l = Index(1, m), Index(2, k)
+    j, r = Index(1, m), Index(2, k)
     x, y = Input("x", (N, m, k), f32), Buffer("y", (N, m, k), f32)
-    store = Store(y, (poly(i), poly(j), poly(l)), load(x, i, j, l))
-    body = For(i, SERIAL, (For(j, SERIAL, (For(l, VECTOR, (store,)),)),))
+    store = Store(y, (poly(i), poly(j), poly(r)), load(x, i, j, r))
+    body = For(i, SERIAL, (For(j, SERIAL, (For(r, VECTOR, (store,)),)),))
     schedule = Schedule("copy", (x,), (y,), (), (), {}, (Kernel("copy", (body,), (x,), (y,), (), {}),), frozenset())
     program = compile_schedule(schedule, Program("copy", (x,), ()))
     base = np.arange(4 * 5 * 40, dtype="f4")
@@ -122,6 +122,23 @@ def test_more_layouts_than_there_are_variants() -> None:
             out = np.empty_like(like)
             program.run([a], {"N": 4, "M": 5, "K": 40}, [out])
             assert np.array_equal(out, a)
+
+
+def test_a_buffer_read_in_another_shape() -> None:
+    """A kernel that writes an intermediate and reads it back flat sees what it wrote, in each iteration."""
+    m = size("M")
+    j, r = Index(1, m), Index(2, m)
+    x, y = Input("x", (N, m), f32), Buffer("y", (N,), f32)
+    t, flat = Buffer("t", (poly(1), m), f32), Buffer("flat", (m,), f32)
+    fill = For(j, VECTOR, (Store(t, (poly(0), poly(j)), build.apply("add", load(x, i, j), load(flat, j))),))
+    body = For(i, SERIAL, (fill, Store(y, (poly(i),), load(flat, 0))))
+    start = For(r, VECTOR, (Store(t, (poly(0), poly(r)), build.constant(0.0, f32)),))
+    kernel = Kernel("k", (start, body), (x, flat), (y, t), (), {})
+    schedule = Schedule("flat", (x,), (y,), (), (t,), {flat: t}, (kernel,), frozenset())
+    program = compile_schedule(schedule, Program("flat", (x,), ()))
+    a, out = np.arange(12, dtype="f4").reshape(4, 3), np.empty(4, "f4")
+    program.run([a], {"N": 4, "M": 3}, [out])
+    assert np.array_equal(out, a.cumsum(0)[:, 0])
 
 
 # The plan.

@@ -223,7 +223,7 @@ def _placed(context: Context, memory: Memory, type: Type, text: str, *operands: 
     if memory not in context.written:
         return context.code.pure(type, text, *operands)
     depth = max(context.depth_of_writes(memory), *(o.depth for o in operands))
-    return context.code.placed(type, text, depth, context.versions.get(memory, 0))
+    return context.code.placed(type, text, depth, context.version(memory))
 
 
 # Stores.

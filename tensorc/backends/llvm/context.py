@@ -70,7 +70,8 @@ class Context:
     facts: Facts
     places: Mapping[Memory, Place]
     sizes: Mapping[str, Value]
-    written: frozenset[Memory]  # memory that the kernel reads as well as writes
+    written: frozenset[Memory]  # memory that the kernel reads as well as writes, its other shapes too
+    owners: Mapping[Memory, Memory]  # of buffers that are another shape of a buffer
     bound: dict[Index, Block] = field(default_factory=dict)
     tiles: dict[Index, tuple[Value, Value]] = field(default_factory=dict)
     vector: Index | None = None
@@ -128,9 +129,14 @@ class Context:
         return None
 
     def wrote(self, memory: Memory) -> None:
-        self.versions[memory] = self.versions.get(memory, 0) + 1
+        self.versions[memory] = self.version(memory) + 1
         self.passing.clear()
+
+    def version(self, memory: Memory) -> int:
+        """How many writes to the memory have been emitted."""
+        return self.versions.get(self.owners.get(memory, memory), 0)
 
     def depth_of_writes(self, memory: Memory) -> int:
         """The depth of the innermost open loop that writes the memory: its loads may not leave it."""
-        return next((d for d in range(len(self.loop_writes) - 1, 0, -1) if memory in self.loop_writes[d]), 0)
+        owner = self.owners.get(memory, memory)
+        return next((d for d in range(len(self.loop_writes) - 1, 0, -1) if owner in self.loop_writes[d]), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -54,15 +55,22 @@ def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, S
         frame.schedule.facts,
         places,
         {name: _word(code, frame.size(name), INT) for name in frame.sizes},
-        frozenset(kernel.writes) & frozenset(kernel.reads) | frozenset(kernel.scratch),
+        _read_and_written(kernel, frame.schedule.aliases),
+        frame.schedule.aliases,  # type: ignore[arg-type]  # a mapping is invariant in its keys
     )
     for memory in (*kernel.memory, *kernel.scratch):
         places[memory] = _place(context, frame, number, memory, strides)
     statements.emit(context, kernel.body)
     code.effect("ret void")
-    name = f'"{number}.{kernel.name}"'
+    name = f"kernel.{number}.{re.sub('[^0-9A-Za-z_]', '_', kernel.name)}"
     module.functions.append(f"define internal void @{name}(ptr %frame) #0 {{\n{code.text()}}}\n")
     return name
+
+
+def _read_and_written(kernel: Kernel, owners: Mapping[Buffer, Buffer]) -> frozenset[Memory]:
+    written = frozenset[Memory](kernel.writes)
+    read = {m for m in kernel.reads if m in written or (isinstance(m, Buffer) and owners.get(m) in written)}
+    return frozenset(read) | frozenset(kernel.scratch)
 
 
 def _word(code: Code, word: int, type: object) -> Value:

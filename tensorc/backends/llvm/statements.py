@@ -109,7 +109,7 @@ def _run(
 
     def body(counter: Value, phis: list[Value]) -> list[Value]:
         context.memo.append({})
-        context.loop_writes.append(_written(s) & context.written)
+        context.loop_writes.append(_written(s))
         _set_registers(context, folded, phis)
         context.proved |= proved
         if block is None:

@@ -29,7 +29,7 @@ def load_transposed(context: Context, memory: Memory, subscripts: tuple[Poly, ..
     lanes = context.lanes
     first = {**at, axis: at[axis] - at[axis] % lanes}
     axes = frozenset[Index]().union(*map(context.axes, subscripts))
-    name = (memory, subscripts, context.key(axes, first), context.versions.get(memory, 0))
+    name = (memory, subscripts, context.key(axes, first), context.version(memory))
     found = [context.recall((name, n)) for n in range(lanes)]
     rows = [value for value in found if value is not None]
     if len(rows) < lanes:
