@@ -17,6 +17,7 @@ from tensorc.schedule.group import Group, partition
 from tensorc.schedule.inline import inline
 from tensorc.schedule.memory import Names, Storage, store
 from tensorc.schedule.rules import Rule, ScanRule, ScatterRule, SortRule
+from tensorc.schedule.separate import separate
 from tensorc.schedule.views import flatten
 
 NO_POSITION = i64.range[1]
@@ -25,6 +26,7 @@ NO_POSITION = i64.range[1]
 
 def schedule(program: Program) -> Schedule:
     """The program's kernels, for all sizes. Results that are inputs or other results are copied."""
+    program = separate(program)
     outputs = (*program.results, *(_first_outside(c) for c in program.checks))
     inlined = inline(program, outputs)
     groups = partition(inlined.rules)

@@ -31,13 +31,11 @@ from tensorc.ir.tensor import (
     View,
 )
 from tensorc.schedule.rules import AnyRule, Made, Rule, ScanRule, ScatterRule, SortRule, Target, operations
+from tensorc.schedule.separate import FURTHER
 from tensorc.schedule.views import stored, through
 
 DEPTH = 24
 """The depth of a scalar that readers still take in. Theirs is at most this and `build.DEPTH` more."""
-
-FURTHER = 4
-"""Instructions that are not computed again for each point of a reader's further axes."""
 
 AGAIN = 10
 """Instructions that are kept rather than computed in each of several readers, where each element that is read counts for LOAD."""

@@ -47,7 +47,7 @@ def arrange(space: Space) -> tuple[Part, ...] | None:
         if not any(root.axis in space.over[r] for r in inside):
             return None
         made = {a for r in inside for a in space.out[r]}
-        if not all(set(space.out[r]) <= made and not space.over[r] for r in rules(rest)):
+        if not all(set(space.out[r]) <= made - {root.axis} and not space.over[r] for r in rules(rest)):
             return None
     return body
 

@@ -1,0 +1,94 @@
+"""Makes a definition of each term that would be computed again for every point of an axis that it does not depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from tensorc.algebra import ONE, Atom, Element, Index, Poly, poly, rebuild
+from tensorc.ir import build, walk
+from tensorc.ir.program import Program
+from tensorc.ir.tensor import Apply, Define, Load, Scalar, Scan, Scatter, Select, Sort, Stop, Tensor, View
+from tensorc.schedule.rules import operations
+
+FURTHER = 4
+"""Instructions that are not computed again for each point of a further axis."""
+
+
+def separate(program: Program) -> Program:
+    """The program with such terms as definitions of their own: `x[i, j] * rsqrt(v[i] + e)` reads one of `rsqrt(v[i] + e)`.
+
+    Equal terms stay equal: they are the same operations in the same order.
+    """
+    made: dict[Tensor, Tensor] = {}
+    for t in walk.topological(program.outputs):
+        made[t] = _tensor(t, made)
+    if all(t is u for t, u in made.items()):
+        return program
+    return replace(
+        program,
+        results=tuple(made[t] for t in program.results),
+        checks=tuple(replace(c, place=made[c.place]) for c in program.checks),
+        names={made.get(t, t): name for t, name in program.names.items()},
+        spans={made.get(t, t): span for t, span in program.spans.items()},
+    )
+
+
+def _tensor(t: Tensor, made: Mapping[Tensor, Tensor]) -> Tensor:
+    match t:
+        case Define(extents, monoid, bound, body):
+            return Define(extents, monoid, bound, _Separator(made, t.indices + t.reduced).whole(body))
+        case Scatter(extents, iteration, subscripts, body, base):
+            separator = _Separator(made, t.indices)
+            places = tuple(separator.number(p) for p in subscripts)
+            return Scatter(extents, iteration, places, separator.whole(body), None if base is None else made[base])
+        case View(source, extents):
+            return View(made[source], extents)
+        case Scan(monoid, source, decay, reverse):
+            return Scan(monoid, made[source], None if decay is None else made[decay], reverse)
+        case Sort(keys, descending):
+            return Sort(made[keys], descending)
+        case Stop(source):
+            return Stop(made[source])
+        case _:
+            return t
+
+
+class _Separator:
+    """Rewrites the body of one definition, whose loops are `space`."""
+
+    def __init__(self, made: Mapping[Tensor, Tensor], space: tuple[Index, ...]) -> None:
+        self.made = made
+        self.space = frozenset(a for a in space if a.extent is not ONE)
+        self.memo: dict[Scalar, Scalar] = {}
+
+    def whole(self, body: Scalar) -> Scalar:
+        renamed = walk.rewrite(body, {}, self.load, self.atom if any(isinstance(a, Element) for a in walk.atoms(body)) else None)
+        return self.part(renamed) if self.space else renamed
+
+    def part(self, s: Scalar) -> Scalar:
+        found = self.memo.get(s)
+        if found is None:
+            found = self.memo[s] = self._part(s)
+        return found
+
+    def _part(self, s: Scalar) -> Scalar:
+        if not isinstance(s, (Apply, Select)):
+            return s
+        if not self.space <= walk.indices(s) and operations(s) >= FURTHER:
+            axes = sorted(walk.indices(s), key=lambda a: a.level)
+            return Load(build.define(axes, s), tuple(map(poly, axes)))
+        if isinstance(s, Select):
+            return build.select(self.part(s.condition), self.part(s.then), self.part(s.otherwise))
+        return build.apply(s.operation, *map(self.part, s.arguments), dtype=s.dtype)
+
+    def load(self, load: Load) -> Scalar:
+        return Load(self.made[load.tensor], load.subscripts)
+
+    def number(self, p: Poly) -> Poly:
+        return rebuild(p, self.atom)
+
+    def atom(self, a: Atom) -> Poly | None:
+        if isinstance(a, Element):
+            return poly(Element(self.made[a.tensor], tuple(map(self.number, a.subscripts))))
+        return None
