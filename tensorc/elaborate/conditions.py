@@ -44,15 +44,15 @@ def _require(evaluator: Evaluator, c: tree.Expr, message: str, scope: Scope, spa
             if context.exact:
                 context.conditions.append(Condition(gap, relation, message, span))
             else:
-                context.require(gap, relation, message, span)
+                context.require(gap, relation, message, span, code="E0305", label="never holds")
             return
     value = yield evaluator.array(c, scope)
     found = None if value.axes else _truth(context, value.body)
     if found is None:
         help = "data is checked by the caller, or kept out with `where`"
         raise context.error("E0612", "`require` wants a condition on dims and static values", c.span, describe(value), help=help)
-    value, relation = found
-    context.require(value, relation, message, span)
+    gap, relation = found
+    context.require(gap, relation, message, span, code="E0305", label="never holds")
 
 
 _GAPS: dict[str, Any] = {

@@ -58,7 +58,7 @@ class Context:
         self.parameters: dict[Tensor, tree.Parameter] = {}
         self.accesses: list[Access] | None = None
         self.live: tuple[Index, ...] = ()
-        self.index_names: dict[Index, str] = {}
+        self.index_names: dict[Index, tuple[str, Poly]] = {}  # with the first of its values
         self.calls: tuple[tuple[str, Span | None], ...] = ()
         self.current: Span | None = None
         self.argument_spans: dict[str, Span | None] = {}  # of the built-in that is being called
@@ -99,7 +99,9 @@ class Context:
     def equal(self, p: Poly, q: Poly) -> bool:
         return algebra.equal(p, q, self.facts)
 
-    def require(self, value: Poly, relation: Literal[">=", "=="], message: str, span: Span | None = None, code: str = "E0305") -> None:
+    def require(
+        self, value: Poly, relation: Literal[">=", "=="], message: str, span: Span | None = None, code: str = "E0308", label: str = ""
+    ) -> None:
         """Prove the relation of sizes, or have the call check it; what follows may rely on it. A relation that never holds is an error now."""
         if self.exact:
             return
@@ -108,7 +110,7 @@ class Context:
             return
         never = algebra.nonnegative(-value - 1, self.facts) or (relation == "==" and algebra.nonnegative(value - 1, self.facts))
         if never and self.accesses is None:
-            raise self.error(code, message, span, notes=self.origin(value))
+            raise self.error(code, message, span, label, notes=self.origin(value))
         self.conditions.append(Condition(value, relation, message, self.place(span)))
         self.learn(value, relation)
 

@@ -13,6 +13,7 @@ from tensorc.dtypes import DTYPES, DType
 from tensorc.elaborate import arrays, notation
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.hints import FOREIGN, did_you_mean
+from tensorc.elaborate.ranges import Ranges, Unknown, placeholder
 from tensorc.elaborate.indexing import ATTRIBUTES, attribute, index
 from tensorc.elaborate.tasks import Poisoned, Task, run, together
 from tensorc.elaborate.types import undeclared_splice
@@ -25,6 +26,7 @@ from tensorc.elaborate.values import (
     Namespace,
     Poison,
     Routine,
+    Transformed,
     Tuple,
     Value,
     describe,
@@ -50,7 +52,7 @@ class Scope:
     dtypes: dict[str, DType] = field(default_factory=dict)
     places: dict[str, Span] = field(default_factory=dict)
     indices: dict[str, Span] = field(default_factory=dict)  # the bound indices that are live
-    unknown: list[notation.Unknown] | None = None  # while the ranges of an index definition are inferred
+    unknown: list[Unknown] | None = None  # while the ranges of an index definition are inferred
     ranges: dict[int, tuple[Index, Poly]] = field(default_factory=dict)  # of the index definition that is evaluated: Binding's id -> (index, value)
     defining: frozenset[str] = frozenset()  # the names that the statement being evaluated gives
 
@@ -162,7 +164,7 @@ class Evaluator:
             return self.context.error("E0210", f"`{name}` is used in its own definition", span, "has no value yet", help=help)
         known = [*(n for n in scope.names if not n.startswith("...")), *scope.unit.functions, *scope.unit.imports, *library_names()]
         help = FOREIGN.get(name) or did_you_mean(name, known)
-        if name in self.context.index_names.values():
+        if any(name == bound for bound, _ in self.context.index_names.values()):
             help = f"the index `{name}` is known only in the brackets' expression that binds it"
         return self.context.error("E0201", f"unknown name `{name}`", span, "not found here", help=help)
 
@@ -201,7 +203,7 @@ class Evaluator:
                 arguments.append((None, base, e.value.span))
         else:
             callee = yield self.expression(e, scope)
-        if not isinstance(callee, (Routine, Builtin)):
+        if not isinstance(callee, (Routine, Builtin, Transformed)):
             help = "to read an element write `x[i]`" if isinstance(callee, Array) else None
             raise self.context.error("E0603", f"{describe(callee)} cannot be called", e.span, describe(callee), help=help)
         return callee, arguments
@@ -232,7 +234,7 @@ class Evaluator:
         value, *items = yield together(parts)
         otherwise = None if e.otherwise is None else items.pop()
         context.current = e.span
-        if isinstance(value, Routine | Builtin | Namespace | str | DType) or value is None:
+        if isinstance(value, Routine | Builtin | Transformed | Namespace | str | DType) or value is None:
             raise context.error("E0603", f"{describe(value)} cannot be subscripted", e.value.span, describe(value))
         if isinstance(value, (List, Tuple)) and len(items) == 1:
             found = part_of(context, value, items[0], e)
@@ -290,7 +292,7 @@ class Evaluator:
             scope.unknown = []
             try:
                 draft = yield self.body(bindings, body, scope, head, span)
-                solved = notation.Ranges(context, scope.unknown, accesses)
+                solved = Ranges(context, scope.unknown, accesses)
                 extents = solved.solve() if scope.unknown else {}
             finally:
                 scope.unknown = None
@@ -301,6 +303,7 @@ class Evaluator:
         for key, (old, value) in drafts.items():
             extent = extents.get(old, old.extent)
             at = solved.shown_by[old].span if old in extents else span
+            context.require_divisors(extent, at)
             context.require(extent, ">=", f"the range of an index is negative: {extent}", at, code="E0508")
             new = Index(old.level, extent)
             scope.ranges[key] = new, value - poly(old) + poly(new)
@@ -350,9 +353,9 @@ class Evaluator:
             return scope.ranges[id(b)]
         low = poly(0) if b.low is None else (yield self.static(b.low, scope, "the start of a range"))
         if b.high is None:
-            index = notation.placeholder()
+            index = placeholder()
             assert scope.unknown is not None
-            scope.unknown.append(notation.Unknown(b.name, index, b.name_span))
+            scope.unknown.append(Unknown(b.name, index, b.name_span))
         else:
             high = yield self.static(b.high, scope, "the end of a range")
             extent = high - low
@@ -369,7 +372,7 @@ class Evaluator:
         for index, value, b in bound:
             scope.names[b.name] = arrays.dimension(value)
             scope.indices[b.name] = b.name_span
-            self.context.index_names[index] = b.name
+            self.context.index_names[index] = b.name, value - poly(index)
         try:
             yield
         finally:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly, fresh, poly
+from tensorc.diagnostics import Label
 from tensorc.dtypes import bool_, i64
 from tensorc.elaborate import arrays, notation
 from tensorc.elaborate.context import Context
+from tensorc.elaborate.hints import conversion, did_you_mean
 from tensorc.elaborate.values import Array, List, Value, describe, static_integer
 from tensorc.ir import build
 from tensorc.ir.tensor import Scalar
@@ -40,9 +41,9 @@ def attribute(context: Context, value: Array, name: str, span: Span | None) -> V
                 raise context.error("E0303", f"`.mT` wants rank 2 at least, found {value.rank}", span, describe(value))
             return Array((*value.axes[:-2], value.axes[-1], value.axes[-2]), value.body, value.weak)
         case _:
-            close = get_close_matches(name, ATTRIBUTES, 1)
-            hint = f"did you mean `.{close[0]}`?" if close else f"the attributes are {', '.join(ATTRIBUTES)}; a function is called: `x.{name}()`"
-            raise context.error("E0202", f"a tensor has no attribute `{name}`", span, describe(value), help=hint)
+            listed = ", ".join(f"`.{a}`" for a in ATTRIBUTES)
+            help = did_you_mean(name, ATTRIBUTES, ".") or f"the attributes are {listed}; a function is called: `x.{name}()`"
+            raise context.error("E0202", f"a tensor has no attribute `{name}`", span, describe(value), help=help)
 
 
 def index(
@@ -90,7 +91,7 @@ class _Indexing:
 
     def apply(self, items: Sequence[Any], spans: Sequence[Span | None]) -> Array:
         pairs = self._complete(list(zip(items, spans, strict=True)))
-        gathers = [(n, v, s) for n, (v, s) in enumerate(pairs) if isinstance(v, Array) and self._is_gather(v)]
+        gathers = [(n, v, s) for n, (v, s) in enumerate(pairs) if isinstance(v, Array) and self._is_gather(v, s)]
         gathered = self._gathered(gathers)
         adjacent = bool(gathers) and [n for n, _, _ in gathers] == list(range(gathers[0][0], gathers[-1][0] + 1))
         at = gathers[0][0] if adjacent else 0
@@ -122,10 +123,11 @@ class _Indexing:
         taken = sum(1 for v, _ in pairs if v is not None and v is not Ellipsis)
         rank = self.array.rank
         if taken > rank:
-            raise self.context.error("E0304", f"{taken} subscripts for rank {rank}", self.span, f"{self.subject} is {describe(self.array)}")
+            message = f"{taken} subscript{'' if taken == 1 else 's'} for a tensor of rank {rank}"
+            raise self.context.error("E0510", message, self.span, f"{self.subject} is {describe(self.array)}")
         dots = [n for n, (v, _) in enumerate(pairs) if v is Ellipsis]
         if len(dots) > 1:
-            raise self.context.error("E0304", "`...` stands once in a subscript", pairs[dots[1]][1], "a second time")
+            raise self.context.error("E0511", "`...` stands twice in a subscript", pairs[dots[1]][1], "again", Label(pairs[dots[0]][1], "first"))
         at = dots[0] if dots else len(pairs)
         fill: list[tuple[Any, Span | None]] = [(slice(None), self.span)] * (rank - taken)
         done = pairs[:at] + fill + pairs[at + 1 :]
@@ -134,13 +136,12 @@ class _Indexing:
                 raise self.context.error("E0503", f"{describe(v)} cannot be a subscript", s, describe(v))
         return done
 
-    def _is_gather(self, v: Array) -> bool:
+    def _is_gather(self, v: Array, span: Span | None) -> bool:
         if v.dtype is bool_:
-            raise self.context.error(
-                "E0503", "a bool tensor cannot be a subscript", self.span, describe(v), help="the result's shape would depend on data: use `where(mask, x, 0)`"
-            )
+            help = f"the result's shape would depend on data: keep the shape with `where(mask, {self.subject}, 0)`"
+            raise self.context.error("E0503", "a mask cannot be a subscript", span, describe(v), help=help)
         if not v.dtype.is_integer:
-            raise self.context.error("E0503", f"a subscript is an integer, found {describe(v)}", self.span, describe(v), help="convert it: `cast(x, i64)`")
+            raise self.context.error("E0503", f"a subscript is an integer, found {describe(v)}", span, describe(v), help=conversion(span, i64))
         return static_integer(v) is None
 
     def _gathered(self, gathers: list[tuple[int, Array, Span | None]]) -> tuple[tuple[Index, ...], dict[int, Scalar]]:
@@ -153,9 +154,7 @@ class _Indexing:
 
     def _gather(self, body: Scalar, extent: Poly, axis: int, span: Span | None) -> Poly:
         """A data-dependent place: negative ones count from the end; checked while running."""
-        zero = build.constant(0, i64)
-        wrapped = build.select(build.apply("lt", body, zero), build.apply("add", body, build.integer(extent)), body)
-        place = notation.subscript_poly(self.context, Array((), wrapped), span)
+        place = notation.subscript_poly(self.context, Array((), notation.wrapped(body, extent)), span)
         self.context.check_place(place, extent, self.subject, axis, span)
         return place
 
@@ -163,37 +162,37 @@ class _Indexing:
         p = static_integer(item)
         assert p is not None
         place = self._from_end(p, extent)
-        message = f"subscript {p} is outside axis {axis} of {self.subject}, whose extent is {extent}"
-        self.context.require(place, ">=", message, span, code="E0505")
-        self.context.require(extent - 1 - place, ">=", message, span, code="E0505")
+        notation.require_inside(self.context, place, p, extent, self.subject, axis, span)
         return place
 
     def _from_end(self, p: Poly, extent: Poly) -> Poly:
-        """A negative number counts from the end."""
-        return extent + p if algebra.nonnegative(-p - 1, self.context.facts) else p
+        return notation.from_end(self.context, p, extent)
 
     def _slice(self, item: slice, extent: Poly, axis: int, span: Span | None) -> tuple[Index, Poly]:
         """The result's axis and the place it reads: start + step * i."""
         step = item.step
         if step is not None and (step.constant is None or step.constant == 0):
-            raise self.context.error("E0604", "the step of a slice is a number other than 0, known when compiling", span, f"step {step}")
+            raise self.context.error("E0611", "the step of a slice is a number other than 0, known when compiling", span, f"step {step}")
         by = 1 if step is None else int(step.constant)
         start = self._from_end(item.start, extent) if item.start is not None else (poly(0) if by > 0 else extent - 1)
         stop = self._from_end(item.stop, extent) if item.stop is not None else (extent if by > 0 else poly(-1))
         shown = f"slice {_slice_text(item)} of axis {axis} of {self.subject}, whose extent is {extent}"
-        context = self.context
+
+        def require(value: Poly, what: str) -> None:
+            self.context.require(value, ">=", f"{shown}, {what}", span, code="E0505", label=f"axis {axis} of {self.subject}")
+
         if by > 0:
-            context.require(start, ">=", f"{shown}, starts outside", span, code="E0505")
-            context.require(extent - stop, ">=", f"{shown}, ends outside", span, code="E0505")
-            context.require(stop - start, ">=", f"{shown}, is of negative length", span, code="E0505")
+            require(start, "starts outside")
+            require(extent - stop, "ends outside")
+            require(stop - start, "is of negative length")
             count = algebra.floordiv(stop - start + (by - 1), poly(by))
         else:
             if item.start is not None:
-                context.require(start, ">=", f"{shown}, starts outside", span, code="E0505")
-                context.require(extent - 1 - start, ">=", f"{shown}, starts outside", span, code="E0505")
+                require(start, "starts outside")
+                require(extent - 1 - start, "starts outside")
             if item.stop is not None:
-                context.require(stop + 1, ">=", f"{shown}, ends outside", span, code="E0505")
-            context.require(start - stop, ">=", f"{shown}, is of negative length", span, code="E0505")
+                require(stop + 1, "ends outside")
+            require(start - stop, "is of negative length")
             count = algebra.floordiv(start - stop + (-by - 1), poly(-by))
         index = fresh(count)
         return index, start + poly(by) * poly(index)

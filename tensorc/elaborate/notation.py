@@ -1,138 +1,20 @@
-"""Index notation: ranges of bound indices inferred in rounds, reads proved in bounds, and reductions over bound indices."""
+"""Index notation: reads proved in bounds, and reductions over bound indices."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from tensorc import algebra
-from tensorc.algebra import Atom, Index, Poly, Remainder, Quotient, Size, fresh, poly
-from tensorc.diagnostics import Label
+from tensorc.algebra import Atom, Index, Poly, Quotient, Remainder, fresh, poly
+from tensorc.diagnostics import CompileError
 from tensorc.dtypes import bool_, f32, i64
 from tensorc.elaborate import arrays
-from tensorc.elaborate.context import Access, Context, is_unknown
+from tensorc.elaborate.context import Access, Context
+from tensorc.elaborate.hints import conversion, inequality
 from tensorc.elaborate.values import Array, describe
 from tensorc.ir import build
 from tensorc.ir.tensor import Apply, Const, Input, Load, Scalar, Select
 from tensorc.source import Span
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """A bound index whose range is not written: `index` stands for it while its range is inferred."""
-
-    name: str
-    index: Index
-    span: Span
-
-
-def placeholder() -> Index:
-    """An index whose extent is not known yet."""
-    made = fresh(0)
-    return Index(made.level, algebra.size(f"?{made.level}"))
-
-
-# Ranges, in rounds.
-
-
-class Ranges:
-    """Solves for the extents of unknown indices from the reads in which they stand."""
-
-    def __init__(self, context: Context, unknown: Sequence[Unknown], accesses: Sequence[Access]) -> None:
-        self.context = context
-        self.unknown = {u.index: u for u in unknown}
-        self.accesses = accesses
-        self.extents: dict[Index, Poly] = {}
-        self.values: dict[Atom, Poly] = {}
-        self.shown_by: dict[Index, Access] = {}
-
-    def solve(self) -> dict[Index, Poly]:
-        """The extent of each unknown index, or a diagnostic for the first that has none."""
-        self._round(self._plain)
-        while self._round(self._compound):
-            pass
-        self._round(self._guarded)
-        while self._round(self._compound):
-            pass
-        for u in self.unknown.values():
-            if u.index not in self.extents:
-                raise self.context.error(
-                    "E0502",
-                    f"the range of index `{u.name}` is not known",
-                    u.span,
-                    "no read determines it",
-                    help=f"write its range: `{u.name} < N`, or `{u.name} in 1..N`",
-                )
-        return self.extents
-
-    def _round(self, propose: Callable[[Access, Poly, Poly], tuple[Index, Poly] | None]) -> bool:
-        """One round: what all reads propose, then accepted together. Whether anything new was found."""
-        proposals: dict[Index, list[tuple[Poly, Access]]] = {}
-        for a in self.accesses:
-            extent = algebra.substitute(a.extent, self.values)
-            if is_unknown(extent):
-                continue
-            found = propose(a, algebra.substitute(a.subscript, self.values), extent)
-            if found is not None and found[0] not in self.extents:
-                proposals.setdefault(found[0], []).append((found[1], a))
-        for index, offers in proposals.items():
-            extent, access = self._agree(index, offers, propose == self._compound)
-            self.extents[index] = extent
-            self.shown_by[index] = access
-            if isinstance(size := index.extent.atom, Size):
-                self.values[size] = extent
-            self.values[index] = poly(Index(index.level, extent))
-        return bool(proposals)
-
-    def _agree(self, index: Index, offers: list[tuple[Poly, Access]], smallest: bool) -> tuple[Poly, Access]:
-        extent, access = offers[0]
-        for other, at in offers[1:]:
-            if self.context.equal(extent, other):
-                continue
-            if smallest and algebra.nonnegative(extent - other, self.context.facts):
-                extent, access = other, at
-                continue
-            if smallest and algebra.nonnegative(other - extent, self.context.facts):
-                continue
-            name = self.unknown[index].name
-            raise self.context.error(
-                "E0501",
-                f"index `{name}` has two ranges: {extent} and {other}",
-                at.span,
-                f"axis {at.axis} of {at.subject}: {name} < {other}",
-                Label(access.span, f"axis {access.axis} of {access.subject}: {name} < {extent}"),
-                notes=self.context.origin(extent, other),
-                help=f"if they are always equal, say so: `require {extent} == {other}`; or write the range `{name} < ...`",
-            )
-        return extent, access
-
-    def _unsolved(self, p: Poly) -> list[Index]:
-        return [a for a in self.unknown if a in algebra.atoms(p) and a not in self.extents]
-
-    def _plain(self, a: Access, subscript: Poly, extent: Poly) -> tuple[Index, Poly] | None:
-        atom = subscript.atom
-        return (atom, extent) if not a.guarded and isinstance(atom, Index) and atom in self.unknown else None
-
-    def _compound(self, a: Access, subscript: Poly, extent: Poly) -> tuple[Index, Poly] | None:
-        inside = self._unsolved(subscript)
-        if a.guarded or len(inside) != 1 or algebra.elements(subscript):
-            return None
-        parts = algebra.split(subscript, inside[0])
-        if parts is None or parts[0].constant is None:
-            return None
-        c, rest = parts[0].constant, parts[1]
-        if c > 0:
-            high = algebra.bound(rest, True, self.context.facts)
-            return None if high is None else (inside[0], algebra.floordiv(extent - 1 - high, poly(c)) + 1)
-        low = algebra.bound(rest, False, self.context.facts)
-        return None if low is None else (inside[0], algebra.floordiv(low, poly(-c)) + 1)
-
-    def _guarded(self, a: Access, subscript: Poly, extent: Poly) -> tuple[Index, Poly] | None:
-        for index in self._unsolved(subscript):
-            parts = algebra.split(subscript, index)
-            if parts is not None and parts[0].constant == 1:
-                return index, extent
-        return None
 
 
 # Reads.
@@ -157,8 +39,8 @@ def read(
     """The element of an array at complete subscripts: proved inside, guarded by `otherwise`, or checked at the call or while running."""
     places = []
     for axis, (p, extent, at) in enumerate(zip(subscripts, array.extents, spans, strict=True)):
-        if otherwise is None and not context.exact and p.constant is not None and p.constant < 0:
-            p = extent + p
+        if otherwise is None and not context.exact:
+            p = from_end(context, p, extent)
         places.append(p)
         if context.accesses is not None:
             where = context.place(at or span)
@@ -169,54 +51,92 @@ def read(
     value = array.at(tuple(places))
     if otherwise is None:
         return context.shallow(Array((), value, array.weak))
-    if not otherwise.weak and otherwise.dtype is not array.dtype:
-        raise context.error(
-            "E0401",
-            f"`else` gives {otherwise.dtype} where {subject} holds {array.dtype}",
-            span,
-            f"{subject} is {describe(array)}",
-            help=f"`cast(..., {array.dtype})` converts it",
-        )
-    if otherwise.axes:
-        raise context.error("E0504", f"`else` gives one element, found {describe(otherwise)}", span, describe(otherwise))
-    outside = arrays.convert(context, otherwise, array.dtype, span).body
+    weak = array.weak and otherwise.weak
+    outside = _outside(context, array, otherwise, subject, span)
     facts = algebra.NO_FACTS if context.exact else context.facts | {a.extent - 1 for a in context.live}
     guard = build.both(*(build.inside(p, e, facts) for p, e in zip(places, array.extents, strict=True)))
-    return context.shallow(Array((), build.select(guard, value, outside)))
+    return context.shallow(Array((), build.select(guard, value, outside), weak))
+
+
+def _outside(context: Context, array: Array, otherwise: Array, subject: str, span: Span | None) -> Scalar:
+    """What a read gives outside, in the array's dtype: weak, or of that dtype."""
+    found = describe(otherwise)
+    if otherwise.axes:
+        raise context.error("E0509", f"`else` gives one element, found {found}", span, found, help="subscript it completely, or reduce it")
+    if (not otherwise.weak and otherwise.dtype is not array.dtype) or otherwise.dtype.category > array.dtype.category:
+        message = f"`else` gives {found if otherwise.weak else otherwise.dtype}, but {subject} holds {array.dtype}"
+        raise context.error("E0401", message, span, f"{subject} is {describe(array)}", help=conversion(span, array.dtype))
+    return otherwise.body if otherwise.dtype is array.dtype else arrays.convert(context, otherwise, array.dtype, span).body
+
+
+def _narrower(context: Context, p: Poly, extent: Poly) -> str:
+    """The advice to give an index a range in which the subscript p stays inside: that range, where p has one index and moves by one with it."""
+    found = sorted(algebra.indices(p), key=lambda a: a.level)
+    index, (name, first) = found[-1], context.index_names[found[-1]]
+    rest = p - poly(index)
+    if len(found) > 1 or not algebra.is_static(rest):
+        return f"give `{name}` a range that stays inside, as `{name} in 1..N-1`"
+    low, high = first - rest, first - rest + extent
+    end = first + index.extent
+    low = low if context.nonnegative(low - first) else first
+    if not context.nonnegative(end - high):
+        if not context.nonnegative(high - end) and (order := inequality(context, end, high)) is not None:
+            return order
+        high = end
+    return f"give it a range: `{name} < {high}`" if low is algebra.ZERO else f"give it a range: `{name} in {low}..{high}`"
+
+
+def from_end(context: Context, p: Poly, extent: Poly) -> Poly:
+    """A place of sizes alone that is never positive counts from the end: `x[-1]`, `x[-K:]`."""
+    return extent + p if p.constant != 0 and algebra.is_static(p) and algebra.nonnegative(-p, context.facts) else p
 
 
 def _prove(context: Context, p: Poly, extent: Poly, subject: str, axis: int, span: Span | None) -> None:
     low, high = context.nonnegative(p), context.nonnegative(extent - 1 - p)
     if low and high:
+        context.require_divisors(p, span)
         return
     if algebra.is_static(p):
-        message = f"subscript {p} is outside axis {axis} of {subject}, whose extent is {extent}"
-        context.require(p, ">=", message, span, code="E0505")
-        context.require(extent - 1 - p, ">=", message, span, code="E0505")
+        require_inside(context, p, p, extent, subject, axis, span)
         return
     if any(isinstance(a, (algebra.Element, Quotient, Remainder)) and not isinstance(a, Index) for a in _moving(p)):
         context.check_place(p, extent, subject, axis, span)
         return
-    side = "below 0" if not low else f"above {extent - 1}"
-    smallest = algebra.bound(p if not low else -(p), False, context.facts)
-    reach = "" if smallest is None else f": it reaches {smallest if not low else -smallest}"
-    raise context.error(
-        "E0505",
-        f"subscript {_shown(context, p)} of {subject} can be {side}{reach}",
-        span,
-        f"axis {axis} has extent {extent}",
-        notes=tuple(f"{_shown(context, poly(a))} runs over 0..{a.extent}" for a in sorted(algebra.indices(p), key=lambda a: a.level)) + context.origin(extent),
-        help="give the index a range that stays inside (`i in 1..N-1`), or a value outside (`x[... else 0]`)",
-    )
+    raise _outside_error(context, p, extent, subject, axis, span, low)
+
+
+def require_inside(context: Context, place: Poly, p: Poly, extent: Poly, subject: str, axis: int, span: Span | None) -> None:
+    """Have the call check a place of sizes alone, which the program writes as p."""
+    message = f"subscript {p} is outside axis {axis} of {subject}, whose extent is {extent}"
+    for gap in (place, extent - 1 - place):
+        context.require(gap, ">=", message, span, code="E0505", label=f"axis {axis} of {subject}")
+
+
+def wrapped(place: Scalar, extent: Poly) -> Scalar:
+    """A place in which -extent .. -1 count from the end; one outside stays as it is, to be reported."""
+    zero, end = build.constant(0, i64), build.integer(extent)
+    negative = build.both(build.apply("lt", place, zero), build.apply("ge", place, build.apply("neg", end)))
+    return build.select(negative, build.apply("add", place, end), place)
+
+
+def _outside_error(context: Context, p: Poly, extent: Poly, subject: str, axis: int, span: Span | None, low: bool) -> CompileError:
+    """`low`: the subscript is never below 0."""
+    text = span.text if span is not None and "\n" not in span.text else str(p)
+    smallest = algebra.bound(-p if low else p, False, context.facts)
+    side = f"beyond {extent - 1}" if low else "below 0"
+    reach = "" if smallest is None else f": it reaches {-smallest if low else smallest}"
+    ranges = []
+    for a in sorted(algebra.indices(p), key=lambda a: a.level):
+        name, first = context.index_names[a]
+        ranges.append(f"{name} runs over {first}..{first + a.extent}")
+    notes = (f"{', '.join(ranges)}; axis {axis} of {subject} has extent {context.sized(extent)}",)
+    help = f"{_narrower(context, p, extent)}, or the read a value outside: `{subject}[... else 0]`"
+    return context.error("E0505", f"subscript `{text}` of {subject} can be {side}{reach}", span, f"axis {axis} of {subject}", notes=notes, help=help)
 
 
 def _moving(p: Poly) -> list[Atom]:
     """The atoms of p that change from element to element or are known only while running."""
     return [a for m, _ in p.terms for a in m if not algebra.is_static(poly(a))]
-
-
-def _shown(context: Context, p: Poly) -> str:
-    return algebra.show(p, lambda a: context.index_names.get(a) if isinstance(a, Index) else None)
 
 
 # Reductions.
@@ -250,11 +170,10 @@ def accumulate(monoid: str, bound: Sequence[Index], body: Scalar) -> Scalar:
 
 
 def reduce(context: Context, name: str, bound: Sequence[Index], body: Array, span: Span | None) -> Scalar:
-    """`name[bound](body)` of a 0-d body, with the dtype and the empty case that the language gives each reduction."""
-    value = arrays.strong(context, body)
-    dtype = value.dtype
+    """`name[bound](body)` of a 0-d body, with the dtype and the empty case that the language gives each reduction. A weak body stays in i64 or f64."""
     if context.exact:
-        return build.reduce(name, bound, value.body)
+        return build.reduce(name, bound, arrays.strong(context, body).body)
+    value, dtype = body, body.dtype
     match name:
         case "sum" | "prod":
             return accumulate(name, bound, value.body if dtype.is_float else build.cast(value.body, i64))
@@ -269,7 +188,8 @@ def reduce(context: Context, name: str, bound: Sequence[Index], body: Array, spa
             return build.reduce(name, bound, value.body)
         case _:
             if len(bound) != 1:
-                raise context.error("E0506", f"`{name}` runs over one index, found {len(bound)}", span, help="flatten the axes first, or nest two reductions")
+                help = "flatten the axes first, or nest two reductions"
+                raise context.error("E0506", f"`{name}` runs over one index, found {len(bound)}", span, f"{len(bound)} indices", help=help)
             not_empty(context, name, bound, span)
             return arg_reduce(name, bound[0], value.body)
 
