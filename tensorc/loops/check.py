@@ -83,6 +83,7 @@ class _Accumulator:
     init: Init
     axes: frozenset[Index]
     folded: bool = False
+    carried: bool = False
 
 
 class _Checker:
@@ -111,7 +112,7 @@ class _Checker:
             if isinstance(s, Init):
                 carried.append(s.var)
         for var in carried:  # a recurrence ends with the body that started it
-            if var in self.accumulators and self.accumulators[var].folded:
+            if var in self.accumulators and self.accumulators[var].carried:
                 del self.accumulators[var]
 
     def _statement(self, s: Statement, around: _Around, defined: frozenset[Var]) -> frozenset[Var]:
@@ -136,6 +137,7 @@ class _Checker:
             case Carry(var, monoid, value, decay):
                 self._scalars([value] if decay is None else [value, decay], around, defined)
                 over = self._fold(var, monoid, None, around)
+                self.accumulators[var].carried = True
                 _require(all(around.axes[a] == SERIAL for a in over), f"{var.name} is carried along a loop that is not serial")
                 _require(not set(over) & set(around.parallel), f"{var.name} is carried along a parallel loop")
                 return defined | {var}
