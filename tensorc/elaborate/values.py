@@ -109,6 +109,15 @@ class Builtin:
 
 
 @dataclass(frozen=True, eq=False)
+class Transformed:
+    """A function made of a function: `grad(f, wrt="w")`. `kind` is the transform's name, `option` its `wrt` or `in_axes`."""
+
+    kind: str
+    function: Routine | Builtin | Transformed
+    option: Value | int
+
+
+@dataclass(frozen=True, eq=False)
 class Namespace:
     """An imported module."""
 
@@ -135,7 +144,7 @@ class Missing:
 
 MISSING = Missing()
 
-Value = Union[Array, List, Tuple, Routine, Builtin, Namespace, Poison, str, DType, None]
+Value = Union[Array, List, Tuple, Routine, Builtin, Transformed, Namespace, Poison, str, DType, None]
 
 
 def static_integer(value: Value) -> Poly | None:
@@ -175,7 +184,7 @@ def describe(value: Value) -> str:
             return f"a list of {len(items)}"
         case Tuple(items):
             return f"({', '.join(map(describe, items))})"
-        case Routine() | Builtin():
+        case Routine() | Builtin() | Transformed():
             return "a function"
         case Namespace():
             return "a module"

@@ -67,10 +67,16 @@ def with_sources(t: Tensor, new: Mapping[Tensor, Tensor], rewrite: Rewrite = wal
             assert_never(t)
 
 
-def substitute(outputs: Sequence[Tensor], values: Mapping[Any, Tensor]) -> list[Tensor]:
-    """The outputs with some tensors (inputs, mostly) replaced; their order of arithmetic is kept."""
+def substituted(outputs: Sequence[Tensor], values: Mapping[Any, Tensor]) -> dict[Tensor, Tensor]:
+    """What each tensor that the outputs are made of becomes, with some (inputs, mostly) replaced; the order of arithmetic is kept."""
     new: dict[Tensor, Tensor] = dict(values)
     for t in walk.topological(outputs):
         if t not in new:
             new[t] = with_sources(t, new)
+    return new
+
+
+def substitute(outputs: Sequence[Tensor], values: Mapping[Any, Tensor]) -> list[Tensor]:
+    """The outputs with some tensors replaced."""
+    new = substituted(outputs, values)
     return [new[t] for t in outputs]

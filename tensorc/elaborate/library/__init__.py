@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from tensorc.elaborate import transforms  # noqa: F401  (registers its functions)
 from tensorc.elaborate.library import (  # noqa: F401  (each registers its functions)
     elementwise,
     gathering,
