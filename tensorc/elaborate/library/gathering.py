@@ -17,11 +17,7 @@ from tensorc.ir.tensor import Scatter
 def checked_place(context: Context, body: Array, extent: Poly, axis: int, wrap: bool, subject: str, name: str) -> Poly:
     """A data-dependent place along an axis, checked while running; negative ones count from the end where `wrap`."""
     value = arrays.convert(context, body, i64)
-    element = value.body
-    if wrap:
-        element = build.select(
-            build.apply("lt", element, build.constant(0, i64)), build.apply("add", element, build.integer(extent)), element
-        )
+    element = notation.wrapped(value.body, extent) if wrap else value.body
     place = notation.subscript_poly(context, Array((), element), context.argument_spans.get(name))
     context.check_place(place, extent, subject, axis, context.argument_spans.get(name))
     return place
