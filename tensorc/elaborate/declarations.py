@@ -78,17 +78,14 @@ def _dtypes(f: tree.Function) -> Iterator[CompileError]:
 
 
 def _splices(f: tree.Function) -> Iterator[CompileError]:
-    """Of several `...` in one parameter's type, all but one must be lists that an earlier parameter binds."""
-    bound: set[str | None] = set()
-    for p in f.parameters:
-        if not isinstance(p.type, tree.TensorType):
-            continue
-        splices = [d for d in p.type.dims if isinstance(d, tree.Splice)]
-        loose = [d for d in splices if d.name is None or d.name not in bound]
+    """One `...` in a parameter's type: of two it would not be known how many axes each stands for. In a result lists that are known stand as they like."""
+    for t in _tensor_types(f):
+        in_parameter = any(p.type is t for p in f.parameters)
+        loose = [d for d in t.dims if isinstance(d, tree.Splice) and (in_parameter or d.name is None)]
         if len(loose) > 1:
             first = Label(loose[0].span, "the first")
-            yield error("E0311", "two `...` in one type", loose[1].span, "how many axes are these?", first, help="one `...` stands for any number of axes")
-        bound |= {d.name for d in splices} - {None}
+            help = "one `...` stands for any number of axes, `_` for one"
+            yield error("E0311", "two `...` in one type", loose[1].span, "how many axes are these?", first, help=help)
 
 
 def _tensor_types(f: tree.Function) -> Iterator[tree.TensorType]:

@@ -145,10 +145,19 @@ def check_dims(
 
 def dim(evaluator: Evaluator, d: tree.Expr, scope: Scope) -> Task:
     """A dim of a type as a polynomial."""
-    if isinstance(d, tree.Name) and d.name not in scope.names:
-        known = [n for n in scope.names if static_integer(scope.names[n]) is not None]
-        help = did_you_mean(d.name, known) or f"a parameter declares it where it stands alone: `x: f32[{d.name}]`; `_` leaves a dim open"
-        raise evaluator.context.error("E0203", f"the dim `{d.name}` is not declared", d.span, "bound by no parameter", help=help)
+    stack = [d]
+    while stack:
+        match stack.pop():
+            case tree.Name(name=name, span=span) if name not in scope.names:
+                known = [n for n in scope.names if static_integer(scope.names[n]) is not None]
+                help = did_you_mean(name, known) or f"a parameter declares it where it stands alone: `x: f32[{name}]`; `_` leaves a dim open"
+                raise evaluator.context.error("E0203", f"the dim `{name}` is not declared", span, "bound by no parameter", help=help)
+            case tree.Binary(left=left, right=right):
+                stack += [right, left]
+            case tree.Unary(operand=operand):
+                stack.append(operand)
+            case _:
+                pass
     return (yield evaluator.static(d, scope, "a dim"))
 
 
