@@ -24,6 +24,9 @@ UNAVAILABLE = 69
 INTERNAL = 70
 INTERRUPTED = 130
 
+LONGEST = 600
+"""Characters of a message that speaks of the command line."""
+
 ENVELOPE = 1
 """The version of the JSON envelope: a higher one where a key changes its meaning or goes."""
 
@@ -112,7 +115,12 @@ def failure(error: BaseException, session: Session) -> Report:
 def plain(kind: str, message: str, code: int, help: str | None = None) -> Report:
     """The report of a failure without a place in a program. Further lines of the message, such as a source line, are shown as they are."""
     first, _, rest = message.partition("\n")
-    return Report(diagnostics=(Diagnostic(kind, first, help=help),), message=rest, code=code)
+    return Report(diagnostics=(Diagnostic(kind, _cut(first), help=help and _cut(help)),), message=rest, code=code)
+
+
+def _cut(text: str) -> str:
+    """A text without the middle of what is too long to be read, such as a value of ten thousand digits."""
+    return text if len(text) <= LONGEST else f"{text[: LONGEST * 2 // 3]}...{text[-LONGEST // 3 :]}"
 
 
 def internal(error: BaseException, session: Session) -> Report:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,11 +41,11 @@ def read(path: str, session: Session) -> Source:
 def _meant(path: str) -> str | None:
     """The file beside a missing one that was most likely meant."""
     wanted = Path(path)
+    if os.path.exists(wanted) or not os.path.isdir(wanted.parent):
+        return None
     try:
-        if wanted.is_dir() or not wanted.parent.is_dir():
-            return None
-        near = None if wanted.exists() else nearest(wanted.name, [p.name for p in wanted.parent.iterdir()])
-    except (OSError, ValueError):  # a folder that may not be listed, or a name that no file can have
+        near = nearest(wanted.name, os.listdir(wanted.parent))
+    except OSError:  # a folder that may not be listed
         return None
     return f"did you mean `{wanted.parent / near}`?" if near else None
 
@@ -52,18 +53,11 @@ def _meant(path: str) -> str | None:
 def split_place(place: str) -> tuple[str, str | None]:
     """FILE:FN as both parts. A file whose own name has a colon is found under the whole text."""
     path, colon, name = place.rpartition(":")
-    if not colon or _exists(place):
+    if not colon or os.path.exists(place):
         return place, None
     if not name:
         raise Refused(f"`{place}` names no function after its colon", f"write {path} or {path}:name")
     return (path, name) if path and name.isidentifier() else (place, None)
-
-
-def _exists(path: str) -> bool:
-    try:
-        return Path(path).exists()
-    except (OSError, ValueError):
-        return False
 
 
 def choose(names: list[str], name: str | None, place: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ from tensorc.dtypes import from_numpy
 Array = NDArray[Any]
 
 WIDTH = 100  # characters of a line where the output is no terminal
-SUMMARISED = 1000  # elements, from which on an array is shown by its edges
+SUMMARISED = 200  # elements, beyond which an array is shown by its edges
 
 
 def flatten(value: Any) -> list[Array]:
@@ -39,7 +40,8 @@ def show(results: Sequence[Array]) -> str:
     parts = []
     for name, array in zip(names(results), results, strict=True):
         heading = array_type(array) if len(results) == 1 else f"{name}: {array_type(array)}"
-        parts.append(f"{heading}\n{np.array2string(array, max_line_width=width, threshold=SUMMARISED)}")
+        shown = np.array2string(array, max_line_width=width, threshold=SUMMARISED) if array.ndim else str(array[()])
+        parts.append(f"{heading}\n{shown}")
     return "\n\n".join(parts)
 
 
@@ -76,9 +78,9 @@ def check_targets(targets: Sequence[str]) -> None:
             path, _, _ = split_place(target.strip().removeprefix("@"))
         except ValueInputError:
             raise Refused(f"`--out {target}` names no kind of file that can be written", f"the kinds are {', '.join(FORMATS)}") from None
-        if not path.parent.is_dir():
+        if not os.path.isdir(path.parent):
             raise Refused(f"there is no folder {path.parent}")
-        if path.is_dir():
+        if os.path.isdir(path):
             raise Refused(f"{path} is a folder")
 
 

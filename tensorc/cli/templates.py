@@ -43,8 +43,8 @@ fn main(x: f32[N, I], w1: f32[I, H], b1: f32[H], w2: f32[H, K], b2: f32[K]) -> i
 """
 
 INDEX = """\
-# Index notation: each `let y[i, j] = ...` says what one element is. Ranges follow from the subscripts, and every read is
-# proved to be inside of its tensor before anything runs; `else` says what stands outside.
+# Index notation: each `let y[i, j] = ...` says what one element is. Ranges follow from the subscripts, and every
+# read is proved to be inside of its tensor before anything runs; `else` says what stands outside.
 
 ## A 3 x 3 blur, the outside taken as 0.
 fn main(x: f32[H, W]) -> f32[H, W] {

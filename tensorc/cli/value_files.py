@@ -8,7 +8,7 @@ import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ PLACE = re.compile(r"(?P<path>.+?(?P<format>\.npy|\.npz|\.safetensors|\.csv|\.pa
 def split_place(text: str) -> tuple[Path, str, str | None]:
     """The path, the format and the key of `file.npz:key`."""
     match = PLACE.fullmatch(text)
-    if match is None:
+    if match is None or "\0" in text:
         raise ValueInputError(f"`@{text}` names no kind of file that can be used", f"the kinds are {', '.join(FORMATS)}")
     path, format, key = Path(match["path"]).expanduser(), match["format"].lower(), match["key"]
     if format == ".npy" and key is not None:
@@ -37,9 +37,8 @@ def split_place(text: str) -> tuple[Path, str, str | None]:
 def read_file(text: str, dtype: DType | None, rank: int | None) -> Array:
     """The array of `file.npy`, `file.npz:key` and so on. `dtype` and `rank` are the parameter's: only text (.csv) adapts to them."""
     path, format, key = split_place(text)
-    if not path.exists():
-        beside = [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = nearest(path.name, beside)
+    if not os.path.exists(path):  # which, unlike Path's method, is False for names that no file can have
+        near = nearest(path.name, os.listdir(path.parent)) if os.path.isdir(path.parent) else None
         raise ValueInputError(f"there is no file {path}", f"did you mean {path.parent / near}?" if near else None)
     if not path.is_file():
         raise ValueInputError(f"{path} is not a file")
@@ -262,7 +261,7 @@ def write_file(text: str, arrays: Sequence[Array]) -> None:
             )
     elif len(arrays) != 1:
         raise ValueInputError(f"a {format} file holds one array, and there are {len(arrays)} results", f"write @{path.with_suffix('.npz')}")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise ValueInputError(f"there is no folder {path.parent}")
     named = dict(zip(names, arrays, strict=True)) if format in (".npz", ".safetensors") else {"": arrays[0]}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
@@ -272,7 +271,8 @@ def write_file(text: str, arrays: Sequence[Array]) -> None:
     except OSError as error:
         raise ValueInputError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink()
 
 
 def write_npy(path: Path, named: dict[str, Array]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,7 +104,7 @@ def read_word(text: str, dtype: str | None) -> Value:
 
 def suggestion(text: str) -> str:
     """The form that was most likely meant."""
-    if any(format in text.lower() for format in FORMATS) or (text and Path(text).is_file()):
+    if any(format in text.lower() for format in FORMATS) or os.path.isfile(text):
         return f"a file is written with an @: @{text}"
     word = re.match(r"[A-Za-z]\w*", text)
     if word is not None and (near := nearest(word.group(), GENERATORS)):
