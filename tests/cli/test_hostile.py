@@ -92,10 +92,10 @@ def test_sizes_beyond_any_memory(tensorc: Callable[..., Any], folder: Path, name
         clean(tensorc("run", "in.tx", "--arg", "x=[1,2]", "--target", "cpu"), 1)
 
 
-@pytest.mark.parametrize(
-    "place",
-    [".", "", "/", "missing.tx", "missing.tx:f", "a\0b.tx", "a\0b.tx:f", "x" * 5000, ":", "::", ":f", "f.tx/inside.tx", "\udcff.tx"],
-)
+PLACES = [".", "", "/", "missing.tx", "missing.tx:f", "a\0b.tx", "a\0b.tx:f", "x" * 5000, ":", "::", ":f", "f.tx/inside.tx", "\udcff.tx"]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: ascii(place[:12]))
 def test_places_that_are_no_file(tensorc: Callable[..., Any], folder: Path, place: str) -> None:
     (folder / "f.tx").write_bytes(GOOD)
     for words in (["run", place, "--arg", "x=[1]"], ["ir", place], ["ir", place, "--stage", "ast"]):
@@ -111,12 +111,38 @@ def test_a_file_without_permission(tensorc: Callable[..., Any], folder: Path) ->
     clean(tensorc("check", "in.tx"), 2)
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["", " ", "[", "]", "[" * 100_000, "@", "@.", "@/", "@.npy", "@a\0b.npy", "@in.tx", "@f.npy", "@f.npz", "@f.csv", "@f.parquet", "@f.safetensors"]
-    + ["rand:", "rand:[", "rand:f32[", "rand:f32[-1]", "rand:f32[4611686018427387904,4611686018427387904]", "rand:f32[1e9]", "zeros:f32[9" + "9" * 50]
-    + ["1e999999", "-" * 1000, "9" * 10_000, "nan" * 100, "\x1b[31m", "\udcff", "0x", "[1,[2]]", "[[1],[2,3]]", "[1e400]", "none", "=", "x=1"],
-)  # fmt: skip
+VALUES = [
+    "[",
+    "]",
+    "@",
+    "@.",
+    "@/",
+    "@.npy",
+    "@in.tx",
+    "@f.npy",
+    "@f.npz",
+    "@f.csv",
+    "@f.parquet",
+    "@f.safetensors",
+    "rand:",
+    "rand:[",
+    "rand:f32[",
+    "rand:f32[-1]",
+    "rand:f32[1e9]",
+    "rand:f32[4611686018427387904,4611686018427387904]",
+    "1e999999",
+    "0x",
+    "[1,[2]]",
+    "[[1],[2,3]]",
+    "[1e400]",
+    "none",
+    "=",
+    "x=1",
+]
+LONG = ["[" * 100_000, "-" * 1000, "9" * 10_000, "nan" * 100, "zeros:f32[9" + "9" * 50]
+
+
+@pytest.mark.parametrize("value", [*VALUES, *LONG, "", " ", "@a\0b.npy", "\x1b[31m", "\udcff"], ids=lambda value: ascii(value[:12]))
 def test_values(tensorc: Callable[..., Any], folder: Path, value: str) -> None:
     (folder / "in.tx").write_bytes(GOOD)
     for format in ("npy", "npz", "csv", "parquet", "safetensors"):
@@ -127,10 +153,11 @@ def test_values(tensorc: Callable[..., Any], folder: Path, value: str) -> None:
         assert len(ran.err) < 2_000
 
 
-@pytest.mark.parametrize(
-    "words", [["--seed", "-1"], ["--seed", "x"], ["--arg", "=1"], ["--arg", "="], ["--arg", ""], ["--out", ""], ["--out", "@\0.npy"]]
-)
-def test_options(tensorc: Callable[..., Any], folder: Path, words: list[str]) -> None:
+WORDS = [("--seed", "-1"), ("--seed", "x"), ("--arg", "=1"), ("--arg", "="), ("--arg", ""), ("--out", ""), ("--out", "@\0.npy")]
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_options(tensorc: Callable[..., Any], folder: Path, words: tuple[str, str]) -> None:
     (folder / "in.tx").write_bytes(GOOD)
     clean(tensorc("run", "in.tx", "--arg", "x=[1]", *words), 2)
 

@@ -165,10 +165,9 @@ def test_the_seed_settles_random_values(tensorc: Callable[..., Any]) -> None:
         return str(tensorc("run", "p.tx:exponential", "--arg", "x=randn:[3]", *words).out)
 
     assert out() == out("--seed", "0") != out("--seed", "1") == out("--seed", "1")
-    x = np.exp(np.random.default_rng(7).standard_normal(3, np.float32))
-    assert np.allclose(
-        tensorc("run", "p.tx:exponential", "-a", "x=randn:[3]", "--seed", "7", "--json").envelope["result"]["results"][0]["data"], x
-    )
+    ran = tensorc("run", "p.tx:exponential", "-a", "x=randn:[3]", "--seed", "7", "--json")
+    expected = np.exp(np.random.default_rng(7).standard_normal(3, np.float32))
+    assert np.allclose(ran.envelope["result"]["results"][0]["data"], expected)
 
 
 # Errors of the call.
@@ -185,7 +184,7 @@ def test_the_seed_settles_random_values(tensorc: Callable[..., Any]) -> None:
         (
             ["p.tx:lookup", "-a", "table=rand:[4,2]", "-a", "ids=[0,9]"],
             "IndexError",
-            ["index 9", "`table`", "V = 4", "p.tx:8:25", "table[ids[b], d]"],
+            ["index 9", "`table`", "V = 4", "p.tx:8:25"],
         ),
     ],
 )
