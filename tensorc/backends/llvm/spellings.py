@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tensorc.backends.llvm import casts, floats, integers, library
 from tensorc.backends.llvm.code import Code
-from tensorc.backends.llvm.functions import exponential, logarithm, special, trigonometric
+from tensorc.backends.llvm.functions import exponential, hyperbolic, inverse, logarithm, special, trigonometric
 from tensorc.backends.llvm.types import Value
 from tensorc.dtypes import DType, bool_
 
@@ -81,20 +81,20 @@ SPELLINGS: dict[str, Spelling] = {
     "log1p": _own(logarithm.log1p, "log1p"),
     "sqrt": Spelling(_intrinsic("sqrt")),
     "rsqrt": Spelling(floats.rsqrt),
-    "cbrt": _c("cbrt"),
+    "cbrt": _own(special.cube_root, "cbrt"),
     "sin": _own(trigonometric.sin, "sin"),
     "cos": _own(trigonometric.cos, "cos"),
-    "tan": _c("tan"),
-    "asin": _c("asin"),
-    "acos": _c("acos"),
-    "atan": _c("atan"),
-    "atan2": _c("atan2"),
-    "sinh": _c("sinh"),
-    "cosh": _c("cosh"),
-    "tanh": _own(special.tanh, "tanh"),
-    "asinh": _c("asinh"),
-    "acosh": _c("acosh"),
-    "atanh": _c("atanh"),
+    "tan": _own(trigonometric.tan, "tan"),
+    "asin": _own(inverse.asin, "asin"),
+    "acos": _own(inverse.acos, "acos"),
+    "atan": _own(inverse.atan, "atan"),
+    "atan2": _own(inverse.atan2, "atan2"),
+    "sinh": _own(hyperbolic.sinh, "sinh"),
+    "cosh": _own(hyperbolic.cosh, "cosh"),
+    "tanh": _own(hyperbolic.tanh, "tanh"),
+    "asinh": _own(hyperbolic.asinh, "asinh"),
+    "acosh": _own(hyperbolic.acosh, "acosh"),
+    "atanh": _own(hyperbolic.atanh, "atanh"),
     "erf": _own(special.erf, "erf"),
     "erfc": _c("erfc"),
     "lgamma": _c("lgamma"),

@@ -53,14 +53,18 @@ def exp2(code: Code, x: Value) -> Value:
 
 
 def expm1(code: Code, x: Value) -> Value:
-    """2**n * (e**r - 1) + (2**n - 1), halved while it might be infinite too early."""
+    result = n.multiply(code, half_expm1(code, x), 2.0)
+    return n.choose(code, n.compare(code, "oeq", x, 0.0), x, result)
+
+
+def half_expm1(code: Code, x: Value) -> Value:
+    """(e**x - 1) / 2 = 2**(n-1) * (e**r - 1) + (2**(n-1) - 1/2), by quarters, so that it is finite where e**x may not be."""
     low, high = RANGE[x.type.element]
-    limited = n.at_least(code, n.at_most(code, x, high), low)
+    limited = n.at_least(code, n.at_most(code, x, high + 0.5), low)
     whole, exponent = n.nearest(code, limited, LOG2_E)
     tail = less_one(code, reduced(code, limited, whole))
-    half = _scale(code, n.number(x, 0.5), whole, exponent)
-    result = n.multiply(code, n.multiply_add(code, tail, half, n.add(code, half, -0.5)), 2.0)
-    return n.choose(code, n.compare(code, "oeq", x, 0.0), x, result)
+    quarter = _scale(code, n.number(x, 0.25), whole, exponent)
+    return n.multiply(code, n.multiply_add(code, tail, quarter, n.add(code, quarter, -0.25)), 2.0)
 
 
 def reduced(code: Code, x: Value, whole: Value) -> Value:
