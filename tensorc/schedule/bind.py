@@ -136,7 +136,7 @@ def _unrolled(space: Space, part: Part, rows: Sweep, inside: bool = False) -> Pa
         return replace(part, bind=Bind("unroll", ROWS), body=tuple(_unrolled(space, p, rows, True) for p in part.body))
     bound = part.bind
     if inside and bound.kind == "vector":
-        folds = sum(bool(space.over[r]) for r in rules(part.body))
+        folds = sum(r.is_contraction for r in rules(part.body)) or sum(bool(space.over[r]) for r in rules(part.body))
         bound = Bind("vector", next((n for n in (4, 2) if n <= bound.count and n * ROWS * max(folds, 1) <= REGISTERS), 1))
     return replace(part, bind=bound, body=tuple(_unrolled(space, p, rows, inside) for p in part.body))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tensorc.ir.tensor import Tensor, View
 from tensorc.schedule.axes import Space, unify
-from tensorc.schedule.rules import AnyRule, Rule
+from tensorc.schedule.rules import AnyRule, Rule, covers
 from tensorc.schedule.stages import Part, Sweep, arrange, rules
 from tensorc.schedule.views import stored
 
@@ -128,16 +128,27 @@ def _fits(members: Sequence[Rule]) -> bool:
 def _begins(contractions: Sequence[Rule], made: Mapping[Tensor, Rule]) -> bool:
     """Whether what is bound by arithmetic begins the kernel, so that its loops are its own choice and the rest is done with each result.
 
-    A second contraction is of what the first makes, by way of a statistic of its rows, and batched: the terms of a row then need not be
-    stored, and what else it reads is read for few of them.
+    A second contraction is of what the first makes, where that had better not be stored: it is of pairs of elements and no product, which
+    there are as many as pairs; or there is a statistic of its rows in between, and either the second is batched or nothing else that the
+    kernel reads is as large.
     """
     first, *others = contractions
     if len(others) > 1 or _before(first, made) - {first}:
         return False
-    return all(
-        second.is_batched and any(r.over and first in _before(r, made) for r in _before(second, made) - {first, second})
-        for second in others
-    )
+    for second in others:
+        between = _before(second, made) - {first, second}
+        if first not in _before(second, made):
+            return False
+        statistic = any(r.over and first in _before(r, made) for r in between)
+        if first.is_product and not (statistic and (second.is_batched or not _is_matched(first, made))):
+            return False
+    return True
+
+
+def _is_matched(first: Rule, made: Mapping[Tensor, Rule]) -> bool:
+    """Whether something from outside is read beside the elements of the first contraction's result."""
+    readers = [r for r in made.values() if any(load.tensor is first.tensor for load in r.loads)]
+    return any(load.tensor not in made and covers(load, r.space) for r in readers for load in r.loads)
 
 
 def _before(r: Rule, made: Mapping[Tensor, Rule]) -> set[Rule]:

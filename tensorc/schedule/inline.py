@@ -31,7 +31,7 @@ from tensorc.ir.tensor import (
     View,
 )
 from tensorc.schedule.rules import AnyRule, Made, Rule, ScanRule, ScatterRule, SortRule, Target, operations
-from tensorc.schedule.separate import FURTHER
+from tensorc.schedule.separate import is_worth_storing
 from tensorc.schedule.views import stored, through
 
 DEPTH = 24
@@ -101,6 +101,7 @@ class _Inliner:
         self.roots: dict[Tensor, Target] = {}
         self.later: list[tuple[int, Tensor]] = []  # outputs that need a copy of their own
         self.open: dict[Tensor, _Open] = {}
+        self.made: set[Tensor] = set()  # reductions
         self.instead: dict[Tensor, Tensor] = {}  # what loads name in place of a view
         self.rules: list[AnyRule] = []
         self.aliases: dict[View, None] = {}
@@ -162,6 +163,7 @@ class _Inliner:
             case Define(_, None, _, body):
                 self._pointwise(t, axes, self._inlined(body), self._total(body))
             case Define(_, monoid, _, body):
+                self.made.add(t)
                 self.rules.append(_rule(t, self._name(t), axes, monoid, t.reduced, self._inlined(body), self._targets(t)))
             case Scan(monoid, source, decay, reverse):
                 factor = None if decay is None else self._read(decay, places)
@@ -191,10 +193,14 @@ class _Inliner:
             or (uses.number and build.number(body) is None)
             or walk.depth(body) > DEPTH
             or work > LARGE
-            or (uses.further and work >= FURTHER)
+            or (uses.further and (is_worth_storing(body, _indices(t.extents), work) or (work > 0 and self._is_epilogue(body))))
             or (len(uses.readers) > 1 and work + LOAD * len(walk.loads(body)) >= AGAIN)
             or any(len(places) > 1 and len(places) * work >= PLACES for places in uses.readers.values())
         )
+
+    def _is_epilogue(self, body: Scalar) -> bool:
+        """Whether a rule's value that nothing else reads is read, so that storing the body takes the place of storing that."""
+        return any(load.tensor in self.made and len(self.uses[load.tensor].readers) == 1 for load in walk.loads(body))
 
     def _is_stored_alone(self, t: Tensor) -> bool:
         """Whether t is, or is another shape of, a rule's memory that is contiguous: of a rule that is not a result."""

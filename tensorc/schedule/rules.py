@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -103,6 +104,15 @@ class Rule:
         return bool(self.over) and not self.streams and sum(bool(load.tensor.extents) for load in self.loads) > 1
 
     @cached_property
+    def is_product(self) -> bool:
+        """Whether it sums products of two elements."""
+        match self.body:
+            case Apply("mul", (Load(), Load()), _):
+                return self.monoid == "sum"
+            case _:
+                return False
+
+    @cached_property
     def is_batched(self) -> bool:
         """Whether an axis of the result is an axis of all that is read, so that no element is read for the whole of it."""
         read = [frozenset[Index]().union(*map(indices, load.subscripts)) for load in self.loads if load.tensor.extents]
@@ -164,6 +174,17 @@ class SortRule:
     @cached_property
     def loads(self) -> tuple[Load, ...]:
         return (Load(self.keys, tuple(map(poly, self.axes))),)
+
+
+def covers(body: Scalar, axes: Iterable[Index]) -> bool:
+    """Whether some element that is read has each of the axes as a subscript of its own: there is a tensor as large as what is computed."""
+    needed = [a for a in axes if a.extent is not ONE]
+    return not needed or any({s.atom for s in load.subscripts}.issuperset(needed) for load in walk.loads(body))
+
+
+def slides(body: Scalar) -> bool:
+    """Whether a subscript is of several indices, as a window is: there are more elements than what is read has."""
+    return any(len(indices(s)) > 1 for load in walk.loads(body) for s in load.subscripts)
 
 
 def operations(body: Scalar) -> int:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from tensorc.algebra import ONE, Atom, Element, Index, Poly, poly, rebuild
 from tensorc.ir import build, walk
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Apply, Define, Load, Scalar, Scan, Scatter, Select, Sort, Stop, Tensor, View
-from tensorc.schedule.rules import operations
+from tensorc.schedule.rules import covers, operations, slides
 
 FURTHER = 4
 """Instructions that are not computed again for each point of a further axis."""
+
+LARGE = 10
+"""Instructions that are not computed again even where storing what they compute takes more memory than anything that is read."""
+
+
+def is_worth_storing(body: Scalar, axes: Iterable[Index], work: int) -> bool:
+    """Whether a value over the axes should be stored rather than computed again for each point of further axes."""
+    return work >= LARGE or (work >= FURTHER and covers(body, axes))
 
 
 def separate(program: Program) -> Program:
@@ -75,8 +83,8 @@ class _Separator:
     def _part(self, s: Scalar) -> Scalar:
         if not isinstance(s, (Apply, Select)):
             return s
-        if not self.space <= walk.indices(s) and operations(s) >= FURTHER:
-            axes = sorted(walk.indices(s), key=lambda a: a.level)
+        axes = sorted(walk.indices(s), key=lambda a: a.level)
+        if not self.space <= walk.indices(s) and is_worth_storing(s, axes, operations(s)) and not slides(s):
             return Load(build.define(axes, s), tuple(map(poly, axes)))
         if isinstance(s, Select):
             return build.select(self.part(s.condition), self.part(s.then), self.part(s.otherwise))
