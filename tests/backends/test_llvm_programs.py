@@ -64,6 +64,8 @@ convolution    (x: f32[2, K, L], w: f32[N, K, 5]) = tensor[n < 2, o < N, h < L -
 pooled         (x: f32[N, K, L]) = tensor[n < N, k < K, h < L // 2](max[r < 2](x[n, k, 2 * h + r]))
 outer          (x: f32[N], y: f32[M]) = outer(x, y)
 scalar         (x: f32[N], s: f32) = x * s
+scattered      (x: f32[M], p: i64[K], v: f32[K]) = scatter_add(x, 0, p % M, v)
+embedded       (t: bf16[N, M], p: i32[K]) = tensor[i < K, j < M](t[p[i], j else 0])
 ellipsis       (x: f32[..., M], w: f32[M]) = rms_norm(x, w)
 """
 

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from tensorc.algebra import Index, poly, size
+from tensorc.backends.llvm import target
+from tensorc.backends.llvm.emit import emit
+from tensorc.backends.llvm.frame import usual_strides
 from tensorc.dtypes import f32, i64
 from tensorc.ir import build
 from tensorc.ir.program import Program
@@ -52,6 +55,16 @@ def test_the_text_of_each_stage() -> None:
     program = chain(2)
     assert set(program.texts) == {"llvm", "asm"}
     assert "fadd <" in program.texts["llvm"] and "ret" in program.texts["asm"]
+
+
+@pytest.mark.skipif(not target.host().triple.startswith("x86_64"), reason="the models are of x86-64")
+@pytest.mark.parametrize(("cpu", "registers"), [("x86-64-v2", "%xmm"), ("x86-64-v3", "%ymm"), ("x86-64-v4", "%zmm")])
+def test_code_for_another_cpu(cpu: str, registers: str) -> None:
+    assert registers in target.emit_assembly(emit(*usual(chain(1)), target.host(cpu)).text, target.host(cpu))
+
+
+def usual(program: Executable) -> Any:
+    return program.frame, {t: usual_strides(t) for t in program.frame.strided}
 
 
 def test_many_kernels_compile_in_linear_time() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import sys
 from collections.abc import Iterable
 from functools import cache
 
@@ -50,6 +51,10 @@ def _each_lane(code: Code, symbol: str, vectors: list[Value]) -> Value:
     return code.pinned(of(vector.element, vector.lanes), f"load {vector}, ptr {places[0].text}, align 64")
 
 
+# Where the functions are; None is what the process has loaded already. Looking further takes a subprocess.
+NAMES = {"linux": ("libm.so.6", None), "darwin": ("libSystem.B.dylib", None), "win32": ("ucrtbase", "msvcrt")}
+
+
 @cache
 def address(function: str) -> int | None:
     """Where a function of the C library is in this process; None where there is none of the name."""
@@ -63,7 +68,7 @@ def address(function: str) -> int | None:
 @cache
 def _libraries() -> tuple[ctypes.CDLL, ...]:
     opened = []
-    for name in dict.fromkeys((ctypes.util.find_library("m"), ctypes.util.find_library("c"), None)):
+    for name in NAMES.get(sys.platform, (ctypes.util.find_library("m"), None)):
         try:
             opened.append(ctypes.CDLL(name))
         except (OSError, TypeError):
