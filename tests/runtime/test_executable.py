@@ -34,9 +34,9 @@ def chain(length: int) -> Executable:
     x, y = Input("x", (N,), f32), Buffer("y", (N,), f32)
     between = [Buffer(f"t{n}", (N,), f32) for n in range(length - 1)]
     kernels = []
-    for source, target in zip([x, *between], [*between, y], strict=True):
-        store = Store(target, (poly(i),), build.apply("add", load(source, i), build.constant(1.0, f32)))
-        kernels.append(Kernel(target.name, (For(i, VECTOR, (store,)),), (source,), (target,), (), {}))
+    for source, result in zip([x, *between], [*between, y], strict=True):
+        store = Store(result, (poly(i),), build.apply("add", load(source, i), build.constant(1.0, f32)))
+        kernels.append(Kernel(result.name, (For(i, VECTOR, (store,)),), (source,), (result,), (), {}))
     schedule = Schedule("chain", (x,), (y,), (), tuple(between), {}, tuple(kernels), frozenset())
     return compile_schedule(schedule, Program("chain", (x,), ()))
 
