@@ -35,9 +35,11 @@ class Maker:
 
     def program(self, count: int) -> Program:
         for _ in range(count):
-            make: Callable[[], Tensor] = self.random.choice([self.pointwise] * 6 + [self.reduction] * 4 + [self.view, self.scan, self.scatter, self.sort])
+            make: Callable[[], Tensor] = self.random.choice(
+                [self.pointwise] * 6 + [self.reduction] * 4 + [self.view, self.scan, self.scatter, self.sort]
+            )
             self.tensors.append(make())
-        results = self.random.sample(self.tensors[4:], min(3, count)) + [self.tensors[-1]]
+        results = [*self.random.sample(self.tensors[4:], min(3, count)), self.tensors[-1]]
         return Program("p", self.inputs, tuple(results))  # type: ignore[arg-type]
 
     def extents(self) -> tuple[Poly, ...]:
@@ -93,7 +95,9 @@ class Maker:
             return made
         out = [fresh(e) for e in made.extents]  # identities become finite
         finite = build.load(made, tuple(map(poly, out)))
-        return build.define(out, build.apply("maximum", build.apply("minimum", finite, build.constant(9.0, f64)), build.constant(-9.0, f64)))
+        return build.define(
+            out, build.apply("maximum", build.apply("minimum", finite, build.constant(9.0, f64)), build.constant(-9.0, f64))
+        )
 
     def view(self) -> Tensor:
         t = self.random.choice([t for t in self.tensors if t.extents in ((N, M), (M, N), (N * M,), (K, N, M))])
@@ -108,7 +112,12 @@ class Maker:
         t = self.ranked()
         decay = t if self.random.random() < 0.3 else None
         bounded = build.define(*self._scaled(t))
-        return Scan("sum" if decay is not None else self.random.choice(["sum", "max"]), t, None if decay is None else bounded, self.random.random() < 0.5)
+        return Scan(
+            "sum" if decay is not None else self.random.choice(["sum", "max"]),
+            t,
+            None if decay is None else bounded,
+            self.random.random() < 0.5,
+        )
 
     def _scaled(self, t: Tensor) -> tuple[list[Index], Scalar]:
         axes = [fresh(e) for e in t.extents]
@@ -134,7 +143,10 @@ def test_random_programs(seed: int) -> None:
     random = np.random.default_rng(seed)
     for sizes in SIZES:
         shapes = [tuple(algebra.evaluate(e, sizes) for e in x.extents) for x in p.inputs]
-        inputs = [random.integers(-1, 3, shape) if x is PLACES else random.standard_normal(shape) for x, shape in zip(p.inputs, shapes, strict=True)]
+        inputs = [
+            random.integers(-1, 3, shape) if x is PLACES else random.standard_normal(shape)
+            for x, shape in zip(p.inputs, shapes, strict=True)
+        ]
         expected = evaluate_tensors(p.results, dict(zip(p.inputs, inputs, strict=True)), sizes)
         found, _ = interpret(s, inputs, sizes)
         for a, b in zip(found, expected, strict=True):
