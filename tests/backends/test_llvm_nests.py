@@ -76,9 +76,9 @@ def test_a_map_with_each_binding(bind: Bind) -> None:
 def test_a_reduction_with_each_binding(bind: Bind, monoid: str, dtype: DType) -> None:
     x, y = Input("x", (N, M), dtype), Buffer("y", (N,), dtype)
     s = variable("s", dtype, (i,))
-    inner = [Init(s, monoid, (j,), bind), For(j, bind, (Fold(s, monoid, load(x, i, j), (j,)),)), Done(s, monoid, (j,))]
+    inner: list[Statement] = [Init(s, monoid, (j,), bind), For(j, bind, (Fold(s, monoid, load(x, i, j), (j,)),)), Done(s, monoid, (j,))]
     program = compiled([For(i, SERIAL, (*inner, Store(y, (poly(i),), read(s))))], [x], [y])
-    function = {"sum": np.sum, "max": np.max, "min": np.min, "prod": np.prod}[monoid]
+    function: Any = {"sum": np.sum, "max": np.max, "min": np.min, "prod": np.prod}[monoid]
     for m in EXTENTS:
         a = (normal(5, m) * 2).astype(dtype.numpy)
         out = np.empty(5, dtype.numpy)
