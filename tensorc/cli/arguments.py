@@ -136,7 +136,8 @@ def examples(parameters: Sequence[ParameterInfo]) -> dict[str, str]:
             found[p.name] = {"float": "0.5", "bool": "true"}.get(DTYPES[dtype].kind, "1")
         else:
             dims = [_example_size(dim.strip(), sizes) for dim in p.dims_text.split(",") if dim.strip()]
-            found[p.name] = f"rand:{dtype}[{','.join(dims)}]"
+            form = "zeros" if DTYPES[dtype].is_integer else "rand"  # integers may be indices, of which 0 is the likeliest to be inside
+            found[p.name] = f"{form}:{dtype}[{','.join(dims)}]"
     return found
 
 

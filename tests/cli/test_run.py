@@ -114,8 +114,6 @@ def test_missing_arguments_are_listed_with_their_types(tensorc: Callable[..., An
 @pytest.mark.parametrize("function", ["scale", "pair", "lookup", "total", "count", "exponential", "pick", "brain"])
 def test_the_example_that_is_suggested_runs(tensorc: Callable[..., Any], function: str) -> None:
     suggested = tensorc("run", f"p.tx:{function}").err.split("for example ")[1].split()
-    if function == "lookup":  # whose indices are data
-        suggested[-1] = "ids=zeros:[2]"
     assert tensorc("run", f"p.tx:{function}", *suggested).code == 0
 
 
