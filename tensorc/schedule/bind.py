@@ -114,18 +114,17 @@ def _trips(axis: Index) -> int:
 def _rows(space: Space, nest: Sequence[Part], accesses: Mapping[Rule, Access]) -> Sweep | None:
     """The loop that contractions go along several points at a time, so that each register that they read serves as many terms.
 
-    It is the innermost one over an axis of the result that a load in lanes does not have, for all contractions of the nest.
+    It is the innermost one, outside of lanes, over an axis of the result that what is read in lanes does not have: for all contractions.
     """
-    paths = [path for r, path in _paths(nest) if r.is_contraction]
-    loops: list[Sweep] = []
+    common: list[Sweep] | None = None
     for r, path in _paths(nest):
-        if r.is_contraction:
-            vector = next((s.axis for s in path if s.bind.kind == "vector"), None)
-            shared = [load for load in accesses[r].loads if vector is not None and vector in _axes(load)]
-            mine = [s for s in path if s.bind is SERIAL and s.axis in space.out[r] and any(s.axis not in _axes(load) for load in shared)]
-            outer = [s for s in mine if all(path.index(s) < n for n, t in enumerate(path) if t.bind.kind == "vector")]
-            loops = outer if not loops else [s for s in loops if s in outer]
-    return loops[-1] if loops and paths else None
+        if not r.is_contraction:
+            continue
+        lanes = next((n for n, s in enumerate(path) if s.bind.kind == "vector"), 0)
+        wide = [axes for load in accesses[r].loads if path[lanes].axis in (axes := _axes(load))]
+        mine = [s for s in path[:lanes] if s.axis in space.out[r] and not all(s.axis in axes for axes in wide)]
+        common = mine if common is None else [s for s in common if s in mine]
+    return common[-1] if common else None
 
 
 def _unrolled(space: Space, part: Part, rows: Sweep, inside: bool = False) -> Part:
