@@ -275,7 +275,8 @@ class Evaluator:
         if name in scope.names:
             found = describe(scope.names[name])
             message = f"`{name}` is {found} here, not a reduction"
-            raise self.context.error("E0603", message, e.head.span, found, Label(scope.places[name], "defined here"), help="rename the value")
+            places = [Label(scope.places[name], "defined here")] if name in scope.places else []  # a bound index has none
+            raise self.context.error("E0603", message, e.head.span, found, *places, help="rename the value")
         if name != "tensor" and name not in notation.REDUCTIONS:
             help = did_you_mean(name, notation.REDUCTIONS) or f"these do: `{'`, `'.join(notation.REDUCTIONS)}` and `tensor`"
             raise self.context.error("E0507", f"`{name}` does not take bound indices", e.head.span, "not a reduction", help=help)
