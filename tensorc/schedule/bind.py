@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from tensorc import algebra
 from tensorc.algebra import Index, Poly
 from tensorc.ir.tensor import Load
-from tensorc.loops.nest import SERIAL, Bind
+from tensorc.loops.nest import Bind
 from tensorc.schedule.axes import Space
 from tensorc.schedule.rules import Rule
 from tensorc.schedule.stages import Part, Sweep, rules
