@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tensorc.diagnostics import CompileError, Diagnostic
@@ -63,16 +63,16 @@ def _representative_dtypes(function: tree.Function) -> list[dict[str, DType]]:
 def _attempts(function: tree.Function) -> int:
     """How many guesses there are for the static parameters that have no default."""
     kinds = [p.type.name for p in function.parameters if isinstance(p.type, tree.StaticType) and p.default is None]
-    return max((len(_strings(function)) if k == "str" else 3 for k in kinds), default=1)
+    return max((len(_strings(function)) if k == "str" else len(_STATICS[k]) for k in kinds), default=1)
 
 
-_STATICS: dict[str, Callable[[int], Any]] = {
-    "int": lambda n: (1, 2, 0)[n % 3],
-    "float": lambda n: (0.5, 1.0, 2.0)[n % 3],
-    "bool": lambda n: n % 3 == 1,
-    "dtype": lambda n: DTYPES[("f32", "i64", "bool")[n % 3]],
-    "dims": lambda n: [1] * (n % 3 + 1),
-    "axes": lambda n: (-1, 0, None)[n % 3],
+_STATICS: dict[str, tuple[Any, ...]] = {
+    "int": (1, 2, 0, 4, 16),
+    "float": (0.5, 1.0, 2.0),
+    "bool": (False, True),
+    "dtype": (DTYPES["f32"], DTYPES["i64"], DTYPES["bool"]),
+    "dims": ([1], [1, 1], [1, 1, 1]),
+    "axes": (-1, 0, None),
 }
 
 
@@ -84,10 +84,8 @@ def _representative(p: tree.Parameter, dtypes: dict[str, DType], statics: int, f
     if p.default is not None:
         return MISSING
     assert isinstance(p.type, tree.StaticType)
-    if p.type.name == "str":
-        choices = _strings(function)
-        return choices[statics % len(choices)]
-    return _STATICS[p.type.name](statics)
+    choices = _strings(function) if p.type.name == "str" else _STATICS[p.type.name]
+    return choices[statics % len(choices)]
 
 
 def _strings(function: tree.Function) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 
 import tensorc as tc
 from tensorc.diagnostics import CompileError
-from tensorc.elaborate import check, load_unit
+from tensorc.elaborate import ArgumentType, check, instantiate, load_unit, parameters
 from tensorc.render import render
 from tensorc.source import Source
 
@@ -29,6 +29,12 @@ class Language:
 
     def function(self, source: str) -> Any:
         return tc.compile(source).f
+
+    def program(self, source: str) -> Any:
+        """The typed IR of `f` for the declared dtypes."""
+        unit = load_unit(Source("test.tx", source))
+        types = [ArgumentType(p.dtypes[0], p.rank) for p in parameters(unit, "f")]
+        return instantiate(unit, "f", types).program
 
     def gives(self, wanted: Any, source: str, *args: Any, **static: Any) -> None:
         """Whether `f` gives these values, of this dtype and shape."""
