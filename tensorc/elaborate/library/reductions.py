@@ -25,8 +25,9 @@ def kept(value: Array, axes: Sequence[int], keepdims: bool) -> tuple[Index, ...]
 def _reduction(name: str, parameters: str = "x axis keepdims") -> None:
     @builtin(name, parameters, axis=None, keepdims=False, dtype=None)
     def reduce(context: Context, x: Value, axis: Value, keepdims: Value, dtype: Value = None) -> Array:
-        value = arrays.strong(context, tensor(context, x, "x"))
+        value = tensor(context, x, "x")
         if dtype is not None:
+            value = arrays.strong(context, value)
             value = arrays.cast(context, value, element_type(context, dtype, value.dtype))
         axes = axis_list(context, axis, value.rank)
         keep = flag(context, keepdims, "keepdims")
@@ -36,14 +37,14 @@ def _reduction(name: str, parameters: str = "x axis keepdims") -> None:
         body = notation.reduce(context, head, [value.axes[a] for a in axes], Array((), value.body), context.current)
         if dtype is not None and body.dtype is not value.dtype and not value.dtype.is_float:
             body = build.cast(body, element_type(context, dtype, i64))
-        return context.settle(Array(kept(value, axes, keep), body))
+        return context.settle(Array(kept(value, axes, keep), body, value.weak))
 
 
 def _of_one(context: Context, name: str, value: Array) -> Array:
     """A reduction over no axis: of one element."""
     one = fresh(1)
     head = {"amin": "min", "amax": "max"}.get(name, name)
-    return Array(value.axes, notation.reduce(context, head, [one], Array((), value.body), context.current))
+    return Array(value.axes, notation.reduce(context, head, [one], Array((), value.body), context.current), value.weak)
 
 
 for _name in ("sum", "prod", "mean"):
@@ -77,25 +78,36 @@ _arg_reduction("argmin")
 
 
 def _scan(name: str, monoid: str) -> None:
-    @builtin(name, "x axis", axis=None)
-    def scan(context: Context, x: Value, axis: Value) -> Array:
+    @builtin(name, "x axis dtype" if monoid in ("sum", "prod") else "x axis", axis=None, dtype=None)
+    def scan(context: Context, x: Value, axis: Value, dtype: Value = None) -> Array:
         value = arrays.strong(context, tensor(context, x, "x"))
+        if dtype is not None:
+            value = arrays.cast(context, value, element_type(context, dtype, value.dtype))
+        result: DType = value.dtype
+        if monoid in ("sum", "prod"):
+            value = arrays.cast(context, value, i64 if not value.dtype.is_float else f32 if value.dtype.is_half else value.dtype)
+            result = result if result.is_float or dtype is not None else i64
         if value.rank == 0:
-            return value
+            axis_list(context, axis, 0)
+            return arrays.cast(context, value, result)
         if axis is None:
             if value.rank > 1:
                 raise context.error("E0607", f"`{name}` wants an axis for a tensor of rank {value.rank}")
             at = 0
         else:
             at = one_axis(context, axis, value.rank)
-        result: DType = value.dtype
-        if monoid in ("sum", "prod"):
-            value = arrays.cast(context, value, i64 if not value.dtype.is_float else f32 if value.dtype.is_half else value.dtype)
-            result = value.dtype if not result.is_float else result
         moved, back = to_last(value, at)
         scanned = of_tensor_like(Scan(monoid, moved.tensor(), None, False), moved)
         return arrays.cast(context, back(scanned), result)
 
+    scan.__doc__ = f"""y[t] = {_SCANS[monoid]} along an axis, which may be left out for a vector. {_SCANNED[monoid in ("sum", "prod")]}"""
+
+
+_SCANS = {"sum": "sum[s <= t](x[s])", "prod": "prod[s <= t](x[s])", "max": "max[s <= t](x[s])", "min": "min[s <= t](x[s])"}
+_SCANNED = {
+    True: "i64 for integers and bool; half floats accumulate in f32. With dtype, of cast(x, dtype).",
+    False: "NaN is passed on. The values alone, no indices.",
+}
 
 _scan("cumsum", "sum")
 _scan("cumprod", "prod")
