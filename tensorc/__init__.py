@@ -28,6 +28,16 @@ from tensorc.errors import ShapeError as ShapeError
 from tensorc.errors import TargetUnavailable as TargetUnavailable
 
 if TYPE_CHECKING:
+    from tensorc import testing as testing
+    from tensorc.api.derivatives import grad as grad
+    from tensorc.api.derivatives import hessian as hessian
+    from tensorc.api.derivatives import hvp as hvp
+    from tensorc.api.derivatives import jacfwd as jacfwd
+    from tensorc.api.derivatives import jacrev as jacrev
+    from tensorc.api.derivatives import jvp as jvp
+    from tensorc.api.derivatives import value_and_grad as value_and_grad
+    from tensorc.api.derivatives import vjp as vjp
+    from tensorc.api.derivatives import vmap as vmap
     from tensorc.api.function import Function as Function
     from tensorc.api.jit import jit as jit
     from tensorc.api.lowered import Compiled as Compiled
@@ -47,6 +57,7 @@ _FACE = {
     "Lowered": "tensorc.api.lowered",
     "Module": "tensorc.api.module",
     "Spec": "tensorc.api.specs",
+    **dict.fromkeys(("grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "value_and_grad", "vjp", "vmap"), "tensorc.api.derivatives"),
     "compile": "tensorc.api.module",
     "jit": "tensorc.api.jit",
     "load": "tensorc.api.module",
@@ -60,7 +71,9 @@ _ERRORS = ("CompileError", "ConfigError", "DTypeError", "InternalError", "ShapeE
 
 def __getattr__(name: str) -> Any:
     found: Any
-    if name in _FACE:
+    if name == "testing":
+        found = import_module("tensorc.testing")
+    elif name in _FACE:
         found = getattr(import_module(_FACE[name]), name)
     elif name.startswith("_") or name in _submodules():  # `from tensorc import algebra` asks here before it imports
         raise AttributeError(f"module 'tensorc' has no attribute {name!r}")

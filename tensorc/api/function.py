@@ -171,6 +171,32 @@ class Function:
             return self.__qualname__
         return Function, (self._definition, self._target)
 
+    # Its derivatives.
+
+    def grad(self, wrt: Any = None) -> Function:
+        """The function that gives the gradient of the scalar result by the parameters `wrt`: see `tc.grad`."""
+        from tensorc.api.derivatives import grad
+
+        return grad(self, wrt)
+
+    def vjp(self, wrt: Any = None) -> Function:
+        """The function of the arguments and the results' cotangents: see `tc.vjp`."""
+        from tensorc.api.derivatives import vjp
+
+        return vjp(self, wrt)
+
+    def jvp(self, wrt: Any = None) -> Function:
+        """The function of the arguments and their tangents: see `tc.jvp`."""
+        from tensorc.api.derivatives import jvp
+
+        return jvp(self, wrt)
+
+    def vmap(self, in_axes: Any = 0) -> Function:
+        """The function for each place along an axis of its arguments: see `tc.vmap`."""
+        from tensorc.api.derivatives import vmap
+
+        return vmap(self, in_axes)
+
     # Looking at it, and getting it ready.
 
     def lower(self, *args: Any, target: str | None = None, **kwargs: Any) -> Lowered:

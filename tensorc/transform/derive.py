@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tensorc.ir import walk
-from tensorc.ir.tensor import Tensor
+from tensorc import algebra
+from tensorc.algebra import poly
+from tensorc.ir import build, walk
+from tensorc.ir.tensor import Input, Tensor
+from tensorc.transform.batch import batch
 from tensorc.transform.forward import tangents
 from tensorc.transform.lower import lower
 from tensorc.transform.reverse import cotangents
-from tensorc.transform.tidy import tidy
+from tensorc.transform.tidy import tidy, tidy_anew
 from tensorc.transform.workspace import Workspace
 
 
@@ -23,3 +26,36 @@ def jvp(outputs: Sequence[Tensor], given: Mapping[Tensor, Tensor]) -> list[Tenso
     """The tangent of each output, for given tangents of some tensors."""
     work = Workspace(walk.topological((*outputs, *given, *given.values())))
     return lower(work, tidy(work, tangents(work, outputs, given)))
+
+
+def derivative_tensors(y: Tensor, wrt: Sequence[Tensor], forward: bool) -> list[Tensor]:
+    """The derivative of a tensor by others, with the axes [*y, *x]: a cotangent of y, or a tangent of x, for each unit vector."""
+    known = walk.topological((y, *wrt))
+    if not forward:
+        seed = Input("unit~", y.extents, y.dtype)
+        return _with_units(known, vjp([y], [seed], wrt), seed, len(y.extents))
+    found = []
+    for x in wrt:
+        seed = Input("unit~", x.extents, x.dtype)
+        (columns,) = _with_units(known, jvp([y], {x: seed}), seed, 0)
+        found.append(columns)
+    return found
+
+
+def _with_units(known: Sequence[Tensor], outputs: Sequence[Tensor], seed: Input, first: int) -> list[Tensor]:
+    """The outputs for each unit vector in the seed's place: the axes of the units stand first, or where `first` is 0 last."""
+    lead = tuple(algebra.fresh(e) for e in seed.extents)
+    own = tuple(algebra.fresh(e) for e in seed.extents)
+    same = build.both(*(build.is_zero(poly(a) - b) for a, b in zip(lead, own, strict=True)))
+    unit = build.define((*lead, *own), build.select(same, build.constant(1, seed.dtype), build.constant(0, seed.dtype)))
+    whole = batch(outputs, {seed: unit}, seed.extents)
+    if not first:
+        whole = [_rolled(t, len(lead)) for t in whole]
+    work = Workspace(known)
+    return lower(work, tidy_anew(work, whole))
+
+
+def _rolled(t: Tensor, count: int) -> Tensor:
+    """The tensor with its first axes last."""
+    axes = tuple(algebra.fresh(e) for e in t.extents)
+    return build.define((*axes[count:], *axes[:count]), build.load(t, tuple(map(poly, axes))))

@@ -10,7 +10,7 @@ from tensorc.ir import build
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Input, Tensor
 from tensorc.transform.batch import batch
-from tensorc.transform.derive import jvp, vjp
+from tensorc.transform.derive import derivative_tensors, jvp, vjp
 from tensorc.transform.graph import substituted
 
 
@@ -104,3 +104,9 @@ def _extended(program: Program, inputs: Iterable[Input], results: Iterable[Tenso
             kept.setdefault(t, name)
     return replace(program, inputs=(*program.inputs, *further), results=(*program.results, *results), names=kept)
 
+
+
+def jacobian(program: Program, wrt: Sequence[Input], forward: bool) -> Program:
+    """The derivative of each float result by each of the inputs `wrt`, with the axes [*result, *input], results outermost."""
+    found = [one for y in float_results(program) for one in derivative_tensors(y, wrt, forward)]
+    return replace(program, results=tuple(found))

@@ -9,7 +9,7 @@ from tensorc.algebra import Atom, Poly, poly
 from tensorc.ir import walk
 from tensorc.ir.tensor import Define, Load, Scalar, Scatter, Tensor
 from tensorc.transform import canonical
-from tensorc.transform.canonical import is_sum, mul, power, terms
+from tensorc.transform.canonical import is_sum, mul, power, stored, terms, value
 from tensorc.transform.graph import body_changed, number_changed, with_sources
 from tensorc.transform.readback import Products, everywhere
 from tensorc.transform.workspace import Workspace, common_factor
@@ -32,8 +32,22 @@ def tidy(work: Workspace, outputs: Sequence[Tensor]) -> list[Tensor]:
     return found
 
 
-def _made(work: Workspace, outputs: Sequence[Tensor]) -> list[Tensor]:
-    return [t for t in walk.topological(outputs) if t not in work.program]
+def tidy_anew(work: Workspace, outputs: Sequence[Tensor]) -> list[Tensor]:
+    """As `tidy`, for what is not canonical yet: everything outside of the workspace's program."""
+    new: dict[Tensor, Tensor] = {}
+    for t in walk.topological(outputs):
+        if t in work.program or not isinstance(t, (Define, Scatter)) or not t.dtype.is_float:
+            new[t] = t if t in work.program else with_sources(t, new)
+            continue
+        body = body_changed(stored(value(t.body), t.dtype), new, canonical.rewrite, canonical.load)
+        if isinstance(t, Scatter):
+            places = tuple(number_changed(p, new) for p in t.subscripts)
+            new[t] = Scatter(t.extents, t.iteration, places, body, t.base and new[t.base])
+        elif t.monoid == "sum":
+            new[t] = work.pointwise(t.extents, work.sum(t.reduced, body))
+        else:
+            new[t] = work.pointwise(t.extents, body) if t.monoid is None else Define(t.extents, t.monoid, t.bound, body)
+    return tidy(work, [new[t] for t in outputs])
 
 
 def _rebuilt(work: Workspace, outputs: Sequence[Tensor], change: Callable[[Scalar, Tensor], Scalar], seen: Callable[[Tensor], None]) -> list[Tensor]:
