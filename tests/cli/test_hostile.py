@@ -36,6 +36,7 @@ WRONG = {
     "bidirectional": "fn f(x: f32[N]) -> f32[N] = x # \u202e\n".encode(),
     "recursion": b"fn f(x: f32[N]) -> f32[N] = f(x)\n",
     "itself": b'import "in.tx" as me\n' + GOOD,
+    "index as a reduction": b"fn f(x: f32[N]) -> f32[N] {\n    let y[sum] = sum[c](x[c])\n    return y\n}\n",
     "negative": b"fn f(x: f32[-4]) -> f32[-4] = x\n",
     "import of a folder": b'import "." as here\n' + GOOD,
     "import of noise": b'import "noise.tx" as n\n' + GOOD,
