@@ -11,6 +11,7 @@ import pytest
 import tensorc as tc
 from tensorc.diagnostics import CompileError
 from tensorc.elaborate import ArgumentType, check, instantiate, load_unit, parameters
+from tensorc.ir.tensor import Const, Define
 from tensorc.render import render
 from tensorc.source import Source
 
@@ -35,6 +36,12 @@ class Language:
         unit = load_unit(Source("test.tx", source))
         types = [ArgumentType(p.dtypes[0], p.rank) for p in parameters(unit, "f")]
         return instantiate(unit, "f", types).program
+
+    def constant(self, expression: str) -> Any:
+        """The value to which an expression of constants is folded when compiling."""
+        (tensor,) = self.program(f"fn f() = {expression}").results
+        assert isinstance(tensor, Define) and isinstance(tensor.body, Const), expression
+        return tensor.body.value
 
     def gives(self, wanted: Any, source: str, *args: Any, **static: Any) -> None:
         """Whether `f` gives these values, of this dtype and shape."""
