@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 
 from tensorc.backends.llvm.code import Code
@@ -86,8 +87,6 @@ def nearest(code: Code, x: Value, scale: float) -> tuple[Value, Value]:
 
 def bits_of(like: Value, value: float) -> Value:
     """The bits of a constant of the type, as an integer constant."""
-    import struct
-
     form = ("<d", "<q") if is_double(like) else ("<f", "<i")
     (found,) = struct.unpack(form[1], struct.pack(form[0], value))
     return constant(like.type.integer, found)
