@@ -184,17 +184,21 @@ class _Indexing:
         if by > 0:
             require(start, "starts outside")
             require(extent - stop, "ends outside")
-            require(stop - start, "is of negative length")
-            count = algebra.floordiv(stop - start + (by - 1), poly(by))
+            length = stop - start
         else:
             if item.start is not None:
                 require(start, "starts outside")
                 require(extent - 1 - start, "starts outside")
             if item.stop is not None:
                 require(stop + 1, "ends outside")
-            require(start - stop, "is of negative length")
-            count = algebra.floordiv(start - stop + (-by - 1), poly(-by))
-        index = fresh(count)
+            length = start - stop
+        if length.constant is not None and length.constant < 0:  # as in `x[4:2]`, which is empty
+            for bound, what in ((start, "starts outside"), (stop, "ends outside")):
+                require(bound, what)
+                require(extent - bound, what)
+            length = algebra.ZERO
+        require(length, "is of negative length")
+        index = fresh(algebra.floordiv(length + (abs(by) - 1), poly(abs(by))))
         return index, start + poly(by) * poly(index)
 
 
