@@ -13,7 +13,24 @@ from tensorc.ir.build import DEPTH
 from tensorc.ir.monoids import MONOIDS
 from tensorc.ir.operations import OPERATIONS
 from tensorc.ir.program import Program
-from tensorc.ir.tensor import Apply, Const, Define, Input, Int, IsZero, Load, Nonnegative, Scalar, Scan, Scatter, Select, Sort, Stop, Tensor, View
+from tensorc.ir.tensor import (
+    Apply,
+    Const,
+    Define,
+    Input,
+    Int,
+    IsZero,
+    Load,
+    Nonnegative,
+    Scalar,
+    Scan,
+    Scatter,
+    Select,
+    Sort,
+    Stop,
+    Tensor,
+    View,
+)
 
 
 class Illegal(AssertionError):
@@ -61,7 +78,10 @@ def _tensor(t: Tensor) -> None:
             _require(x.dtype is t.dtype, "a view keeps the dtype")
         case Scan(monoid, x, decay, _):
             _require(monoid in MONOIDS and bool(x.extents), "a scan of a monoid along an axis")
-            _require(decay is None or (monoid == "sum" and decay.extents == x.extents and decay.dtype is x.dtype), "a decay like its source, for sums")
+            _require(
+                decay is None or (monoid == "sum" and decay.extents == x.extents and decay.dtype is x.dtype),
+                "a decay like its source, for sums",
+            )
         case Sort(keys, _):
             _require(bool(keys.extents), "a sort along an axis")
         case Scatter():

@@ -14,10 +14,40 @@ from tensorc.ir.build import both, inside
 from tensorc.ir.monoids import MONOIDS
 from tensorc.ir.operations import OPERATIONS
 from tensorc.ir.program import Condition, Program
-from tensorc.ir.tensor import Apply, Const, Define, Input, Int, IsZero, Load, Nonnegative, Scalar, Scan, Scatter, Select, Sort, Stop, Tensor, View
+from tensorc.ir.tensor import (
+    Apply,
+    Const,
+    Define,
+    Input,
+    Int,
+    IsZero,
+    Load,
+    Nonnegative,
+    Scalar,
+    Scan,
+    Scatter,
+    Select,
+    Sort,
+    Stop,
+    Tensor,
+    View,
+)
 
 _WORDS = {"fn", "let", "require", "return", "import", "as", "in", "else", "and", "or", "not", "true", "false", "none", "inf", "nan", "pi"}
-_FUNCTIONS = {"reshape", "argsort", "stop_gradient", "scan", "scatter", "where", "tensor", "integer", "nonnegative", "is_zero", "cast", "bitcast"}
+_FUNCTIONS = {
+    "reshape",
+    "argsort",
+    "stop_gradient",
+    "scan",
+    "scatter",
+    "where",
+    "tensor",
+    "integer",
+    "nonnegative",
+    "is_zero",
+    "cast",
+    "bitcast",
+}
 _SCANS = {"sum": "cumsum", "prod": "cumprod", "max": "cummax", "min": "cummin"}
 
 # How tightly each form binds, as in the grammar.

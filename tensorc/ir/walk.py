@@ -7,8 +7,25 @@ from functools import cache
 from typing import assert_never
 
 from tensorc import algebra
-from tensorc.algebra import Atom, Element, Index, Poly, Size
-from tensorc.ir.tensor import Apply, Const, Define, Input, Int, IsZero, Load, Nonnegative, Scalar, Scan, Scatter, Select, Sort, Stop, Tensor, View
+from tensorc.algebra import Atom, Index, Poly, Size
+from tensorc.ir.tensor import (
+    Apply,
+    Const,
+    Define,
+    Input,
+    Int,
+    IsZero,
+    Load,
+    Nonnegative,
+    Scalar,
+    Scan,
+    Scatter,
+    Select,
+    Sort,
+    Stop,
+    Tensor,
+    View,
+)
 
 
 def children(s: Scalar) -> tuple[Scalar, ...]:

@@ -79,14 +79,52 @@ class Writer:
         if kind == "bool":
             return self.pick(f"({a} and {b})", f"({a} or {b})", f"({a} ^ {b})", f"(not {a})", f"({a} == {b})", f"({a} != {b})")
         if not self.exact:
-            smooth = ("tanh({a})", "sin({a})", "sigmoid({a})", "cos({a})", "exp(-abs({a}))", "log1p({a} * {a})", "sqrt(1 + {a} * {a})", "erf({a})")
+            smooth = (
+                "tanh({a})",
+                "sin({a})",
+                "sigmoid({a})",
+                "cos({a})",
+                "exp(-abs({a}))",
+                "log1p({a} * {a})",
+                "sqrt(1 + {a} * {a})",
+                "erf({a})",
+            )
             binary = ("({a} + {b})", "({a} - {b})", "({a} * {b})", "maximum({a}, {b})", "({a} / (1 + {b} * {b}))")
             return self.pick(*smooth, *binary, *binary).format(a=a, b=b)
-        forms = ["({a} + {b})", "({a} - {b})", "({a} * {b})", "minimum({a}, {b})", "maximum({a}, {b})", "abs({a})", "clamp({a}, 1, 3)", "sign({a})"]
+        forms = [
+            "({a} + {b})",
+            "({a} - {b})",
+            "({a} * {b})",
+            "minimum({a}, {b})",
+            "maximum({a}, {b})",
+            "abs({a})",
+            "clamp({a}, 1, 3)",
+            "sign({a})",
+        ]
         if kind == "float":
-            forms += ["({a} / {b})", "floor({a})", "ceil({a})", "round({a})", "trunc({a})", "sqrt(abs({a}))", "copysign({a}, {b})", "(-{a})"]
+            forms += [
+                "({a} / {b})",
+                "floor({a})",
+                "ceil({a})",
+                "round({a})",
+                "trunc({a})",
+                "sqrt(abs({a}))",
+                "copysign({a}, {b})",
+                "(-{a})",
+            ]
         else:
-            forms += ["({a} // {b})", "({a} % {b})", "fmod({a}, {b})", "({a} & {b})", "({a} | {b})", "({a} ^ {b})", "(~{a})", "({a} << {b})", "({a} >> {b})", "({a} ** 2)"]
+            forms += [
+                "({a} // {b})",
+                "({a} % {b})",
+                "fmod({a}, {b})",
+                "({a} & {b})",
+                "({a} | {b})",
+                "({a} ^ {b})",
+                "(~{a})",
+                "({a} << {b})",
+                "({a} >> {b})",
+                "({a} ** 2)",
+            ]
         return self.pick(*forms).format(a=a, b=b)
 
     def broadcast(self, dims: Dims) -> Dims:
@@ -100,7 +138,9 @@ class Writer:
         return f"({a} {self.pick('<', '<=', '>', '>=', '==', '!=')} {b})"
 
     def choose(self, dims: Dims, depth: int) -> str:
-        return f"where({self.condition(dims, depth)}, {self.expression(dims, depth - 1)}, {self.expression(self.broadcast(dims), depth - 1)})"
+        return (
+            f"where({self.condition(dims, depth)}, {self.expression(dims, depth - 1)}, {self.expression(self.broadcast(dims), depth - 1)})"
+        )
 
     def move(self, dims: Dims, depth: int) -> str:
         a = self.expression(dims, depth - 1)
@@ -109,7 +149,10 @@ class Writer:
         axis = self.draw(st.integers(0, len(dims) - 1))
         forms = [f"flip({a}, axis={axis})", f"roll({a}, {self.draw(st.integers(-3, 3))}, axis={axis})", f"{a}[::-1]"]
         if len(dims) == 2:
-            forms += [f"({self.expression(dims[::-1], depth - 1)}).T", f"reshape({self.expression(dims[::-1], depth - 1)}, [{dims[0]}, {dims[1]}])"]
+            forms += [
+                f"({self.expression(dims[::-1], depth - 1)}).T",
+                f"reshape({self.expression(dims[::-1], depth - 1)}, [{dims[0]}, {dims[1]}])",
+            ]
         else:
             forms += [f"concat([{a}, {a}])[:{dims[0]}]", f"pad({a}, [[1, 2]])[1:-2]", f"repeat({a}, 2)[::2]", f"tile({a}, 2)[{dims[0]}:]"]
             if dims == ("N",):
@@ -117,7 +160,11 @@ class Writer:
         return self.pick(*forms)
 
     def reduce(self, dims: Dims, depth: int) -> str:
-        whole = self.draw(st.sampled_from([("N", "M"), ("M", "N")])) if len(dims) == 1 else self.draw(st.sampled_from([("N",), ("M",), ("N", "M")]))
+        whole = (
+            self.draw(st.sampled_from([("N", "M"), ("M", "N")]))
+            if len(dims) == 1
+            else self.draw(st.sampled_from([("N",), ("M",), ("N", "M")]))
+        )
         a = self.expression(whole, depth - 1)
         axis = "none" if not dims else str(0 if whole[1] == dims[0] else 1)
         if self.dtype.name == "bool":
@@ -125,7 +172,11 @@ class Writer:
         if not self.exact:
             return f"{self.pick('sum', 'mean', 'max')}({a}, axis={axis})" if self.extents_are_safe else f"sum({a}, axis={axis})"
         integral = not self.dtype.is_float
-        forms = [f"cast(argmax({a}, axis={axis}), {self.dtype})", f"max({a}, axis={axis})", f"min({a}, axis={axis})"] if self.extents_are_safe else []
+        forms = (
+            [f"cast(argmax({a}, axis={axis}), {self.dtype})", f"max({a}, axis={axis})", f"min({a}, axis={axis})"]
+            if self.extents_are_safe
+            else []
+        )
         if integral:
             forms += [f"cast({self.pick('sum', 'prod')}({a}, axis={axis}), {self.dtype})"]
         if not forms:
@@ -148,7 +199,9 @@ class Writer:
         a = self.expression(dims, depth - 1)
         if not self.exact:
             return f"softmax({a}, axis={axis})" if self.extents_are_safe else a
-        return self.pick(f"sort({a}, axis={axis})", f"sort({a}, axis={axis}, descending=true)", f"cast(argsort({a}, axis={axis}), {self.dtype})")
+        return self.pick(
+            f"sort({a}, axis={axis})", f"sort({a}, axis={axis}, descending=true)", f"cast(argsort({a}, axis={axis}), {self.dtype})"
+        )
 
     def notation(self, dims: Dims, depth: int) -> str:
         """An index definition over parameters."""
@@ -159,7 +212,11 @@ class Writer:
         if not self.exact:
             return f"tensor[{i}](sum[{j}](tanh({x}) * {other} - {guarded}))"
         if self.dtype.is_float:
-            return f"tensor[{i}](max[{j}](maximum({x} * {other}, {guarded})))" if self.extents_are_safe else f"tensor[{i} < {dims[0]}](cast({i}, {self.dtype}))"
+            return (
+                f"tensor[{i}](max[{j}](maximum({x} * {other}, {guarded})))"
+                if self.extents_are_safe
+                else f"tensor[{i} < {dims[0]}](cast({i}, {self.dtype}))"
+            )
         return f"tensor[{i}](cast(sum[{j}]({x} * {other} - {guarded}), {self.dtype}))"
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from differential.programs import Written, arrays, programs
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import tensorc as tc
-from differential.programs import Written, arrays, programs
 from tensorc.dtypes import DTYPES
 
 SLACK = {"f64": 1e-9, "f32": 2e-4, "f16": 4e-2, "bf16": 3e-1}
@@ -24,7 +24,9 @@ def agree(program: Written, n: int, m: int, seed: int, reverse: bool) -> None:
     for g, w in zip(got, want, strict=True):
         assert g.dtype == w.dtype and g.shape == w.shape, program.text
         if program.exact:
-            np.testing.assert_array_equal(g.astype(np.float64) if g.dtype.kind == "V" else g, w.astype(np.float64) if w.dtype.kind == "V" else w, err_msg=program.text)
+            np.testing.assert_array_equal(
+                g.astype(np.float64) if g.dtype.kind == "V" else g, w.astype(np.float64) if w.dtype.kind == "V" else w, err_msg=program.text
+            )
         else:
             a, b = g.astype(np.float64), w.astype(np.float64)
             scale = max(1.0, float(np.max(np.abs(b), initial=0.0)))

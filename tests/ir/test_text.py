@@ -43,7 +43,9 @@ def program(text: str, name: str = "f") -> Program:
     arguments = []
     for p in parameters(unit, name):
         static = MISSING if p.has_default else 4
-        arguments.append(static if p.is_static else ArgumentType(p.dtypes[0] if p.dtypes else DTYPES["f32"], p.rank + (2 if p.more_axes else 0)))
+        arguments.append(
+            static if p.is_static else ArgumentType(p.dtypes[0] if p.dtypes else DTYPES["f32"], p.rank + (2 if p.more_axes else 0))
+        )
     return instantiate(unit, name, arguments).program
 
 
