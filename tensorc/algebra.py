@@ -70,7 +70,7 @@ class Element(_Atom):
     subscripts: tuple[Poly, ...]
 
 
-Atom = Union[Size, Index, Quotient, Remainder, Element]
+Atom = Size | Index | Quotient | Remainder | Element
 Monomial = tuple[Atom, ...]
 Integer = Union["Poly", Atom, int]
 

@@ -104,7 +104,10 @@ def from_numpy(value: Any) -> DType | None:
 
 
 def promote(a: DType, b: DType) -> DType | None:
-    """The common type of two tensors of rank 1 or more: torch.promote_types, and for u16 u32 u64 the array API's table; None where neither has one."""
+    """The common type of two tensors of rank 1 or more; None where there is none.
+
+    It is torch.promote_types, and for u16 u32 u64 the array API's table.
+    """
     if a is b:
         return a
     if a.category != b.category:
@@ -121,7 +124,7 @@ def promote(a: DType, b: DType) -> DType | None:
 
 @dataclass(frozen=True)
 class Operand:
-    """What promotion looks at: the dtype, and whether the operand is a tensor with axes, a 0-d tensor, or weak (a literal, a dim, a bound index)."""
+    """What promotion looks at: the dtype, and whether the operand has axes, is 0-d, or is weak (a literal, a dim, a bound index)."""
 
     dtype: DType
     rank_zero: bool = False

@@ -13,7 +13,10 @@ from tensorc.source import Span
 
 @dataclass(frozen=True)
 class Condition:
-    """`value >= 0` or `value == 0` on sizes, which the call must meet. `message` says what is wrong where it does not; `{...}` holds a size's name."""
+    """`value >= 0` or `value == 0` on sizes, which the call must meet.
+
+    `message` says what is wrong where it does not; `{...}` holds a size's name.
+    """
 
     value: Poly
     relation: Literal[">=", "=="]
@@ -23,7 +26,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class BoundsCheck:
-    """Every element of `place` (i64) must be in 0 .. extent-1, or IndexError: it is a subscript of `axis` of the tensor called `subject`."""
+    """Every element of `place` (i64) must be in 0 .. extent-1, or IndexError: it is a subscript of `axis` of what is called `subject`."""
 
     place: Tensor
     extent: Poly

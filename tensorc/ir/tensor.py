@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Union
 
 from tensorc.algebra import Index, Poly
 from tensorc.dtypes import DType, bool_, i64
@@ -79,7 +78,7 @@ class IsZero(Node):
     dtype = bool_
 
 
-Scalar = Union[Const, Int, Load, Select, Apply, Nonnegative, IsZero]
+Scalar = Const | Int | Load | Select | Apply | Nonnegative | IsZero
 
 
 # Tensors.
@@ -135,8 +134,8 @@ class View(Node):
 class Scan(Node):
     """Along the last axis: s[t] = monoid(s[t-1], source[t]), from the end where reverse.
 
-    With `decay` (monoid sum only): s[t] = decay[t] * s[t-1] + source[t], which is closed under differentiation. Half floats accumulate in their
-    source's dtype: the source is cast to f32 first.
+    With `decay` (monoid sum only): s[t] = decay[t] * s[t-1] + source[t], which is closed under differentiation.
+    A sum of half floats is a scan of f32: the source is cast first.
     """
 
     monoid: str
@@ -177,7 +176,7 @@ class Scatter(Node):
 
 @node
 class Sort(Node):
-    """The stable permutation (i64) that sorts `keys` along the last axis; sorted values are a gather through it. NaN is last in both directions."""
+    """The stable permutation (i64) that sorts `keys` along the last axis, NaN last either way. Sorted values are gathered through it."""
 
     keys: Tensor
     descending: bool
@@ -204,4 +203,4 @@ class Stop(Node):
         return self.source.dtype
 
 
-Tensor = Union[Input, Define, View, Scan, Scatter, Sort, Stop]
+Tensor = Input | Define | View | Scan | Scatter | Sort | Stop

@@ -156,7 +156,7 @@ def rewrite(
     load: Callable[[Load], Scalar] | None = None,
     change: Callable[[Atom], Poly | None] | None = None,
 ) -> Scalar:
-    """s with atoms replaced by `values` (or by `change`, where that is given), then each Load replaced by load(it), rebuilt by the smart constructors.
+    """s with atoms replaced by `values` (or by `change`, where that is given), then each Load by load(it), rebuilt by `build`.
 
     The same object where nothing changes.
     """

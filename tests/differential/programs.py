@@ -1,7 +1,7 @@
 """Hypothesis writes programs: well-typed .tx text over a few parameters, in two kinds that say how closely backends must agree.
 
-An `exact` program uses only operations whose result is the same bits on every backend. A `smooth` one also has functions and float sums, which
-are right to rounding, and nothing that would blow rounding up.
+An `exact` program uses only operations whose result is the same bits on every backend. A `smooth` one also has functions and float sums,
+which are right to rounding, and nothing that would blow rounding up.
 """
 
 from __future__ import annotations

@@ -24,7 +24,8 @@ PROGRAMS = {
     "argmax and a scan": "fn f(x: f16[N, K], y: i32[N]) = (argmax(x, axis=-1) + y, cumsum(x, axis=0), cummax(x, axis=1))",
     "sort": "fn f(x: f64[N, K]) = (sort(x), argsort(x, axis=0, descending=true))",
     "views": "fn f(x: f32[N, K]) = (reshape(x, [K, N]), x.T, x[::-1, None], x.T @ x)",
-    "guards": "fn f(u: f32[H, W]) { let v[i, j] = (u[i-1, j else 0] + u[i+1, j else 0]) / 2\n return v, pad(u, [[1, 1], [0, 2]], value=2), concat([u, u + 1]) }",
+    "guards": "fn f(u: f32[H, W]) { let v[i, j] = (u[i-1, j else 0] + u[i+1, j else 0]) / 2\n"
+    " return v, pad(u, [[1, 1], [0, 2]], value=2), concat([u, u + 1]) }",
     "remainders": "fn f(u: f32[H, W]) = (roll(u, 1, axis=0), repeat(u, 3, axis=1), tile(u, 2, 2))",
     "scatter": "fn f(u: f32[N], i: i64[K], v: f32[K]) = scatter_add(u, 0, i, v)",
     "shared scalars": "fn f(u: f32[N]) { let y[i] = (exp(u[i]) + 1) * (exp(u[i]) + 1) * (exp(u[i]) + 1)\n return y }",
