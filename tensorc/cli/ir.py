@@ -10,6 +10,7 @@ import click
 from tensorc.cli.output import USAGE, Refused, Report, Session, json_option, settings
 
 if TYPE_CHECKING:
+    from tensorc.api.lowered import Lowered
     from tensorc.api.specs import Spec
     from tensorc.cli.values import Value
     from tensorc.elaborate import ParameterInfo
@@ -47,8 +48,7 @@ def command(session: Session, place: str, stage: str, shapes: tuple[str, ...], t
 
 def stage_text(session: Session, place: str, stage: str, shapes: Sequence[str], texts: Sequence[str]) -> tuple[str, str]:
     """The function's name and the stage's text."""
-    from tensorc.cli.program import call_errors, choose, function, load, read, split_place
-    from tensorc.elaborate import MISSING, parameters
+    from tensorc.cli.program import choose, read, split_place
     from tensorc.syntax.parse import parse
     from tensorc.syntax.show import show
 
@@ -58,13 +58,21 @@ def stage_text(session: Session, place: str, stage: str, shapes: Sequence[str], 
         name = choose(list(functions), wanted, place)
         return name, show(functions[name])
     with settings():
-        unit, name = load(place, session)
-        declared = parameters(unit, name)
-        values = {**_specs(declared, shapes), **_statics(declared, texts)}
-        session.inputs = {key: str(value) for key, value in values.items()}
-        with call_errors():
-            lowered = function(unit, name).lower(*(values.get(p.name, MISSING) for p in declared), target="cpu")
-        return name, lowered.as_text(stage)
+        lowered = lowered_of(session, place, shapes, texts)
+        return lowered.program.name, lowered.as_text(stage)
+
+
+def lowered_of(session: Session, place: str, shapes: Sequence[str], texts: Sequence[str]) -> Lowered:
+    """The function of a place for parameters of the given or representative types."""
+    from tensorc.cli.program import call_errors, function, load
+    from tensorc.elaborate import MISSING, parameters
+
+    unit, name = load(place, session)
+    declared = parameters(unit, name)
+    values = {**_specs(declared, shapes), **_statics(declared, texts)}
+    session.inputs = {key: str(value) for key, value in values.items()}
+    with call_errors():
+        return function(unit, name).lower(*(values.get(p.name, MISSING) for p in declared), target="cpu")
 
 
 def _specs(parameters: Sequence[ParameterInfo], shapes: Sequence[str]) -> dict[str, Spec]:

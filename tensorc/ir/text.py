@@ -97,6 +97,10 @@ class _Printer:
     def poly(self, p: Poly) -> str:
         return algebra.show(p, self.atom)
 
+    def number(self, p: Poly) -> str:
+        """A subscript as a value."""
+        return f"integer({self.poly(p)})"
+
     def place(self, t: Tensor, subscripts: Sequence[Poly]) -> str:
         return self.names[t] + (f"[{', '.join(map(self.poly, subscripts))}]" if subscripts else "")
 
@@ -163,7 +167,7 @@ class _Printer:
         shape = f"[{', '.join(map(str, t.extents))}]"
         base = "none" if t.base is None else self.names[t.base]
         lines = self.share(t.body, t.indices)
-        places = [f"tensor{head}(integer({self.poly(p)}))" if t.indices else f"integer({self.poly(p)})" for p in t.subscripts]
+        places = [f"tensor{head}({self.number(p)})" if t.indices else self.number(p) for p in t.subscripts]
         body = self.scalar(t.body, _OR)
         parts = [shape, base, f"tensor{head}({body})" if t.indices else body, *places]
         self.shared.clear()
@@ -259,6 +263,8 @@ class _Printer:
             return f"{function}({self.poly(p)})"
         left = poly(0) - Poly(tuple((m, c) for m, c in p.terms if c < 0))
         right = Poly(tuple((m, c) for m, c in p.terms if c > 0))
+        if relation == "==" and left.constant is not None:
+            left, right = right, left
         if relation == "<=" and left.constant is None and left.terms[-1] == ((), 1):
             left, relation = left - 1, "<"
         text = f"{self.poly(left)} {relation} {self.poly(right)}"

@@ -79,6 +79,22 @@ def loads(s: Scalar) -> tuple[Load, ...]:
     return tuple(found)
 
 
+@cache
+def unguarded(s: Scalar) -> frozenset[Load]:
+    """The loads in s that stand under no choice: their subscripts are inside, by proof or by a check."""
+    match s:
+        case Load():
+            return frozenset((s,))
+        case Select(c, _, _):
+            return unguarded(c)
+        case Apply(_, arguments, _):
+            return frozenset[Load]().union(*map(unguarded, arguments))
+        case Const() | Int() | Nonnegative() | IsZero():
+            return frozenset()
+        case _:
+            assert_never(s)
+
+
 def postorder(s: Scalar) -> list[Scalar]:
     """s and all under it, arguments first, each once."""
     seen: dict[Scalar, None] = {}

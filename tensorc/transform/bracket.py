@@ -122,8 +122,8 @@ def _digits(s: Solution, left: Poly, v: Index, c: Poly, rest: Poly) -> Sequence[
 def _strided(s: Solution, value: Poly, v: Index, c: Poly) -> Sequence[Equation]:
     if c.constant is not None and c.constant < 0:
         value, c = -value, -c
-    at = exact(value, c)
-    s.assign(v, at, build.is_zero(mod(value, c)), build.inside(at, v.extent))
+    inside = canonical.both(build.nonnegative(value), build.nonnegative(c * (v.extent - 1) - value))
+    s.assign(v, exact(value, c), build.is_zero(mod(value, c)), inside)
     return ()
 
 

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from tensorc import algebra
 from tensorc.algebra import Atom, Index, Poly, poly
-from tensorc.ir import build, walk
+from tensorc.ir import walk
 from tensorc.ir.tensor import Define, Input, Load, Scalar, Scan, Scatter, Sort, Stop, Tensor, View
 from tensorc.transform import canonical, nodes
 from tensorc.transform.bracket import solve
@@ -77,7 +77,7 @@ def _parts(work: Workspace, t: Tensor, dy: Tensor, active: set[Tensor]) -> Itera
         case Scatter(_, _, subscripts, body, base):
             if base is not None and base in active:
                 yield base, dy
-            inside = canonical.both(*(build.inside(p, e) for p, e in zip(subscripts, t.extents, strict=True)))
+            inside = canonical.both(*(work.inside(p, e) for p, e in zip(subscripts, t.extents, strict=True)))
             weight = select(inside, canonical.element(dy, subscripts), constant(0.0, wide(t.dtype)))
             yield from _body_parts(work, t, body, weight, t.indices, (), active)
         case View(x, _):

@@ -12,7 +12,7 @@ from tensorc.transform import canonical
 from tensorc.transform.canonical import is_sum, mul, power, stored, terms, value
 from tensorc.transform.graph import body_changed, number_changed, with_sources
 from tensorc.transform.readback import Products, everywhere
-from tensorc.transform.workspace import Workspace, common_factor
+from tensorc.transform.workspace import Workspace, common_factor, common_guard
 
 BODY = 48
 """Scalars of a body that may still be inlined: bounds time and recursion on long elementwise chains."""
@@ -90,7 +90,7 @@ def _factor(work: Workspace, outputs: Sequence[Tensor]) -> list[Tensor]:
     def one(s: Scalar) -> Scalar:
         if is_sum(s) and len(terms(s)) > 1:
             common, rest = common_factor(s)
-            return mul(rest, *(power(b, n) for b, n in common)) if common else s
+            return mul(rest, *(power(b, n) for b, n in common)) if common else common_guard(s)
         return s
 
     return _rebuilt(work, outputs, lambda body, t: everywhere(body, one), lambda t: None)

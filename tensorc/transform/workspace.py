@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tensorc import algebra
-from tensorc.algebra import Atom, Index, Poly, poly
+from tensorc.algebra import Atom, Element, Index, Poly, poly
 from tensorc.dtypes import DType
 from tensorc.ir import build, walk
-from tensorc.ir.tensor import Const, Define, IsZero, Load, Scalar, Select, Tensor
+from tensorc.ir.tensor import Const, Define, IsZero, Load, Scalar, Scatter, Select, Tensor
 from tensorc.ir.walk import indices
 from tensorc.transform import canonical
 from tensorc.transform.canonical import add, constant, factors, is_constant, is_product, is_sum, mul, power, scale, select, stored, terms, value
@@ -23,10 +23,20 @@ class Workspace:
     def __init__(self, program: Iterable[Tensor]) -> None:
         self.program = frozenset(program)
         self.known: dict[Tensor, Tensor] = {}
+        self.bounded: set[tuple[Tensor, Poly]] = set()  # integer tensors all of whose elements are in 0 .. extent-1
         for t in self.program:
+            if isinstance(t, (Define, Scatter)):
+                for read in walk.unguarded(t.body):
+                    self.bounded.update(_places(read))
             if isinstance(t, Define) and t.dtype.is_float:
                 canonical_form = Define(t.extents, t.monoid, t.bound, stored(value(t.body), t.dtype))
                 self.known.setdefault(canonical_form, t)
+
+    def inside(self, p: Poly, extent: Poly) -> Scalar:
+        """The guard 0 <= p < extent, which holds for the elements of a tensor that is itself a subscript where nothing guards it."""
+        if isinstance(p.atom, Element) and (p.atom.tensor, extent) in self.bounded:
+            return build.TRUE
+        return build.inside(p, extent)
 
     # Definitions.
 
@@ -127,7 +137,7 @@ class Workspace:
                 if ends is not None and ends[0].constant in (1, -1):
                     at: dict[Atom, Poly] = {k: ends[1] * -ends[0].constant}
                     guards = [canonical.rewrite(q, at) for q in parts if q is not p]
-                    chosen = canonical.both(build.inside(at[k], k.extent), *guards)
+                    chosen = canonical.both(self.inside(at[k], k.extent), *guards)
                     return self.sum([u for u in used if u is not k], select(chosen, canonical.rewrite(body.then, at), zero))
         return self.reduction("sum", used, body)
 
@@ -165,6 +175,18 @@ class Workspace:
             return canonical.load(t, moved.subscripts)
 
         return canonical.rewrite(s, {}, through)
+
+
+def _places(read: Load) -> list[tuple[Tensor, Poly]]:
+    """The tensors that are subscripts of a load as a whole: every one of their elements is."""
+    found = []
+    for p, extent in zip(read.subscripts, read.tensor.extents, strict=True):
+        if isinstance(p.atom, Element):
+            t, at = p.atom.tensor, [q.atom for q in p.atom.subscripts]
+            whole = all(isinstance(a, Index) and a.extent is e for a, e in zip(at, t.extents, strict=True))
+            if whole and len(set(at)) == len(at):
+                found.append((t, extent))
+    return found
 
 
 def _number(p: Poly, dtype: DType) -> Scalar:
@@ -222,6 +244,22 @@ def common_factor(s: Scalar) -> tuple[list[tuple[Scalar, int]], Scalar]:
         return [], s
     inverse = [power(b, -n) for b, n in common.items()]
     return list(common.items()), add(*(scale(k, mul(t, *inverse)) for t, k in terms(s)))
+
+
+def common_guard(s: Scalar) -> Scalar:
+    """where(a and c, x, 0) + where(b and c, y, 0) -> where(c, where(a, x, 0) + where(b, y, 0), 0)."""
+    chosen = [(t, k) for t, k in terms(s) if isinstance(t, Select) and is_constant(t.otherwise, 0)]
+    if len(chosen) < 2:
+        return s
+    shared = frozenset(canonical.conjuncts(chosen[0][0].condition)).intersection(*(canonical.conjuncts(t.condition) for t, _ in chosen[1:]))
+    if not shared:
+        return s
+    rest = [scale(k, t) for t, k in terms(s) if all(t is not c for c, _ in chosen)]
+    parts = []
+    for t, k in chosen:
+        own = canonical.both(*(c for c in canonical.conjuncts(t.condition) if c not in shared))
+        parts.append(scale(k, select(own, t.then, t.otherwise)))
+    return add(select(canonical.both(*shared), add(*parts), constant(0.0, s.dtype)), *rest)
 
 
 def expand(s: Scalar, limit: int = 64) -> list[tuple[Scalar, float]]:
