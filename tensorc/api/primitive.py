@@ -1,0 +1,219 @@
+"""A program as a differentiable operation: it is run, and its backward, tangent and batched programs are made when they are first needed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from tensorc import compiler
+from tensorc.algebra import Poly, poly, size
+from tensorc.ir import walk
+from tensorc.ir.program import Program
+from tensorc.ir.tensor import Define, Input, Load, Tensor
+from tensorc.runtime.arrays import Array
+from tensorc.runtime.call import MOST_SHAPES, Call
+from tensorc.transform.batch import batch
+from tensorc.transform.derive import jvp, vjp
+from tensorc.transform.graph import substitute
+
+BATCH = "batch"
+"""What the size of the new axis of a batched program is called, unless the program has such a size."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What follows from the shapes of a call: its sizes, (shape, dtype) of each result, and what stands for inputs that are not read."""
+
+    sizes: Mapping[str, int]
+    results: tuple[tuple[tuple[int, ...], Any], ...]
+    unread: Mapping[int, Array]
+
+
+class Primitive:
+    """A program and those that derive from it. `names` are what messages call its inputs.
+
+    Derived programs take the inputs of this one first, then its results, then cotangents or tangents; `reads` says which of them are read
+    at all, so that a caller knows what to keep.
+    """
+
+    def __init__(self, program: Program, names: Sequence[str] | None = None, target: str | None = None) -> None:
+        self.program = program
+        self.names = tuple(i.name for i in program.inputs) if names is None else tuple(names)
+        self.compilation = compiler.Compilation(program, target)
+        self._derived: dict[Hashable, Primitive] = {}
+        self._plans: dict[tuple[tuple[int, ...], ...], Plan] = {}
+        self._lock = threading.Lock()
+
+    # Running.
+
+    @cached_property
+    def call(self) -> Call:
+        """The program compiled, with its results in a flat tuple."""
+        with compiler.LOCK:
+            return Call(self.program, tuple(range(len(self.program.results))), self.compilation.executable, self.names)
+
+    @cached_property
+    def _optimised(self) -> Program:
+        return self.compilation.optimised
+
+    @cached_property
+    def reads(self) -> tuple[bool, ...]:
+        """Which inputs have elements that are read; of the others only the sizes matter."""
+        read = set(walk.topological(self._optimised.outputs))
+        return tuple(i in read for i in self.program.inputs)
+
+    @cached_property
+    def passed(self) -> tuple[int | None, ...]:
+        """For each result the input that it is as it stands, where the shapes are the same; None for what is computed."""
+        places: dict[Tensor, int] = {i: n for n, i in enumerate(self.program.inputs)}
+        return tuple(places.get(_source(r)) for r in self._optimised.results)
+
+    def plan(self, shapes: tuple[tuple[int, ...], ...]) -> Plan:
+        """What follows from the shapes of the inputs. Raises ShapeError where they do not fit."""
+        found = self._plans.get(shapes)
+        if found is None:
+            sizes = self.call.bind([_Shape(s) for s in shapes])  # type: ignore[misc]
+            results = tuple((self.call._shape(n, sizes), r.dtype.numpy) for n, r in enumerate(self.program.results))
+            unread = {n: _witness(shapes[n], i.dtype.numpy) for n, i in enumerate(self.program.inputs) if not self.reads[n]}
+            found = Plan(sizes, results, unread)
+            if len(self._plans) >= MOST_SHAPES:
+                self._plans.clear()
+            self._plans[shapes] = found
+        return found
+
+    def run(self, inputs: Sequence[Array | None], plan: Plan) -> list[Array]:
+        """The results, in new arrays. Inputs that are not read may be None. Raises IndexError where a check of the program fails."""
+        arrays: Any = [plan.unread.get(n, a) for n, a in enumerate(inputs)] if plan.unread else inputs
+        outputs = [np.empty(shape, dtype) for shape, dtype in plan.results]
+        self.call._run(arrays, plan.sizes, outputs)
+        return outputs
+
+    # Deriving.
+
+    def _made(self, key: Hashable, make: Any) -> Primitive:
+        with self._lock:
+            found = self._derived.get(key)
+        if found is None:
+            with compiler.LOCK:
+                compiler.refuse_compile(self.program.name)
+                found = self._derived.get(key)
+                if found is None:
+                    program, names = make()
+                    found = self._derived[key] = Primitive(program, names, self.compilation.target)
+        return found
+
+    @property
+    def floats(self) -> tuple[bool, ...]:
+        """Which results are floats, and so have derivatives."""
+        return tuple(r.dtype.is_float for r in self.program.results)
+
+    def vjp(self, wanted: tuple[int, ...], given: tuple[int, ...]) -> Primitive:
+        """Cotangents of the wanted inputs, of (inputs, results, a cotangent of each given result); results that are not given have zeros."""
+        return self._made(("vjp", wanted, given), lambda: self._vjp(wanted, given))
+
+    def _vjp(self, wanted: tuple[int, ...], given: tuple[int, ...]) -> tuple[Program, Sequence[str]]:
+        p, names = self.program, _Names(self.program.inputs)
+        outputs = [p.results[n] for n in given]
+        seeds = [Input(names.fresh(f"cotangent{n}"), p.results[n].extents, p.results[n].dtype) for n in given]
+        found = vjp(outputs, seeds, [p.inputs[n] for n in wanted])
+        return self._with_results(f"{p.name}_vjp", found, seeds, [f"the cotangent of result {n}" for n in given], names)
+
+    def jvp(self, given: tuple[int, ...], wanted: tuple[int, ...]) -> Primitive:
+        """Tangents of the wanted results, of (inputs, results, a tangent of each given input); inputs that are not given have zeros."""
+        return self._made(("jvp", given, wanted), lambda: self._jvp(given, wanted))
+
+    def _jvp(self, given: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[Program, Sequence[str]]:
+        p, names = self.program, _Names(self.program.inputs)
+        moved = [p.inputs[n] for n in given]
+        seeds = [Input(names.fresh(f"tangent{n}"), t.extents, t.dtype) for n, t in zip(given, moved, strict=True)]
+        found = jvp([p.results[n] for n in wanted], dict(zip(moved, seeds, strict=True)))
+        return self._with_results(f"{p.name}_jvp", found, seeds, [f"the tangent of `{self.names[n]}`" for n in given], names)
+
+    def _with_results(
+        self, name: str, found: Sequence[Tensor], seeds: Sequence[Input], labels: Sequence[str], names: _Names
+    ) -> tuple[Program, Sequence[str]]:
+        """The program of (inputs, results, seeds) that reads a result where it would compute it again."""
+        p = self.program
+        results = [Input(names.fresh(f"result{n}"), r.extents, r.dtype) for n, r in enumerate(p.results)]
+        stored = {r: i for r, i in zip(p.results, results, strict=True) if not isinstance(r, Input)}
+        program = Program(name, (*p.inputs, *results, *seeds), tuple(substitute(found, stored)), p.conditions, (), p.names, p.spans)
+        return program, [*self.names, *(f"result {n}" for n in range(len(results))), *labels]
+
+    def vmap(self, batched: tuple[int, ...]) -> Primitive:
+        """The program with a new first axis in the given inputs and in all results."""
+        return self._made(("vmap", batched), lambda: self._vmap(batched))
+
+    def _vmap(self, batched: tuple[int, ...]) -> tuple[Program, Sequence[str]]:
+        p = self.program
+        taken = {s.name for s in walk.sizes(walk.topological((*p.inputs, *p.outputs)))}
+        lead = size(next(n for n in (BATCH, *(f"{BATCH}{k}" for k in range(len(taken) + 1))) if n not in taken))
+        inputs = [Input(i.name, (lead, *i.extents), i.dtype) if n in batched else i for n, i in enumerate(p.inputs)]
+        wider: dict[Tensor, Tensor] = {i: w for i, w in zip(p.inputs, inputs, strict=True) if i is not w}
+        return _batched(p, f"{p.name}_vmap", inputs, wider, lead), self.names
+
+
+def _batched(p: Program, name: str, inputs: Sequence[Input], wider: Mapping[Tensor, Tensor], lead: Poly) -> Program:
+    """The program for wider inputs. A place to check that is the same for the whole batch is checked once."""
+    results = batch(p.results, wider, (lead,))
+    checks = []
+    for c in p.checks:
+        depends = any(t in wider for t in walk.topological([c.place]))
+        checks.append(replace(c, place=batch([c.place], wider, (lead,))[0]) if depends else c)
+    names = {**{t: n for t, n in p.names.items() if not isinstance(t, Input)}, **{i: i.name for i in inputs}}
+    return Program(name, tuple(inputs), tuple(results), p.conditions, tuple(checks), names, p.spans)
+
+
+class _Names:
+    """Names for inputs that are new to a program."""
+
+    def __init__(self, inputs: Iterable[Input]) -> None:
+        self.taken = {i.name for i in inputs}
+
+    def fresh(self, name: str) -> str:
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return name
+
+
+class _Shape:
+    """Stands for an array of which only the shape is asked."""
+
+    __slots__ = ("shape",)
+
+    def __init__(self, shape: tuple[int, ...]) -> None:
+        self.shape = shape
+
+
+def _source(t: Tensor) -> Tensor:
+    """The tensor whose elements t has at the same places."""
+    while isinstance(t, Define) and t.monoid is None and isinstance(t.body, Load) and t.body.subscripts == tuple(map(poly, t.indices)):
+        t = t.body.tensor
+    return t
+
+
+def _witness(shape: tuple[int, ...], dtype: Any) -> Array:
+    """An array of a shape without memory for its elements."""
+    strides = np.cumprod([np.dtype(dtype).itemsize, *(max(e, 1) for e in reversed(shape[1:]))])[::-1] if shape else ()
+    return np.lib.stride_tricks.as_strided(np.zeros(1, dtype), shape, tuple(map(int, strides)), writeable=False)
+
+
+_of_entries: WeakKeyDictionary[Any, Primitive] = WeakKeyDictionary()
+
+
+def primitive_of(entry: Any) -> Primitive:
+    """The primitive of a Function's program for one kind of arguments."""
+    found = _of_entries.get(entry)
+    if found is None:
+        with compiler.LOCK:
+            found = _of_entries.get(entry)
+            if found is None:
+                instance = entry.instance
+                found = _of_entries[entry] = Primitive(instance.program, instance.names, entry.compilation.target)
+    return found

@@ -1,0 +1,8 @@
+"""tc.Tensor: an eager tensor with PyTorch's face on NumPy memory, run by the same compiled operations, with a tape for derivatives."""
+
+from __future__ import annotations
+
+from tensorc.tensor.methods import install
+from tensorc.tensor.tensor import Tensor as Tensor
+
+install()
