@@ -53,8 +53,8 @@ class Ranges:
         self._settle()
         while self._round(self._guarded):
             self._settle()
-        for u in self.unknown.values():
-            if u.index not in self.extents and not self.errors:
+        for u in self.unknown.values() if not self.errors else ():
+            if u.index not in self.extents:
                 help = f"write its range: `{u.name} < N`, or `{u.name} in 1..N`"
                 message = f"the range of index `{u.name}` is not known"
                 self.errors.append(self.context.error("E0502", message, u.span, "no read determines it", help=help))
