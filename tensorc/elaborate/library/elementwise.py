@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 
 from tensorc.dtypes import bool_, i64
 from tensorc.elaborate import arrays
@@ -11,7 +13,7 @@ from tensorc.elaborate.library import parts
 from tensorc.elaborate.library.registry import BUILTINS, builtin, element_type, tensor
 from tensorc.elaborate.values import MISSING, Array, Builtin, Value
 from tensorc.ir import build
-from tensorc.ir.operations import OPERATIONS
+from tensorc.ir.operations import OPERATIONS, Operation
 from tensorc.ir.tensor import Stop
 
 _OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "remainder": "%", "pow": "**"}
@@ -20,30 +22,50 @@ _KEEP_INTEGERS = ("floor", "ceil", "round", "trunc")
 
 
 def _row(name: str) -> None:
-    row = OPERATIONS[name]
-    if row.arity == 1:
-
-        def one(context: Context, x: Value) -> Array:
-            value = tensor(context, x, "x")
-            if name in _KEEP_INTEGERS and not value.dtype.is_float:
+    def one(context: Context, x: Value) -> Array:
+        value = tensor(context, x, "x")
+        if not value.dtype.is_float:
+            if name in _KEEP_INTEGERS or (name == "sign" and value.dtype is bool_):
                 return value
-            if name == "neg":
-                return arrays.unary(context, "-", value, context.argument_spans.get("x"))
-            if name in ("isnan", "isinf", "isfinite") and not value.dtype.is_float:
+            if name in ("isnan", "isinf", "isfinite"):
                 return Array(value.axes, build.constant(name == "isfinite", bool_))
-            return arrays.elementwise(context, name, (value,), (context.argument_spans.get("x"),))
+        if name == "neg":
+            return arrays.unary(context, "-", value, context.argument_spans.get("x"))
+        return _apply(context, name, (value,), ("x",))
 
-        BUILTINS[name] = Builtin(name, (("x", MISSING),), one)
-    else:
-
-        def two(context: Context, x: Value, y: Value) -> Array:
-            operands = (tensor(context, x, "x"), tensor(context, y, "y"))
+    def two(context: Context, x: Value, y: Value) -> Array:
+        operands = (tensor(context, x, "x"), tensor(context, y, "y"))
+        if name in _OPERATORS:
             spans = (context.argument_spans.get("x"), context.argument_spans.get("y"))
-            if name in _OPERATORS:
-                return arrays.binary(context, _OPERATORS[name], *operands, spans)
-            return arrays.elementwise(context, name, operands, spans)
+            return arrays.binary(context, _OPERATORS[name], *operands, spans)
+        return _apply(context, name, operands, ("x", "y"))
 
-        BUILTINS[name] = Builtin(name, (("x", MISSING), ("y", MISSING)), two)
+    row = OPERATIONS[name]
+    one.__doc__ = two.__doc__ = _sentence(row)
+    names = ("x",) if row.arity == 1 else ("x", "y")
+    BUILTINS[name] = Builtin(name, tuple((n, MISSING) for n in names), one if row.arity == 1 else two)
+
+
+def _sentence(row: Operation) -> str:
+    """What a row computes, in the arguments' names, and what it makes of other dtypes."""
+    formula = re.sub(r"\ba\b", "x", re.sub(r"\bb\b", "y", row.doc)) if row.arity == 2 else row.doc
+    rest = "; f32 for integers and bool" if row.domain == "float" and row.name not in _KEEP_INTEGERS and not row.boolean else ""
+    return f"{formula[0].upper()}{formula[1:]}{rest}."
+
+
+def _apply(context: Context, name: str, operands: Sequence[Array], names: Sequence[str]) -> Array:
+    spans = [context.argument_spans.get(n) for n in names]
+    common = arrays.common_dtype(context, operands, spans)
+    if common is bool_ and OPERATIONS[name].domain == "number":
+        raise context.error(
+            "E0404",
+            f"`{name}` is not defined for bool",
+            None,
+            "",
+            *arrays.labels(operands, spans),
+            help="cast to an integer or a float first",
+        )
+    return arrays.elementwise(context, name, operands, spans)
 
 
 for _name in OPERATIONS:
@@ -99,7 +121,7 @@ def nan_to_num(context: Context, x: Value, nan: Value, posinf: Value, neginf: Va
         return value
     largest = parts.largest(context, value)
     replaced = (
-        (arrays.elementwise(context, "isnan", (value,)), arrays.constant(nan) if isinstance(nan, float) else nan),
+        (arrays.elementwise(context, "isnan", (value,)), nan),
         (arrays.binary(context, "==", value, arrays.constant(math.inf)), largest if posinf is None else posinf),
         (
             arrays.binary(context, "==", value, arrays.constant(-math.inf)),

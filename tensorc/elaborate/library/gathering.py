@@ -109,9 +109,7 @@ def scatter_add(context: Context, x: Value, axis: Value, index: Value, source: V
 def diagonal(context: Context, x: Value, offset: Value, axis1: Value, axis2: Value) -> Array:
     """x[i, i + offset] as a last axis."""
     value = tensor(context, x, "x")
-    first, second = (
-        one_axis(context, arrays.constant(v) if isinstance(v, int) else v, value.rank, n) for v, n in ((axis1, "axis1"), (axis2, "axis2"))
-    )
+    first, second = (one_axis(context, v, value.rank, n) for v, n in ((axis1, "axis1"), (axis2, "axis2")))
     if first == second:
         raise context.error("E0304", "`diagonal` wants two different axes")
     k = integer(context, offset, "offset").constant

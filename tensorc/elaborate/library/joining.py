@@ -30,7 +30,7 @@ def concat(context: Context, xs: Value, axis: Value) -> Array:
     values = _tensors(context, xs, "concat")
     rank = values[0].rank
     dtype = arrays.common_dtype(context, values)
-    at = one_axis(context, arrays.constant(axis) if isinstance(axis, int) else axis, rank)
+    at = one_axis(context, axis, rank)
     values = [arrays.convert(context, v, dtype) for v in values]
     extents = list(values[0].extents)
     total = algebra.ZERO
@@ -75,7 +75,7 @@ def concat(context: Context, xs: Value, axis: Value) -> Array:
 def stack(context: Context, xs: Value, axis: Value) -> Array:
     """Tensors of one shape joined along a new axis."""
     values = _tensors(context, xs, "stack")
-    at = one_axis(context, arrays.constant(axis) if isinstance(axis, int) else axis, values[0].rank + 1)
+    at = one_axis(context, axis, values[0].rank + 1)
     raised = [Array((*v.axes[:at], fresh(1), *v.axes[at:]), v.body, v.weak) for v in values]
     result: Array = concat(context, List(tuple(raised)), arrays.constant(at))
     return result
@@ -85,7 +85,7 @@ def stack(context: Context, xs: Value, axis: Value) -> Array:
 def split(context: Context, x: Value, n: Value, axis: Value) -> Tuple:
     """n equal parts along an axis, which n must divide; a list of sizes gives parts of these."""
     value = tensor(context, x, "x")
-    at = one_axis(context, arrays.constant(axis) if isinstance(axis, int) else axis, value.rank)
+    at = one_axis(context, axis, value.rank)
     extent = value.extents[at]
     span = context.argument_spans.get("n")
     if isinstance(n, (List, Tuple)):

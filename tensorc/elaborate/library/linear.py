@@ -173,9 +173,10 @@ def _letters(context: Context, terms: Sequence[str], values: Sequence[Array], do
         head, _, tail = t.partition("...")
         pairs = [*zip(head, v.extents, strict=False), *zip(tail, v.extents[len(head) + d :], strict=True)]
         for c, e in pairs:
-            if c in extents and (met := context.meet(extents[c], e)) is None:
+            met = context.meet(extents[c], e) if c in extents else e
+            if met is None:
                 raise context.error("E0302", f"`einsum`: `{c}` is {extents[c]} and {e}", None, notes=context.origin(extents[c], e))
-            extents[c] = met if c in extents else e
+            extents[c] = met
     return {c: fresh(e) for c, e in extents.items()}
 
 
@@ -187,5 +188,5 @@ def trace(context: Context, x: Value) -> Array:
     value = tensor(context, x, "x")
     if value.rank != 2:
         raise context.error("E0303", f"`trace` wants a matrix, found rank {value.rank}", context.argument_spans.get("x"), describe(value))
-    main = diagonal(context, value, 0, 0, 1)
+    main = diagonal(context, value, *map(arrays.constant, (0, 0, 1)))
     return Array((), notation.reduce(context, "sum", main.axes, Array((), main.body), context.current))

@@ -54,8 +54,6 @@ def arange(context: Context, start: Value, stop: Value, step: Value, dtype: Valu
     """start, start + step, ... below stop; `arange(n)` starts at 0. i64, or f32 where a bound is a float."""
     if stop is None:
         start, stop = arrays.constant(0), start
-    if isinstance(step, int):
-        step = arrays.constant(step)
     first, last, by = (static_integer(v) for v in (start, stop, step))
     if first is not None and last is not None and by is not None and by.constant:
         count = algebra.floordiv(last - first + (by.constant - (1 if by.constant > 0 else -1)), poly(by.constant))

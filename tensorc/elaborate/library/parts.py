@@ -32,6 +32,30 @@ def real(context: Context, x: Value) -> Array:
     return value if value.dtype in (f32, f64) else arrays.cast(context, value, f32)
 
 
+@internal("reals", "xs", variadic=True)
+def reals(context: Context, xs: Value) -> Tuple:
+    """Several tensors in the dtype that they are computed in together: f64 where that is their common one, else f32."""
+    return _reals(context, xs)
+
+
+@internal("floats", "xs", variadic=True)
+def floats(context: Context, xs: Value) -> Tuple:
+    """`reals` of tensors of which one has floats."""
+    found = xs.items if isinstance(xs, Tuple) else (xs,)
+    if not any(tensor(context, x, "xs").dtype.is_float for x in found):
+        kinds = " and ".join(describe(x) for x in found)
+        raise context.error("E0404", f"this function wants floats, found {kinds}", help="convert an argument: `cast(x, f32)`")
+    return _reals(context, xs)
+
+
+def _reals(context: Context, xs: Value) -> Tuple:
+    values = [tensor(context, x, "xs") for x in (xs.items if isinstance(xs, Tuple) else (xs,))]
+    if all(v.weak for v in values):
+        return Tuple(tuple(arrays.convert_weak(v, f64) for v in values))
+    want = f64 if arrays.common_dtype(context, values) is f64 else f32
+    return Tuple(tuple(arrays.convert(context, v, want) for v in values))
+
+
 @internal("narrow", "y xs", variadic=True)
 def narrow(context: Context, y: Value, xs: Value) -> Array:
     """y rounded to the dtype that the xs have in common, where that is a half float: undoes `wide` and `real` on a result."""

@@ -9,7 +9,7 @@ from tensorc.dtypes import DType, bool_, f32, i64
 from tensorc.elaborate import arrays, notation
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.library.registry import axis_list, builtin, element_type, flag, integer, one_axis, tensor
-from tensorc.elaborate.library.shapes import of_tensor_like, to_last
+from tensorc.elaborate.library.shapes import flatten, of_tensor_like, to_last
 from tensorc.elaborate.values import Array, Tuple, Value
 from tensorc.ir import build
 from tensorc.ir.tensor import Scan, Sort
@@ -22,8 +22,22 @@ def kept(value: Array, axes: Sequence[int], keepdims: bool) -> tuple[Index, ...]
     return tuple(a for n, a in enumerate(value.axes) if n not in axes)
 
 
+_WIDENED = "i64 for integers and bool; half floats accumulate in f32. With dtype, of cast(x, dtype)."
+
+_REDUCED = {
+    "sum": "The sum along axes, all by default: 0 of nothing. " + _WIDENED,
+    "prod": "The product along axes, all by default: 1 of nothing. " + _WIDENED,
+    "mean": "The mean along axes, all by default: NaN of nothing. Floats alone, halves accumulate in f32. With dtype, of cast(x, dtype).",
+    "max": "The greatest element along axes, all by default; NaN is passed on. Of nothing an error at the call.",
+    "min": "The least element along axes, all by default; NaN is passed on. Of nothing an error at the call.",
+    "any": "Whether any element along axes, all by default, is not 0: false of nothing. The result is bool.",
+    "all": "Whether every element along axes, all by default, is not 0: true of nothing. The result is bool.",
+    "argmax": "The first place of the greatest element along an axis, or in the flattened tensor; of a NaN where there is one. i64.",
+    "argmin": "The first place of the least element along an axis, or in the flattened tensor; of a NaN where there is one. i64.",
+}
+
+
 def _reduction(name: str, parameters: str = "x axis keepdims") -> None:
-    @builtin(name, parameters, axis=None, keepdims=False, dtype=None)
     def reduce(context: Context, x: Value, axis: Value, keepdims: Value, dtype: Value = None) -> Array:
         value = tensor(context, x, "x")
         if dtype is not None:
@@ -38,6 +52,9 @@ def _reduction(name: str, parameters: str = "x axis keepdims") -> None:
         if dtype is not None and body.dtype is not value.dtype and not value.dtype.is_float:
             body = build.cast(body, element_type(context, dtype, i64))
         return context.settle(Array(kept(value, axes, keep), body, value.weak))
+
+    reduce.__doc__ = _REDUCED[{"amin": "min", "amax": "max"}.get(name, name)]
+    builtin(name, parameters, axis=None, keepdims=False, dtype=None)(reduce)
 
 
 def _of_one(context: Context, name: str, value: Array) -> Array:
@@ -54,10 +71,7 @@ for _name in ("max", "min", "amax", "amin", "any", "all"):
 
 
 def _arg_reduction(name: str) -> None:
-    @builtin(name, "x axis keepdims", axis=None, keepdims=False)
     def reduce(context: Context, x: Value, axis: Value, keepdims: Value) -> Array:
-        from tensorc.elaborate.library.shapes import flatten
-
         value = arrays.strong(context, tensor(context, x, "x"))
         keep = flag(context, keepdims, "keepdims")
         rank = value.rank
@@ -72,13 +86,15 @@ def _arg_reduction(name: str) -> None:
         notation.not_empty(context, name, [flat.axes[at]], context.current)
         return context.settle(Array(result, notation.arg_reduce(name, flat.axes[at], flat.body)))
 
+    reduce.__doc__ = _REDUCED[name]
+    builtin(name, "x axis keepdims", axis=None, keepdims=False)(reduce)
+
 
 _arg_reduction("argmax")
 _arg_reduction("argmin")
 
 
 def _scan(name: str, monoid: str) -> None:
-    @builtin(name, "x axis dtype" if monoid in ("sum", "prod") else "x axis", axis=None, dtype=None)
     def scan(context: Context, x: Value, axis: Value, dtype: Value = None) -> Array:
         value = arrays.strong(context, tensor(context, x, "x"))
         if dtype is not None:
@@ -101,11 +117,12 @@ def _scan(name: str, monoid: str) -> None:
         return arrays.cast(context, back(scanned), result)
 
     scan.__doc__ = f"""y[t] = {_SCANS[monoid]} along an axis, which may be left out for a vector. {_SCANNED[monoid in ("sum", "prod")]}"""
+    builtin(name, "x axis dtype" if monoid in ("sum", "prod") else "x axis", axis=None, dtype=None)(scan)
 
 
 _SCANS = {"sum": "sum[s <= t](x[s])", "prod": "prod[s <= t](x[s])", "max": "max[s <= t](x[s])", "min": "min[s <= t](x[s])"}
 _SCANNED = {
-    True: "i64 for integers and bool; half floats accumulate in f32. With dtype, of cast(x, dtype).",
+    True: _WIDENED,
     False: "NaN is passed on. The values alone, no indices.",
 }
 

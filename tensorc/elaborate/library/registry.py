@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 from tensorc.algebra import Poly
@@ -31,8 +32,13 @@ def _registered(
     table: dict[str, Builtin], name: str, parameters: str, variadic: bool, defaults: dict[str, Any]
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     def register(call: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(call)
+        def lifted(context: Context, *values: Any) -> Value:  # the defaults are Python's values
+            result: Value = call(context, *(arrays.constant(v) if isinstance(v, (bool, int, float)) else v for v in values))
+            return result
+
         names = parameters.split()
-        table[name] = Builtin(name, tuple((n, defaults.get(n, MISSING)) for n in names), call, variadic)
+        table[name] = Builtin(name, tuple((n, defaults.get(n, MISSING)) for n in names), lifted, variadic)
         return call
 
     return register
@@ -74,8 +80,6 @@ def axis_list(context: Context, value: Value, rank: int, name: str = "axis") -> 
 
 def flag(context: Context, value: Value, name: str) -> bool:
     """A static bool."""
-    if isinstance(value, bool):
-        return value
     found = static_constant(value)
     if not isinstance(found, bool):
         raise context.error(
@@ -86,10 +90,6 @@ def flag(context: Context, value: Value, name: str) -> bool:
 
 def integer(context: Context, value: Value, name: str) -> Poly:
     """A static integer: a number or dims."""
-    if isinstance(value, int):
-        from tensorc.algebra import poly
-
-        return poly(value)
     found = static_integer(value)
     if found is None:
         raise context.error("E0604", f"`{name}` is an integer known at the call, found {describe(value)}", context.argument_spans.get(name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 
 from tensorc import algebra
 from tensorc.algebra import Poly, fresh
@@ -59,9 +59,9 @@ def _quotient(context: Context, total: Poly, others: Poly, span: object) -> Poly
     return q if r is algebra.ZERO else algebra.floordiv(total, others)
 
 
-def _product(extents: Sequence[Poly] | object) -> Poly:
+def _product(extents: Iterable[Poly]) -> Poly:
     total = algebra.ONE
-    for e in extents:  # type: ignore[attr-defined]
+    for e in extents:
         total = total * e
     return total
 
@@ -100,10 +100,7 @@ def flatten_(context: Context, x: Value, start_dim: Value, end_dim: Value) -> Ar
     value = tensor(context, x, "x")
     if value.rank == 0:
         return flatten(context, value)
-    ends = [
-        one_axis(context, arrays.constant(v) if isinstance(v, int) else v, value.rank, n)
-        for v, n in ((start_dim, "start_dim"), (end_dim, "end_dim"))
-    ]
+    ends = [one_axis(context, v, value.rank, n) for v, n in ((start_dim, "start_dim"), (end_dim, "end_dim"))]
     if ends[0] > ends[1]:
         raise context.error("E0304", f"`flatten` from axis {ends[0]} to {ends[1]}", help="start_dim comes before end_dim")
     return flatten(context, value, *ends)
@@ -148,13 +145,15 @@ def permute(context: Context, x: Value, axes: Value) -> Array:
 
 
 def _swap(name: str) -> None:
-    @builtin(name, "x axis0 axis1")
     def swap(context: Context, x: Value, axis0: Value, axis1: Value) -> Array:
         value = tensor(context, x, "x")
         a, b = one_axis(context, axis0, value.rank, "axis0"), one_axis(context, axis1, value.rank, "axis1")
         axes = list(value.axes)
         axes[a], axes[b] = axes[b], axes[a]
         return Array(tuple(axes), value.body, value.weak)
+
+    swap.__doc__ = "Two axes exchanged."
+    builtin(name, "x axis0 axis1")(swap)
 
 
 _swap("transpose")

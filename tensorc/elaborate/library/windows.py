@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly, fresh, poly
@@ -57,9 +57,9 @@ class _Windows:
         return build.select(guard, value, build.constant(outside, value.dtype))
 
 
-def _product(extents: object) -> Poly:
+def _product(extents: Iterable[Poly]) -> Poly:
     total = algebra.ONE
-    for e in extents:  # type: ignore[attr-defined]
+    for e in extents:
         total = total * e
     return total
 
@@ -99,7 +99,6 @@ def _unbatched(context: Context, value: Array, axes: Sequence[Index], alone: boo
 
 
 def _convolution(name: str, digits: int | None) -> None:
-    @builtin(name, "x w b stride padding dilation groups", b=None, stride=1, padding=0, dilation=1, groups=1)
     def convolve(context: Context, x: Value, w: Value, b: Value, stride: Value, padding: Value, dilation: Value, groups: Value) -> Array:
         given, filters = (arrays.strong(context, tensor(context, v, n)) for v, n in ((x, "x"), (w, "w")))
         rank = filters.rank - 2 if digits is None else digits
@@ -128,10 +127,12 @@ def _convolution(name: str, digits: int | None) -> None:
 
     convolve.__doc__ = f"""y[n, o, p] = b[o] + sum[c, r](x[n, c, p * stride + r * dilation - padding] * w[o, c, r]).
 
-    x is [N, C, ...] (or without N) and w [O, C / groups, ...], with {_spatial(digits)}; x is 0 outside. Filter o sees the channels of one
-    group, the (o // (O / groups))-th. stride, padding and dilation are a number, or one for each spatial axis; padding may be "valid" (none)
-    or "same" (as much as keeps the size, the greater half after). The filter is not flipped. Half floats accumulate in f32.
+    x is [N, C, ...] (or without N) and w [O, C / groups, ...], with {_spatial(digits)}; x is 0 outside. Filter o sees the channels of
+    one group, the (o // (O / groups))-th. stride, padding and dilation are a number, or one for each spatial axis; padding may be
+    "valid" (none) or "same" (as much as keeps the size, the greater half after). The filter is not flipped. Half floats accumulate in
+    f32.
     """
+    builtin(name, "x w b stride padding dilation groups", b=None, stride=1, padding=0, dilation=1, groups=1)(convolve)
 
 
 def _spatial(digits: int | None) -> str:
@@ -213,7 +214,6 @@ def _half_padding(context: Context, name: str, padding: Sequence[Poly], size: Se
 
 
 def _max_pool(name: str, digits: int | None) -> None:
-    @builtin(name, "x kernel_size stride padding dilation", stride=None, padding=0, dilation=1)
     def pool(context: Context, x: Value, kernel_size: Value, stride: Value, padding: Value, dilation: Value) -> Array:
         value, rank, alone = _pooled(context, name, x, digits)
         size = _each(context, kernel_size, rank, "kernel_size")
@@ -226,21 +226,14 @@ def _max_pool(name: str, digits: int | None) -> None:
 
     pool.__doc__ = f"""The greatest element of each window: y[n, c, p] = max[r](x[n, c, p * stride + r * dilation - padding]).
 
-    x is [N, C, ...] (or, where the name says the rank, without N), with {_spatial(digits)}. What is outside of x does not count; NaN is passed
-    on. stride is kernel_size by default; each is a number, or one for each spatial axis. Windows that do not fit are left out: there is no
-    `ceil_mode`.
+    x is [N, C, ...] (or, where the name says the rank, without N), with {_spatial(digits)}. What is outside of x does not count; NaN is
+    passed on. stride is kernel_size by default; each is a number, or one for each spatial axis. Windows that do not fit are left out:
+    there is no `ceil_mode`.
     """
+    builtin(name, "x kernel_size stride padding dilation", stride=None, padding=0, dilation=1)(pool)
 
 
 def _average_pool(name: str, digits: int | None) -> None:
-    @builtin(
-        name,
-        "x kernel_size stride padding count_include_pad divisor_override",
-        stride=None,
-        padding=0,
-        count_include_pad=True,
-        divisor_override=None,
-    )
     def pool(
         context: Context, x: Value, kernel_size: Value, stride: Value, padding: Value, count_include_pad: Value, divisor_override: Value
     ) -> Array:
@@ -267,10 +260,18 @@ def _average_pool(name: str, digits: int | None) -> None:
 
     pool.__doc__ = f"""The mean of each window: y[n, c, p] = mean[r](x[n, c, p * stride + r - padding]), where x is 0 outside.
 
-    x is [N, C, ...] (or, where the name says the rank, without N), with {_spatial(digits)}. stride is kernel_size by default; each is a number,
-    or one for each spatial axis. With count_include_pad=false the mean is over what is inside of x; divisor_override replaces the count.
-    Windows that do not fit are left out: there is no `ceil_mode`. Half floats accumulate in f32.
+    x is [N, C, ...] (or, where the name says the rank, without N), with {_spatial(digits)}. stride is kernel_size by default; each is a
+    number, or one for each spatial axis. With count_include_pad=false the mean is over what is inside of x; divisor_override replaces
+    the count. Windows that do not fit are left out: there is no `ceil_mode`. Half floats accumulate in f32.
     """
+    builtin(
+        name,
+        "x kernel_size stride padding count_include_pad divisor_override",
+        stride=None,
+        padding=0,
+        count_include_pad=True,
+        divisor_override=None,
+    )(pool)
 
 
 for _digits in (None, 1, 2, 3):
