@@ -438,6 +438,7 @@ _ABSENT = object()
 
 def _value(definition: Any) -> Routine | Builtin | Transformed:
     """A definition as the function that a program being traced can call."""
+    from tensorc.api.library import LibraryDefinition
     from tensorc.api.tx import TxDefinition
 
     match definition:
@@ -452,6 +453,8 @@ def _value(definition: Any) -> Routine | Builtin | Transformed:
             return Transformed("vmap", _value(inner), axes)
         case TxDefinition():
             return Routine(definition.unit, definition.unit.functions[definition.name])
+        case LibraryDefinition():
+            return definition._callee
         case _:
             return _python_value(definition)
 

@@ -23,10 +23,11 @@ TARGETS = ("cpu", "triton", "reference")
 @click.option("--out", "-o", "outs", multiple=True, metavar="@FILE", help="Write the result to a file instead of printing it.")
 @click.option("--target", type=click.Choice(TARGETS), help="What runs it: machine code, or plain NumPy (reference).")
 @click.option("--verify", is_flag=True, help="Compare with plain NumPy; exit with 1 if they differ.")
+@click.option("--grad", "wrt", is_flag=False, flag_value="", metavar="[NAME,...]", help="The gradient of a scalar result instead of the result.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Settles the random values.")
 @json_option
 @click.pass_obj
-def command(session: Session, place: str, args: Texts, outs: Texts, target: str | None, verify: bool, seed: int) -> Report:
+def command(session: Session, place: str, args: Texts, outs: Texts, target: str | None, verify: bool, wrt: str | None, seed: int) -> Report:
     """Run one function and print its result. FN may be left out if the file has one function, or one called main.
 
     \b
@@ -38,6 +39,7 @@ def command(session: Session, place: str, args: Texts, outs: Texts, target: str 
     \b
     tensorc run softmax.tx:softmax --arg x=randn:f32[4,10]
     tensorc run model.tx --arg x=@x.npy --arg lr=0.1 --out @y.npy
+    tensorc run model.tx:loss --arg w=@w.npy --arg x=@x.npy --grad w
     """
     from tensorc.cli.arguments import describe, read_arguments
     from tensorc.cli.program import function, load
@@ -51,7 +53,7 @@ def command(session: Session, place: str, args: Texts, outs: Texts, target: str 
         values = read_arguments(declared, args, seed)
         session.inputs = {key: describe(value) for key, value in values.items()}
         arguments = [values.get(p.name, MISSING) for p in declared]
-        called = function(unit, name)
+        called = function(unit, name) if wrt is None else gradient(function(unit, name), wrt)
         results = flatten(call(called, arguments))
         comparison = compare(results, flatten(called.reference(*arguments))) if verify else None
     data: dict[str, Any] = {"function": name, "results": to_json(results, with_data=not outs)}
@@ -75,6 +77,15 @@ def call(function: Function, arguments: list[Any]) -> Any:
             return compiled(*arguments)
         except IndexError as error:  # raised here alone it speaks of the data
             raise Refused(str(error), kind="IndexError", code=FAILED) from None
+
+
+def gradient(function: Function, wrt: str) -> Function:
+    """The function that gives the gradient, by the parameters named or by every float one."""
+    names = tuple(part.strip() for part in wrt.split(",")) if wrt else None
+    try:
+        return function.grad(names)
+    except TypeError as error:
+        raise Refused(f"--grad: {error}") from None
 
 
 def _finite(comparison: Comparison) -> float | str:

@@ -131,7 +131,9 @@ def _settled(context: Context, f: Routine | Builtin, g: Given, every: Sequence[G
     want: DType = arrays.strong_dtype(g.value.dtype)
     if isinstance(f, Routine):
         declared = {p.name: p.type.dtype for p in f.function.parameters if isinstance(p.type, tree.TensorType)}
-        written = declared.get(g.label, "")
+        if g.label not in declared:
+            return g.value  # a cotangent or tangent takes the dtype of what it is for
+        written = declared[g.label]
         others = (o.value.dtype for o in every if declared.get(o.label) == written and isinstance(o.value, Array) and not o.value.weak)
         kind = next((t.kind for t in f.function.type_parameters if t.name == written), None)
         want = DTYPES.get(written) or next(others, DTYPES["f32"] if kind == "float" else want)

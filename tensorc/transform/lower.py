@@ -103,7 +103,7 @@ class _Body:
     def _scaled(self, t: Scalar, k: float) -> Scalar:
         if isinstance(t, Const):
             return build.constant(k * t.value, t.dtype)
-        if k < 0:
+        if k < 0 and any(n > 0 for _, n in factors(t)):
             return build.apply("neg", self._scaled(t, -k))
         if is_product(t):
             return self._product(t, k)
