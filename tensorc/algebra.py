@@ -140,13 +140,16 @@ def fresh(extent: Integer) -> Index:
 
 
 def poly(value: Integer) -> Poly:
-    match value:
-        case Poly():
-            return value
-        case int():
-            return Poly((((), int(value)),)) if value else ZERO
-        case _:
-            return Poly((((value,), 1),))
+    if isinstance(value, Poly):
+        return value
+    if isinstance(value, int):
+        return Poly((((), int(value)),)) if value else ZERO
+    return _of_atom(value)
+
+
+@cache
+def _of_atom(a: Atom) -> Poly:
+    return Poly((((a,), 1),))
 
 
 def size(name: str) -> Poly:
@@ -499,13 +502,25 @@ def substitute(p: Poly, values: Mapping[Atom, Poly]) -> Poly:
 
 def rebuild(p: Poly, change: Callable[[Atom], Poly | None]) -> Poly:
     """p with each atom replaced by change(atom); where that is None the atom is rebuilt from its changed parts."""
-    total = ZERO
+    total: dict[Monomial, int] = {}
     for m, c in p.terms:
-        product = poly(c)
-        for a in m:
-            product = product * _rebuild_atom(a, change)
-        total = total + product
-    return total
+        for monomial, k in _product([_rebuild_atom(a, change) for a in m]):
+            total[monomial] = total.get(monomial, 0) + c * k
+    if len(total) == 1:
+        ((monomial, k),) = total.items()
+        if k == 1 and len(monomial) == 1:
+            return _of_atom(monomial[0])
+    return _make(total)
+
+
+def _product(factors: list[Poly]) -> tuple[tuple[Monomial, int], ...]:
+    """The terms of a product."""
+    if not factors:
+        return (((), 1),)
+    product = factors[0]
+    for f in factors[1:]:
+        product = product * f
+    return product.terms
 
 
 def _rebuild_atom(a: Atom, change: Callable[[Atom], Poly | None]) -> Poly:

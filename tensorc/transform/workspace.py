@@ -23,6 +23,7 @@ class Workspace:
     def __init__(self, program: Iterable[Tensor]) -> None:
         self.program = frozenset(program)
         self.known: dict[Tensor, Tensor] = {}
+        self.sums: dict[tuple[tuple[Index, ...], Scalar], Scalar] = {}
         self.bounded: set[tuple[Tensor, Poly]] = set()  # integer tensors all of whose elements are in 0 .. extent-1
         for t in self.program:
             if isinstance(t, (Define, Scatter)):
@@ -71,7 +72,13 @@ class Workspace:
 
     def sum(self, bound: Iterable[Index], body: Scalar) -> Scalar:
         """sum[bound](body): what does not depend on the indices stands outside, what is known to be 0 is gone."""
-        bound = tuple(bound)
+        key = tuple(bound), body
+        found = self.sums.get(key)
+        if found is None:
+            found = self.sums[key] = self._simplified_sum(*key)
+        return found
+
+    def _simplified_sum(self, bound: tuple[Index, ...], body: Scalar) -> Scalar:
         inside = indices(body)
         used = tuple(k for k in bound if k in inside)
         count = [_number(k.extent, body.dtype) for k in bound if k not in inside]
