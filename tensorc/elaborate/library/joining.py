@@ -98,7 +98,7 @@ def split(context: Context, x: Value, n: Value, axis: Value) -> Tuple:
     else:
         count = integer(context, n, "n").constant
         if count is None or count < 1:
-            raise context.error("E0604", "`split` wants a number of parts known when compiling, at least 1", span)
+            raise context.error("E0611", "`split` wants a number of parts known when compiling, at least 1", span)
         context.require(algebra.mod(extent, poly(count)), "==", f"`split`: {count} does not divide {extent}, the extent of axis {at}", span)
         parts = [algebra.floordiv(extent, poly(count))] * count
     results, start = [], algebra.ZERO
@@ -143,7 +143,7 @@ def _pairs(context: Context, value: Value, rank: int) -> list[tuple[Poly, Poly]]
         if len(found) == len(value.items) == rank and all(len(p) == 2 and None not in p for p in found):
             return found  # type: ignore[return-value]
     raise context.error(
-        "E0604", f"`pad` wants one pair of integers for each of {rank} axes", span, describe(value), help="`pad(x, [[0, 0], [1, 2]])`"
+        "E0611", f"`pad` wants one pair of integers for each of {rank} axes", span, describe(value), help="`pad(x, [[0, 0], [1, 2]])`"
     )
 
 
@@ -167,7 +167,7 @@ def roll(context: Context, x: Value, shift: Value, axis: Value) -> Array:
         return view(context, context.settle(rolled), value.extents)
     axes = axis_list(context, axis, value.rank)
     if len(axes) != len(shifts):
-        raise context.error("E0604", f"`roll` has {len(shifts)} shifts for {len(axes)} axes", context.argument_spans.get("shift"))
+        raise context.error("E0611", f"`roll` has {len(shifts)} shifts for {len(axes)} axes", context.argument_spans.get("shift"))
     for a, s in zip(axes, shifts, strict=True):
         value = _rolled(value, a, s)
     return value

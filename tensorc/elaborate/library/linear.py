@@ -148,7 +148,7 @@ def einsum(context: Context, equation: Value, xs: Value) -> Array:
     for c in names:
         if c not in letters or names.count(c) > 1:
             raise context.error(
-                "E0604", f'`{c}` in the result of "{equation}" is {"there twice" if c in letters else "in no operand"}', span
+                "E0611", f'`{c}` in the result of "{equation}" is {"there twice" if c in letters else "in no operand"}', span
             )
     bodies = []
     for t, v, d in zip(terms, values, dots, strict=True):

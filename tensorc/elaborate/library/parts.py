@@ -96,7 +96,7 @@ def epsilon(context: Context, x: Value) -> Array:
 @internal("fail", "message")
 def fail(context: Context, message: Value) -> Value:
     """An error: a static argument is not what it may be."""
-    raise context.error("E0604", str(message))
+    raise context.error("E0611", str(message))
 
 
 # Axes.

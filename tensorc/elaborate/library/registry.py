@@ -117,7 +117,7 @@ def choice(context: Context, value: Value, name: str, options: Sequence[str]) ->
         return value
     listed = ", ".join(f'"{o}"' for o in options)
     raise context.error(
-        "E0604",
+        "E0611",
         f"`{name}` is one of {listed}",
         context.argument_spans.get(name),
         f'"{value}"' if isinstance(value, str) else describe(value),

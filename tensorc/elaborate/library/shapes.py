@@ -41,7 +41,7 @@ def reshape(context: Context, x: Value, shape: Value) -> Array:
     unknown = [n for n, p in enumerate(wanted) if p.constant == -1]
     span = context.argument_spans.get("shape")
     if len(unknown) > 1:
-        raise context.error("E0305", "`reshape` can work out one dim, found two -1", span)
+        raise context.error("E0611", "`reshape` can work out one dim, found two -1", span)
     if unknown:
         others = _product(p for n, p in enumerate(wanted) if n != unknown[0])
         wanted[unknown[0]] = _quotient(context, total, others, span)
@@ -193,6 +193,6 @@ def expand(context: Context, x: Value, shape: Value) -> Array:
     for n, p in enumerate(wanted):
         if p.constant == -1:
             if n < skip:
-                raise context.error("E0301", "`expand`: -1 keeps an axis that there is", context.argument_spans.get("shape"))
+                raise context.error("E0611", "`expand`: -1 keeps an axis that there is", context.argument_spans.get("shape"))
             wanted[n] = value.extents[n - skip]
     return _broadcast(context, value, tuple(wanted))

@@ -71,7 +71,7 @@ def _each(context: Context, value: Value, rank: int, name: str) -> list[Poly]:
         if len(items) == 1:
             return items * rank
         if len(items) != rank:
-            raise context.error("E0604", f"`{name}` has {len(items)} numbers for {rank} spatial axes", context.argument_spans.get(name))
+            raise context.error("E0611", f"`{name}` has {len(items)} numbers for {rank} spatial axes", context.argument_spans.get(name))
         return items
     return [integer(context, value, name)] * rank
 
@@ -168,7 +168,7 @@ def _padding(
         total = [d * (k - 1) for k, d in zip(size, dilation, strict=True)]
         return [(algebra.floordiv(t, poly(2)), t - algebra.floordiv(t, poly(2))) for t in total]
     if isinstance(padding, str):
-        raise context.error("E0604", f'`padding` is a number, a list of numbers, "valid" or "same", found "{padding}"', span)
+        raise context.error("E0611", f'`padding` is a number, a list of numbers, "valid" or "same", found "{padding}"', span)
     return [(p, p) for p in _each(context, padding, len(size), "padding")]
 
 
