@@ -6,7 +6,7 @@ For y[i] = sum[k](e) and each load x[a(i, k)] in e, dx[j] = sum[i, k](dy[i] * de
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import assert_never
+from typing import Any, assert_never
 
 from tensorc import algebra
 from tensorc.algebra import Atom, Index, Poly, poly
@@ -53,10 +53,23 @@ def _active(order: Sequence[Tensor], outputs: Sequence[Tensor], wrt: Sequence[Te
 
 def _total(work: Workspace, t: Tensor, parts: Sequence[Tensor]) -> Tensor:
     """The sum of the contributions to a tensor's cotangent, pointwise ones read through: they are used once."""
+    parts = _gathered(parts)
     if len(parts) == 1 and parts[0].dtype is t.dtype:
         return parts[0]
     axes = fresh_axes(t)
     return work.define(axes, add(*(_through(work, p, axes) for p in parts)), t.dtype)
+
+
+def _gathered(parts: Sequence[Tensor]) -> list[Tensor]:
+    """The contributions with those that scatter to the same places made one: a gather may be read by several definitions."""
+    bodies: dict[Any, list[Scalar]] = {}
+    rest: list[Tensor] = []
+    for p in parts:
+        if isinstance(p, Scatter) and p.base is None:
+            bodies.setdefault((p.extents, p.iteration, p.subscripts), []).append(p.body)
+        else:
+            rest.append(p)
+    return rest + [Scatter(*where, add(*found), None) for where, found in bodies.items()]
 
 
 def _through(work: Workspace, p: Tensor, axes: Sequence[Index]) -> Scalar:

@@ -23,6 +23,7 @@ class Workspace:
     def __init__(self, program: Iterable[Tensor]) -> None:
         self.program = frozenset(program)
         self.known: dict[Tensor, Tensor] = {}
+        self.zeros_known: dict[tuple[tuple[Index, ...], Scalar], bool] = {}
         self.sums: dict[tuple[tuple[Index, ...], Scalar], Scalar] = {}
         self.bounded: set[tuple[Tensor, Poly]] = set()  # integer tensors all of whose elements are in 0 .. extent-1
         for t in self.program:
@@ -152,9 +153,13 @@ class Workspace:
 
     def _cancels(self, used: tuple[Index, ...], body: Scalar) -> bool:
         """Whether the sum of the separate terms is 0, as sum[j](x[i, j] - mean[i]) is. They are separated only to see that: it would round badly."""
-        parts = [scale(c, self.sum(used, m)) for m, c in expand(body)]
-        total = add(*(scale(c, m) for p in parts for m, c in expand(self.inlined(p))))
-        return is_constant(total, 0)
+        key = used, body
+        if key not in self.zeros_known:
+            parts = [scale(c, self.sum(used, m)) for m, c in expand(body)]
+            self.zeros_known[key] = any(
+                is_constant(add(*(scale(c, m) for p in parts for m, c in expand(self.inlined(p, depth)))), 0) for depth in (0, 1, 3)
+            )
+        return self.zeros_known[key]
 
     def _vanishes(self, used: tuple[Index, ...], s: Scalar) -> bool:
         """Whether s is invariants times one element of a pointwise sum whose own sum is 0."""
@@ -167,9 +172,9 @@ class Workspace:
         if not b.tensor.dtype.is_float or b.dtype is not s.dtype:
             return False
         inner = value(b.tensor.body) if b.tensor in self.program else b.tensor.body
-        return is_sum(inner) and len(terms(inner)) > 1 and self._cancels(used, self.inlined(b))
+        return is_sum(inner) and len(terms(inner)) > 1 and any(self._cancels(used, self.inlined(b, depth)) for depth in (1, 3))
 
-    def inlined(self, s: Scalar, depth: int = 3) -> Scalar:
+    def inlined(self, s: Scalar, depth: int) -> Scalar:
         """s with elements of pointwise sums and products replaced by what these are."""
 
         def through(moved: Load) -> Scalar:
