@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar, dataclass_transform
@@ -10,12 +11,17 @@ _serial = count()
 _table: dict[tuple[Any, ...], Any] = {}
 
 
+def _exactly(number: float | int) -> str:
+    """The text of a number that no other number has: a NaN has a sign too."""
+    return repr(number) if number == number else f"{math.copysign(1, number)} nan"
+
+
 class Interned(type):
     """A node class whose calls return the one instance with these fields."""
 
     def __call__(cls, *fields: Any) -> Any:
         # 0.0 == -0.0 == False == 0 and nan != nan: numbers are keyed by type and by their exact text.
-        key = (cls, *((type(f), repr(f)) if isinstance(f, (float, int)) else f for f in fields))
+        key = (cls, *((type(f), _exactly(f)) if isinstance(f, (float, int)) else f for f in fields))
         found = _table.get(key)
         if found is None:
             made = super().__call__(*fields)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import math
 from collections.abc import Iterable, Sequence
 from typing import assert_never
 
@@ -329,7 +330,7 @@ def _number(value: float | int | bool, dtype: DType) -> str:
     if isinstance(value, int):
         return str(value)
     if value != value:
-        return "nan"
+        return "nan" if math.copysign(1, value) > 0 else "-nan"
     if value in (float("inf"), float("-inf")):
         return "inf" if value > 0 else "-inf"
     exact = {f32: np.float32, f16: np.float16}.get(dtype)
