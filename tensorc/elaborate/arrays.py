@@ -179,8 +179,22 @@ def _mismatch(context: Context, axis: int, dims: tuple[Poly, Poly], arrays: Sequ
     which = {-1: "the last axes", -2: "the second last axes"}.get(axis, f"the axes {axis}")
     notes = (f"{which} differ: {context.sized(p)} and {context.sized(q)}",)
     declared = [(a, a.rank + axis, want) for a, want in zip(arrays, (q, p), strict=False) if a.rank >= -axis]
-    help = agreement(context, p, q, *declared)
+    help = _aligned(context, arrays, spans) or agreement(context, p, q, *declared)
     return refusal(context, "E0301", "shapes do not broadcast", arrays, spans, notes, help)
+
+
+def _aligned(context: Context, arrays: Sequence[Array], spans: Where) -> str | None:
+    """The advice to align the smaller operand with the first axes of the other, where that makes them broadcast."""
+    if len(arrays) != 2 or not spans or context.library_call is not None:
+        return None
+    small, large = (0, 1) if arrays[0].rank < arrays[1].rank else (1, 0)
+    missing, span = arrays[large].rank - arrays[small].rank, spans[small]
+    pairs = list(zip(arrays[small].extents, arrays[large].extents[:-missing] if missing else (), strict=False))
+    if not pairs or span is None or len(span.text) > 24 or not all(p is q or context.equal(p, q) for p, q in pairs):
+        return None
+    leading = ":" if arrays[small].rank == 1 else "..."
+    text = f"({span.text})" if " " in span.text else span.text
+    return f"to align it with the first axes write `{text}[{leading}{', None' * missing}]`"
 
 
 def onto(value: Array, axes: Sequence[Index]) -> Scalar:

@@ -51,8 +51,10 @@ def invoke(evaluator: Evaluator, callee: Routine | Builtin | Transformed, argume
     optional = [p.default is not None for p in function.parameters]
     given = match(context, function.name, names, optional, arguments, span, function.head, callee.unit.is_library)
     scope = scope_of(callee.unit, function)
-    kept = context.calls
-    if not callee.unit.is_library:
+    kept, library_call = context.calls, context.library_call
+    if callee.unit.is_library:
+        context.library_call = library_call or context.place(span)
+    else:
         context.calls = (*kept, (function.name, span))
     evaluator.active.append(function)
     try:
@@ -64,7 +66,7 @@ def invoke(evaluator: Evaluator, callee: Routine | Builtin | Transformed, argume
         raise
     finally:
         evaluator.active.pop()
-        context.calls = kept
+        context.calls, context.library_call = kept, library_call
     if weak and isinstance(result, Array):
         return Array(result.axes, result.body, True)
     return result
@@ -75,7 +77,8 @@ def _outside(d: Diagnostic, name: str, span: Span | None) -> Diagnostic:
     inside = d.span
     if inside is None or span is None or not inside.source.name.startswith("std/"):
         return d
-    labels = (Label(span, d.labels[0].text, primary=True), *(label for label in d.labels if not label.span.source.name.startswith("std/")))
+    theirs = [label for label in d.labels if label.span.source.name.startswith("std/")]
+    labels = (Label(span, theirs[0].text if len(theirs) == 1 else "", primary=True), *(label for label in d.labels if label not in theirs))
     return replace(d, labels=labels, notes=(*d.notes, f"found in `{name}`, at {inside}"))
 
 

@@ -61,12 +61,17 @@ class Context:
         self.index_names: dict[Index, tuple[str, Poly]] = {}  # with the first of its values
         self.calls: tuple[tuple[str, Span | None], ...] = ()
         self.current: Span | None = None
+        self.library_call: Span | None = None  # the user's call of the library's function that is being evaluated
         self.argument_spans: dict[str, Span | None] = {}  # of the built-in that is being called
 
     # Places.
 
     def place(self, span: Span | None) -> Span | None:
         return span or self.current or self.where()
+
+    def user_place(self, span: Span | None) -> Span | None:
+        """The place, or that of the call where it is inside of the library's own files."""
+        return self.library_call or self.place(span)
 
     def error(
         self, code: str, message: str, span: Span | None = None, label: str = "", *others: Label, notes: tuple[str, ...] = (), help: str | None = None
@@ -111,7 +116,7 @@ class Context:
         never = algebra.nonnegative(-value - 1, self.facts) or (relation == "==" and algebra.nonnegative(value - 1, self.facts))
         if never and self.accesses is None:
             raise self.error(code, message, span, label, notes=self.origin(value))
-        self.conditions.append(Condition(value, relation, message, self.place(span)))
+        self.conditions.append(Condition(value, relation, message, self.user_place(span)))
         self.learn(value, relation)
 
     def require_divisors(self, p: Poly, span: Span | None = None) -> None:
@@ -166,7 +171,7 @@ class Context:
         if self.accesses is None:
             if name is not None:
                 self.names.setdefault(tensor, name)
-            at = self.place(span)
+            at = self.user_place(span)
             if at is not None:
                 self.spans.setdefault(tensor, at)
 
@@ -199,7 +204,7 @@ class Context:
             return
         body = build.integer(place)
         free = sorted(indices(body), key=lambda a: a.level)
-        self.checks.append(BoundsCheck(build.define(free, body), extent, subject, axis, self.place(span)))
+        self.checks.append(BoundsCheck(build.define(free, body), extent, subject, axis, self.user_place(span)))
 
 
 def merge(errors: Sequence[CompileError]) -> list[Diagnostic]:

@@ -46,7 +46,7 @@ def inequality(context: Context, low: Poly, high: Poly) -> str | None:
 
 def conversion(span: Span | None, dtype: object) -> str:
     """How a value becomes one of another dtype."""
-    text = "..." if span is None or len(span.text) > 24 or "\n" in span.text else span.text
+    text = "..." if span is None or len(span.text) > 24 or "\n" in span.text or span.source.name.startswith("std/") else span.text
     return f"convert it: `cast({text}, {dtype})`"
 
 
@@ -72,6 +72,8 @@ def _redeclared(context: Context, value: Array, axis: int, want: Poly) -> str | 
         return None  # one of the axes that `...` stands for
     if not isinstance(dims[at], (tree.Name, tree.Wildcard)) or _used_elsewhere(context, parameter, own.atom):
         return None
+    if any(want is e for e in value.extents):
+        return None  # two axes of one size: hardly what is meant
     texts = [str(want) if n == at else d.span.text for n, d in enumerate(dims)]
     return f"{parameter.name}: {parameter.type.dtype}[{', '.join(texts)}]"
 

@@ -54,7 +54,7 @@ def one_axis(context: Context, value: Value, rank: int, name: str = "axis") -> i
     p = static_integer(value)
     if p is None or p.constant is None:
         raise context.error(
-            "E0604", f"`{name}` is a number known when compiling, found {describe(value)}", context.argument_spans.get(name)
+            "E0604", f"`{name}` is a number known when compiling, found {describe(value)}", context.argument_spans.get(name), describe(value)
         )
     n = p.constant
     if not -rank <= n < rank:
@@ -83,7 +83,7 @@ def flag(context: Context, value: Value, name: str) -> bool:
     found = static_constant(value)
     if not isinstance(found, bool):
         raise context.error(
-            "E0604", f"`{name}` is true or false, known when compiling; found {describe(value)}", context.argument_spans.get(name)
+            "E0604", f"`{name}` is true or false, known when compiling; found {describe(value)}", context.argument_spans.get(name), describe(value)
         )
     return found
 
@@ -92,7 +92,8 @@ def integer(context: Context, value: Value, name: str) -> Poly:
     """A static integer: a number or dims."""
     found = static_integer(value)
     if found is None:
-        raise context.error("E0604", f"`{name}` is an integer known at the call, found {describe(value)}", context.argument_spans.get(name))
+        found = describe(value)
+        raise context.error("E0604", f"`{name}` is an integer known at the call, found {found}", context.argument_spans.get(name), found)
     return found
 
 
@@ -107,7 +108,7 @@ def element_type(context: Context, value: Value, default: DType) -> DType:
     if value is None:
         return default
     if not isinstance(value, DType):
-        raise context.error("E0604", f"`dtype` is a dtype, found {describe(value)}", context.argument_spans.get("dtype"))
+        raise context.error("E0604", f"`dtype` is a dtype, found {describe(value)}", context.argument_spans.get("dtype"), describe(value))
     return value
 
 
