@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 import tensorc as tc
+from tensorc import algebra
 from tensorc.backends.reference.evaluate import evaluate, failed_check
 from tensorc.dtypes import DTYPES, DType, bf16, bool_, f16, f32, f64, from_numpy
 from tensorc.elaborate import ArgumentType, instantiate, load_unit
@@ -89,15 +90,17 @@ def parameters(arrays: Sequence[Array]) -> str:
 
 
 def by_oracle(text: str, arrays: Sequence[Array]) -> list[Array]:
-    """The results of `fn f(x, y) = text`, by the oracle. CompileError, IndexError and ValueError as calls raise them."""
-    unit = load_unit(Source("case.tx", f"fn f({parameters(arrays)}) = {text}"))
+    """The results of `fn f(x, y) = text` (or of f in a file), by the oracle.
+
+    CompileError, IndexError and ValueError as calls raise them.
+    """
+    source = text if text.startswith("fn ") else f"fn f({parameters(arrays)}) = {text}"
+    unit = load_unit(Source("case.tx", source))
     types = [ArgumentType(_dtype(a), a.ndim, frozenset(n for n, e in enumerate(a.shape) if e == 1)) for a in arrays]
     program = instantiate(unit, "f", types).program
     sizes = {f"D{n}": n for a in arrays for n in a.shape}
     for c in program.conditions:
-        from tensorc.algebra import evaluate as number
-
-        value = number(c.value, sizes)
+        value = algebra.evaluate(c.value, sizes)
         if value < 0 or (value and c.relation == "=="):
             raise ValueError(c.message)
     if failed_check(program, arrays) is not None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from library import elementwise, neural, reductions, structure
-from library.judge import Case, by_oracle, by_torch, difference, wide, wrong_zeros
+from library.judge import Case, by_oracle, by_torch, compiled, difference, wide, wrong_zeros
 
 import tensorc as tc
 from tensorc.dtypes import DType, f32
@@ -55,6 +55,23 @@ def test_by_oracle(case: Case, dtype: DType) -> None:
             assert wrong is None, f"{case.text} of {[(a.dtype, a.shape) for a in arrays]}: {wrong}"
             assert not (case.zeros and dtype.is_float and wrong_zeros(ours, theirs)), f"{case.text}: {ours} {theirs}"
     assert compared or case.refused or dtype not in (case.dtypes[0], f32), "neither takes this row"
+
+
+ACCURATE = {"lgamma": 64, "erfc": 16, "gelu": 16, "pow": 8}
+"""Units in the last place by which compiled code may differ from the oracle where that is more than 8."""
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if not c.refused], ids=lambda c: f"{c.name}: {c.text}")
+def test_compiled(case: Case) -> None:
+    dtype = f32 if f32 in case.dtypes else case.dtypes[0]
+    for arrays in arguments(case, dtype):
+        try:
+            expected = by_oracle(case.text, arrays)
+        except (tc.CompileError, ValueError, IndexError):
+            continue
+        for ours, exact in zip(compiled(case.text, arrays), expected, strict=True):
+            wrong = difference(ours, exact, max(case.ulps, ACCURATE.get(case.name, 8)), max(case.slack, 2))
+            assert wrong is None, f"{case.text} of {[(a.dtype, a.shape) for a in arrays]}: {wrong}"
 
 
 def test_every_function_has_a_row() -> None:
