@@ -241,6 +241,14 @@ def select(c: Scalar, a: Scalar, b: Scalar) -> Scalar:
 # Values of ordinary scalars.
 
 
+def number_of(p: Poly, dtype: DType) -> Scalar:
+    """An integer as a float: a product of sizes as a product, so that its factors cancel."""
+    if len(p.terms) != 1:
+        return constant(0.0, dtype) if not p.terms else build.cast(build.integer(p), dtype)
+    ((monomial, k),) = p.terms
+    return mul(constant(float(k), dtype), *(Apply("cast", (Int(poly(a)),), dtype) for a in monomial))
+
+
 def convert(s: Scalar, dtype: DType) -> Scalar:
     """A float in another float dtype; a value that was rounded only to be stored comes back unrounded."""
     if s.dtype is dtype:
@@ -275,7 +283,7 @@ def value(s: Scalar) -> Scalar:
         case Apply("pow", (a, Const(n, _)), _) if n == int(n if isfinite(n) else 0) and 0 < abs(n) <= 8:
             return power(value(a), int(n))
         case Apply("cast", (a,), _):
-            return convert(value(a), to) if a.dtype.is_float else build.cast(a, to)
+            return convert(value(a), to) if a.dtype.is_float else number_of(a.value, to) if isinstance(a, Int) else build.cast(a, to)
         case Apply(operation, arguments, _) if all(a.dtype.is_float for a in arguments) and operation != "bitcast":
             return build.apply(operation, *map(value, arguments))
         case _:
@@ -362,8 +370,11 @@ def rewrite(
                 new = tuple(map(go, arguments))
                 if new == arguments:
                     return s
-                if operation == "cast" and dtype.is_float and new[0].dtype.is_float:
-                    return convert(new[0], dtype)
+                if operation == "cast" and dtype.is_float and not dtype.is_half:
+                    if new[0].dtype.is_float:
+                        return convert(new[0], dtype)
+                    if isinstance(new[0], Int):
+                        return number_of(new[0].value, dtype)
                 return build.apply(operation, *new, dtype=dtype)
             case _:
                 assert_never(s)

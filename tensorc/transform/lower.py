@@ -120,9 +120,16 @@ class _Body:
 
     def _chain(self, powers: Sequence[tuple[Scalar, int]], coefficient: float, dtype: DType) -> Scalar:
         parts = [] if coefficient == 1 else [build.constant(coefficient, dtype)]
+        size = algebra.ONE
         for b, n in powers:
+            if isinstance(b, Apply) and b.operation == "cast" and isinstance(whole := b.arguments[0], Int):
+                for _ in range(n):
+                    size = size * self.number(whole.value)
+                continue
             base = self.scalar(b)
             parts += [base] * n if n <= REPEATED else [build.apply("pow", base, build.constant(n, dtype))]
+        if size is not algebra.ONE:
+            parts.append(build.cast(build.integer(size), dtype))
         total = parts[0] if parts else constant(1.0, dtype)
         for p in parts[1:]:
             total = build.apply("mul", total, p)

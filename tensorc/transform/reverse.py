@@ -29,10 +29,12 @@ def cotangents(work: Workspace, outputs: Sequence[Tensor], seeds: Sequence[Tenso
     for y, dy in zip(outputs, seeds, strict=True):
         pending.setdefault(y, []).append(dy)
     result: dict[Tensor, Tensor] = {}
+    totals = set(seeds)
     for t in reversed(order):
         if t not in active or t not in pending:
             continue
-        dy = _total(work, t, pending.pop(t))
+        dy = _total(work, t, pending.pop(t), totals)
+        totals.add(dy)
         if t in wrt:
             result[t] = dy
         if not is_zero(dy):
@@ -51,13 +53,13 @@ def _active(order: Sequence[Tensor], outputs: Sequence[Tensor], wrt: Sequence[Te
     return active
 
 
-def _total(work: Workspace, t: Tensor, parts: Sequence[Tensor]) -> Tensor:
-    """The sum of the contributions to a tensor's cotangent, pointwise ones read through: they are used once."""
+def _total(work: Workspace, t: Tensor, parts: Sequence[Tensor], totals: set[Tensor]) -> Tensor:
+    """The sum of the contributions to a tensor's cotangent. Pointwise ones are read through, but for whole cotangents, which are used elsewhere too."""
     parts = _gathered(parts)
     if len(parts) == 1 and parts[0].dtype is t.dtype:
         return parts[0]
     axes = fresh_axes(t)
-    return work.define(axes, add(*(_through(work, p, axes) for p in parts)), t.dtype)
+    return work.define(axes, add(*(_through(work, p, axes, totals) for p in parts)), t.dtype)
 
 
 def _gathered(parts: Sequence[Tensor]) -> list[Tensor]:
@@ -72,9 +74,9 @@ def _gathered(parts: Sequence[Tensor]) -> list[Tensor]:
     return rest + [Scatter(*where, add(*found), None) for where, found in bodies.items()]
 
 
-def _through(work: Workspace, p: Tensor, axes: Sequence[Index]) -> Scalar:
+def _through(work: Workspace, p: Tensor, axes: Sequence[Index], totals: set[Tensor]) -> Scalar:
     at = tuple(map(poly, axes))
-    if isinstance(p, Define) and p.monoid is None and p not in work.program:
+    if isinstance(p, Define) and p.monoid is None and p not in work.program and p not in totals:
         names: dict[Atom, Poly] = dict(zip(p.indices, at, strict=True))
         body = canonical.rewrite(p.body, names)
         return convert(body, wide(p.dtype))

@@ -11,7 +11,7 @@ from tensorc.ir import build, walk
 from tensorc.ir.tensor import Const, Define, IsZero, Load, Scalar, Scatter, Select, Tensor
 from tensorc.ir.walk import indices
 from tensorc.transform import canonical
-from tensorc.transform.canonical import add, constant, factors, is_constant, is_product, is_sum, mul, power, scale, select, stored, terms, value
+from tensorc.transform.canonical import add, constant, factors, is_constant, is_product, is_sum, mul, number_of, power, scale, select, stored, terms, value
 
 EXPANSION = 32
 """Monomials of a product that is multiplied out to see whether it cancels; a longer one is left alone."""
@@ -82,7 +82,7 @@ class Workspace:
     def _simplified_sum(self, bound: tuple[Index, ...], body: Scalar) -> Scalar:
         inside = indices(body)
         used = tuple(k for k in bound if k in inside)
-        count = [_number(k.extent, body.dtype) for k in bound if k not in inside]
+        count = [number_of(k.extent, body.dtype) for k in bound if k not in inside]
         if is_constant(body, 0) or not used:
             return mul(*count, body)
         if count:
@@ -95,7 +95,19 @@ class Workspace:
             return self._sum_under_guard(used, body)
         if self._vanishes(used, body):
             return constant(0.0, body.dtype)
-        return self.reduction("sum", used, body)
+        return self._sum_of_made(used, body) or self.reduction("sum", used, body)
+
+    def _sum_of_made(self, used: tuple[Index, ...], body: Scalar) -> Scalar | None:
+        """sum[j](made[i, j]) term by term, where terms of `made` vanish or are at one place of j alone."""
+        if not isinstance(body, Load) or body.tensor in self.program:
+            return None
+        monomials = expand(self.inlined(body, 1))
+        kept = [(m, c) for m, c in monomials if not self._vanishes(used, m)]
+        single = [scale(c, self.sum(used, m)) for m, c in kept if _is_at_one_place(used, m)]
+        if len(kept) == len(monomials) and not single:
+            return None
+        rest = [scale(c, m) for m, c in kept if not _is_at_one_place(used, m)]
+        return add(constant(0.0, body.dtype), *single, *([self.sum(used, add(*rest))] if rest else []))
 
     def _sum_of_sum(self, used: tuple[Index, ...], body: Scalar) -> Scalar:
         if len(terms(body)) == 1:
@@ -181,7 +193,7 @@ class Workspace:
             t = moved.tensor
             if depth and isinstance(t, Define) and t.monoid is None and t.dtype.is_float and not t.dtype.is_half:
                 body = value(t.body) if t in self.program else t.body
-                if is_sum(body) or is_product(body):
+                if is_sum(body) or is_product(body) or (isinstance(body, Select) and t not in self.program):
                     at: dict[Atom, Poly] = dict(zip(t.indices, moved.subscripts, strict=True))
                     return self.inlined(canonical.rewrite(body, at), depth - 1)
             return canonical.load(t, moved.subscripts)
@@ -201,12 +213,16 @@ def _places(read: Load) -> list[tuple[Tensor, Poly]]:
     return found
 
 
-def _number(p: Poly, dtype: DType) -> Scalar:
-    return constant(float(p.constant), dtype) if p.constant is not None else build.cast(build.integer(p), dtype)
-
-
 def _free(s: Scalar, used: Sequence[Index]) -> bool:
     return indices(s).isdisjoint(used)
+
+
+def _is_at_one_place(used: Sequence[Index], s: Scalar) -> bool:
+    """Whether s is 0 but where one of the indices has one value."""
+    if not isinstance(s, Select) or not is_constant(s.otherwise, 0):
+        return False
+    guards = [p.value for p in canonical.conjuncts(s.condition) if isinstance(p, IsZero)]
+    return any((ends := algebra.split(p, k)) is not None and ends[0].constant in (1, -1) for p in guards for k in used)
 
 
 def _contracts(used: Sequence[Index], s: Scalar) -> bool:
