@@ -9,6 +9,7 @@ from typing import Any
 from tensorc.algebra import poly, size
 from tensorc.api.definition import Instance, Prepared, as_dtype, exact
 from tensorc.api.function import Function
+from tensorc.api.lanes import is_dynamo
 from tensorc.api.specs import Spec
 from tensorc.elaborate import library_names
 from tensorc.elaborate.library import library
@@ -31,6 +32,8 @@ class LibraryFunction(Function):
     """While a function is traced, a call without tracers (`tc.zeros`, `tc.arange`) belongs to its program too."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if is_dynamo():
+            return self._in_graph(args, kwargs)
         active = active_trace()
         if active is not None and find_trace(args, kwargs) is None:
             return active.call(self.name, *args, **kwargs)
@@ -78,6 +81,10 @@ class LibraryDefinition:
         if isinstance(self._callee, Builtin):
             return tuple(n for n, _ in self._callee.parameters)
         return tuple(p.name for p in self._callee.function.parameters)
+
+    @property
+    def numbers(self) -> tuple[bool, ...]:
+        return (False,) * len(self.parameters)
 
     def ast(self) -> str:
         return "" if isinstance(self._callee, Builtin) else show(self._callee.function)

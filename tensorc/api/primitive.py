@@ -38,8 +38,7 @@ class Plan:
 class Primitive:
     """A program and those that derive from it. `names` are what messages call its inputs.
 
-    Derived programs take the inputs of this one first, then its results, then cotangents or tangents; `reads` says which of them are read
-    at all, so that a caller knows what to keep.
+    Derived programs take the inputs of this one first; `reads` says which of them are read at all, so that a caller knows what to keep.
     """
 
     def __init__(self, program: Program, names: Sequence[str] | None = None, target: str | None = None) -> None:
@@ -87,10 +86,21 @@ class Primitive:
             self._plans[shapes] = found
         return found
 
-    def run(self, inputs: Sequence[Array | None], plan: Plan) -> list[Array]:
-        """The results, in new arrays. Inputs that are not read may be None. Raises IndexError where a check of the program fails."""
+    def shapes(self, shapes: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+        """The shapes of the results. Nothing is compiled for it. Raises ShapeError."""
+        call = self._shape_call
+        sizes = call.bind([_Shape(s) for s in shapes])  # type: ignore[misc]
+        return tuple(call._shape(n, sizes) for n in range(len(self.program.results)))
+
+    @cached_property
+    def _shape_call(self) -> Call:
+        return Call(self.program, tuple(range(len(self.program.results))), _NoCode(), self.names)
+
+    def run(self, inputs: Sequence[Array | None], plan: Plan, outputs: Sequence[Array] | None = None) -> Sequence[Array]:
+        """The results, in new arrays or in those given. Inputs that are not read may be None. IndexError where a check of the program fails."""
         arrays: Any = [plan.unread.get(n, a) for n, a in enumerate(inputs)] if plan.unread else inputs
-        outputs = [np.empty(shape, dtype) for shape, dtype in plan.results]
+        if outputs is None:
+            outputs = [np.empty(shape, dtype) for shape, dtype in plan.results]
         self.call._run(arrays, plan.sizes, outputs)
         return outputs
 
@@ -122,10 +132,16 @@ class Primitive:
         outputs = [p.results[n] for n in given]
         seeds = [Input(names.fresh(f"cotangent{n}"), p.results[n].extents, p.results[n].dtype) for n in given]
         found = vjp(outputs, seeds, [p.inputs[n] for n in wanted])
-        return self._with_results(f"{p.name}_vjp", found, seeds, [f"the cotangent of result {n}" for n in given], names)
+        # A result is read where it would be computed again.
+        results = [Input(names.fresh(f"result{n}"), r.extents, r.dtype) for n, r in enumerate(p.results)]
+        stored = {r: i for r, i in zip(p.results, results, strict=True) if not isinstance(r, Input)}
+        inputs = (*p.inputs, *results, *seeds)
+        program = Program(f"{p.name}_vjp", inputs, tuple(substitute(found, stored)), p.conditions, (), p.names, p.spans)
+        labels = [*(f"result {n}" for n in range(len(results))), *(f"the cotangent of result {n}" for n in given)]
+        return program, [*self.names, *labels]
 
     def jvp(self, given: tuple[int, ...], wanted: tuple[int, ...]) -> Primitive:
-        """Tangents of the wanted results, of (inputs, results, a tangent of each given input); inputs that are not given have zeros."""
+        """Tangents of the wanted results, of (inputs, a tangent of each given input); inputs that are not given have zeros."""
         return self._made(("jvp", given, wanted), lambda: self._jvp(given, wanted))
 
     def _jvp(self, given: tuple[int, ...], wanted: tuple[int, ...]) -> tuple[Program, Sequence[str]]:
@@ -133,17 +149,8 @@ class Primitive:
         moved = [p.inputs[n] for n in given]
         seeds = [Input(names.fresh(f"tangent{n}"), t.extents, t.dtype) for n, t in zip(given, moved, strict=True)]
         found = jvp([p.results[n] for n in wanted], dict(zip(moved, seeds, strict=True)))
-        return self._with_results(f"{p.name}_jvp", found, seeds, [f"the tangent of `{self.names[n]}`" for n in given], names)
-
-    def _with_results(
-        self, name: str, found: Sequence[Tensor], seeds: Sequence[Input], labels: Sequence[str], names: _Names
-    ) -> tuple[Program, Sequence[str]]:
-        """The program of (inputs, results, seeds) that reads a result where it would compute it again."""
-        p = self.program
-        results = [Input(names.fresh(f"result{n}"), r.extents, r.dtype) for n, r in enumerate(p.results)]
-        stored = {r: i for r, i in zip(p.results, results, strict=True) if not isinstance(r, Input)}
-        program = Program(name, (*p.inputs, *results, *seeds), tuple(substitute(found, stored)), p.conditions, (), p.names, p.spans)
-        return program, [*self.names, *(f"result {n}" for n in range(len(results))), *labels]
+        program = Program(f"{p.name}_jvp", (*p.inputs, *seeds), tuple(found), p.conditions, (), p.names, p.spans)
+        return program, [*self.names, *(f"the tangent of `{self.names[n]}`" for n in given)]
 
     def vmap(self, batched: tuple[int, ...]) -> Primitive:
         """The program with a new first axis in the given inputs and in all results."""
@@ -189,6 +196,13 @@ class _Shape:
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self.shape = shape
+
+
+class _NoCode:
+    """In the place of machine code where only shapes are worked out."""
+
+    def run(self, inputs: Any, sizes: Any, outputs: Any) -> int | None:
+        raise AssertionError("only shapes are worked out")
 
 
 def _source(t: Tensor) -> Tensor:

@@ -420,6 +420,12 @@ class Tensor:
 
         return apply_ufunc(ufunc, method, inputs, kwargs)
 
+    @staticmethod
+    def __tensorc_function__(function: Any, args: Any, kwargs: Any) -> Any:
+        from tensorc.tensor.calls import call
+
+        return call(function, args, kwargs)
+
     def __dlpack__(self, **options: Any) -> Any:
         return self.numpy().__dlpack__(**options)
 

@@ -1,0 +1,87 @@
+"""Programs as torch.autograd.Functions: differentiable any number of times, forward and backward, and batched."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+from tensorc.api.primitive import Primitive
+from tensorc.torch_bridge.memory import execute, is_plain
+from tensorc.torch_bridge.operator import cotangents, in_front, save, text_of
+
+
+def apply(primitive: Primitive, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """The results of a program, recorded where torch asks for it."""
+    if recorded(tensors):
+        return Applied.apply(primitive, *tensors)  # type: ignore[no-any-return, no-untyped-call]
+    return _run(primitive, tensors)
+
+
+def recorded(tensors: Sequence[Tensor]) -> bool:
+    """Whether derivatives of the call are asked for, or it is inside of a transform of torch.func."""
+    if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
+        return True
+    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+
+
+def traced() -> bool:
+    """Whether something looks at operators as they are called: FakeTensor, make_fx, export."""
+    return bool(torch._C._len_torch_dispatch_stack())
+
+
+def _run(primitive: Primitive, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    if traced() or not all(map(is_plain, tensors)):
+        return tuple(torch.ops.tensorc.run(text_of(primitive), list(tensors)))
+    return tuple(execute(primitive, tensors))
+
+
+class Applied(torch.autograd.Function):
+    """A program applied to tensors; its results are a tuple."""
+
+    @staticmethod
+    def forward(primitive: Primitive, *tensors: Tensor) -> tuple[Tensor, ...]:
+        return _run(primitive, tensors)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: tuple[Tensor, ...]) -> None:
+        primitive, *tensors = inputs
+        ctx.primitive = primitive
+        floats = primitive.floats
+        ctx.mark_non_differentiable(*(r for r, is_float in zip(output, floats, strict=True) if not is_float))
+        ctx.set_materialize_grads(False)
+        needs = ctx.needs_input_grad[1:]
+        ctx.needed = tuple(n for n, (i, need) in enumerate(zip(primitive.program.inputs, needs, strict=True)) if need and i.dtype.is_float)
+        save(ctx, primitive, ctx.needed, tensors, output)
+        if forward_ad._current_level >= 0:
+            ctx.save_for_forward(*tensors)
+
+    @staticmethod
+    def backward(ctx: Any, *given: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        primitive: Primitive = ctx.primitive
+        wanted = tuple(n for n in ctx.needed if ctx.needs_input_grad[n + 1])
+        found = cotangents(ctx, primitive, wanted, given, apply)
+        return None, *(found.get(n) for n in range(len(primitive.program.inputs)))
+
+    @staticmethod
+    def jvp(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        primitive: Primitive = ctx.primitive
+        inputs = primitive.program.inputs
+        given = tuple(n for n, t in enumerate(tangents[1:]) if t is not None and inputs[n].dtype.is_float)
+        wanted = tuple(n for n, is_float in enumerate(primitive.floats) if is_float)
+        if not given or not wanted:
+            return (None,) * len(primitive.floats)
+        derived = primitive.jvp(given, wanted)
+        values = list(ctx.saved_tensors)
+        seeds: list[Any] = [tangents[n + 1] for n in given]
+        found = dict(zip(wanted, apply(derived, [*values, *seeds]), strict=True))
+        return tuple(found.get(n) for n in range(len(primitive.floats)))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, primitive: Primitive, *tensors: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:  # type: ignore[override]
+        batched, moved = in_front(in_dims[1:], tensors)
+        results = apply(primitive.vmap(batched), moved)
+        return results, (0,) * len(results)

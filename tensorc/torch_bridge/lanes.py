@@ -1,0 +1,74 @@
+"""Which way a call with torch tensors goes, and the calls that do not go the direct way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tensorc.algebra import poly, size
+from tensorc.api.lanes import TakenCall
+from tensorc.api.specs import Spec
+from tensorc.runtime import arrays
+from tensorc.runtime.call import flatten, rebuild
+from tensorc.torch_bridge.function import apply, recorded, traced
+from tensorc.torch_bridge.memory import dtype_of, is_plain, of_array
+
+
+def lane(tensors: Sequence[Tensor]) -> Any:
+    """What takes a call with these tensors over; None for plain tensors in whose call torch has no say, which are read as they are."""
+    if traced() or recorded(tensors) or torch._C._get_tracing_state() is not None:
+        return call
+    return None if all(map(is_plain, tensors)) else call
+
+
+def call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """The value of a Function, through torch's dispatch and autograd."""
+    taken = TakenCall(function, args, kwargs, lambda value: _stand_in(value, function.name))
+    tensors = [v if isinstance(v, Tensor) else of_array(arrays.view(v, "an argument")) for v in taken.leaves]
+    results = apply(taken.primitive, tensors)
+    if taken.out is not None:
+        return _into(taken, results, function.name)
+    return rebuild(taken.tree, results)
+
+
+def _stand_in(value: Any, function: str) -> Any:
+    """What tells a function's definition the dtype and the rank of a tensor, and which of its axes have extent 1."""
+    if isinstance(value, Tensor):
+        what = f"an argument of `{function}`"
+        return Spec(dtype_of(value, what), tuple(poly(1) if _is_one(e) else size(f"_{n}") for n, e in enumerate(value.shape)))
+    if isinstance(value, (torch.SymInt, torch.SymFloat)):  # a program takes numbers, and the graph holds for this one
+        return int(value) if isinstance(value, torch.SymInt) else float(value)
+    return None
+
+
+def _is_one(extent: Any) -> bool:
+    """Whether an extent is known to be 1. One that is a symbol never is where torch knows it to be another number."""
+    if type(extent) is int:
+        return extent == 1
+    from torch.fx.experimental.symbolic_shapes import statically_known_true
+
+    return bool(statically_known_true(extent == 1))
+
+
+def _into(taken: TakenCall, results: Sequence[Tensor], name: str) -> Any:
+    numbers: list[int] = []
+
+    def numbered(tree: Any) -> Any:
+        if isinstance(tree, int):
+            numbers.append(tree)
+            return len(numbers) - 1
+        return tuple(map(numbered, tree))
+
+    targets = flatten(numbered(taken.tree), taken.out, name)
+    for target, number in zip(targets, numbers, strict=True):
+        if not isinstance(target, Tensor):
+            raise TypeError(f"`out` of `{name}` must be a torch tensor, as the arguments are")
+        if target.dtype != results[number].dtype or target.shape != results[number].shape:
+            raise ValueError(f"`out` of `{name}` is {target.dtype} of shape {list(target.shape)}, but the result is {results[number].dtype} of shape {list(results[number].shape)}")
+        if torch.is_grad_enabled() and (target.requires_grad or results[number].requires_grad):
+            raise ValueError(f"`out` of `{name}` requires a gradient, and is written to; pass `out.detach()`")
+        target.copy_(results[number])
+    return taken.out

@@ -1,0 +1,93 @@
+"""torch tensors and NumPy arrays on the same memory: what a program reads and writes directly."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tensorc.api.lanes import compiled
+from tensorc.api.primitive import Primitive
+from tensorc.dtypes import DTYPES, DType
+from tensorc.errors import DTypeError, TargetUnavailable
+from tensorc.runtime import arrays
+from tensorc.runtime.arrays import Array
+
+DTYPE_OF: dict[torch.dtype, DType] = {getattr(torch, arrays.torch_name(t)): t for t in DTYPES.values() if hasattr(torch, arrays.torch_name(t))}
+TORCH_OF: dict[DType, torch.dtype] = {ours: theirs for theirs, ours in DTYPE_OF.items()}
+
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+
+def is_plain(tensor: Tensor) -> bool:
+    """Whether the tensor is torch's own and on the processor, so that its memory can be read as it is."""
+    return type(tensor) in _PLAIN and tensor.device.type == "cpu" and not torch._is_functional_tensor(tensor)
+
+
+def dtype_of(tensor: Tensor, what: str) -> DType:
+    """The tensor's dtype. DTypeError for one that tensorc does not have, and for tensors that are not strided."""
+    found = DTYPE_OF.get(tensor.dtype)
+    if tensor.is_quantized:
+        raise DTypeError(f"{what} is a quantized tensor; write `x.dequantize()`")
+    if tensor.layout != torch.strided:
+        raise DTypeError(f"{what} is a {str(tensor.layout)[6:]} tensor; write `x.to_dense()`")
+    if found is None:
+        if tensor.dtype.is_complex:
+            raise DTypeError(f"{what} is complex ({str(tensor.dtype)[6:]}); tensorc has no complex numbers, pass `torch.view_as_real(x)`")
+        raise DTypeError(f"{what} has the dtype {str(tensor.dtype)[6:]}, which tensorc does not have")
+    if tensor.device.type not in ("cpu", "meta"):
+        raise TargetUnavailable(f"{what} is on the device {tensor.device}, and the target `cpu` reads the processor's memory; write `x.cpu()`")
+    return found
+
+
+def allocate(shape: Sequence[int], dtype: DType) -> tuple[Tensor, Array]:
+    """New memory of torch's, and the same as a NumPy array."""
+    made = torch.empty(tuple(shape), dtype=TORCH_OF[dtype])
+    return made, arrays.view(made, "a result")
+
+
+def of_array(array: Array) -> Tensor:
+    """A NumPy array's memory as a tensor; a copy where torch cannot have the array's strides, or must not write to it."""
+    if not array.flags.writeable or any(s < 0 or s % array.itemsize for s in array.strides):
+        array = array.copy()
+    tensor: Tensor = arrays.to_torch(array)
+    return tensor
+
+
+def execute(primitive: Primitive, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The results of a program for plain tensors. Those that are not read may be any tensors of the right shape."""
+    if any(map(_is_batched, tensors)):
+        return _batched(primitive, tensors)
+    plan = compiled(primitive).plan(tuple([tuple(t.shape) for t in tensors]))
+    reads = primitive.reads
+    inputs = [arrays.view(t, f"`{n}`") if read else None for t, n, read in zip(tensors, primitive.names, reads, strict=True)]
+    made = [allocate(shape, r.dtype) for (shape, _), r in zip(plan.results, primitive.program.results, strict=True)]
+    primitive.run(inputs, plan, [array for _, array in made])
+    return [tensor for tensor, _ in made]
+
+
+# torch.autograd's own vmap (`is_grads_batched`, gradcheck's `check_batched_grad`), which is older than torch.func and knows no rules of others.
+
+_BATCHED = torch._C._parse_dispatch_key("Batched")
+
+
+def _is_batched(tensor: Tensor) -> bool:
+    return torch._C._dispatch_keys(tensor).has(_BATCHED)
+
+
+def _batched(primitive: Primitive, tensors: Sequence[Tensor]) -> list[Tensor]:
+    """The results for tensors of which some hide a batch axis, which the results hide too."""
+    level = torch._C._vmapmode_increment_nesting() - 1
+    torch._C._vmapmode_decrement_nesting()
+    if level != 1:
+        raise RuntimeError("batches of batches of gradients are not supported by torch.autograd; use torch.func.vmap")
+    batched = tuple(n for n, t in enumerate(tensors) if _is_batched(t))
+    physical = [torch._remove_batch_dim(t, level, 1, 0) if n in batched else t for n, t in enumerate(tensors)]
+    return [torch._add_batch_dim(r, 0, level) for r in execute(primitive.vmap(batched), physical)]
+
+
+def witness(shape: Sequence[Any], dtype: torch.dtype, like: Tensor) -> Tensor:
+    """A tensor of which only the shape matters, without memory for its elements."""
+    return torch.empty((), dtype=dtype, device=like.device).expand(tuple(shape))
