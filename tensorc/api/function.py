@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from tensorc import compiler
 from tensorc.api.bench import Bench, measure
 from tensorc.api.definition import Definition, Instance, Prepared
+from tensorc.api.lanes import handle, in_graph, is_dynamo, taker
 from tensorc.api.lowered import Lowered
 from tensorc.config import config
 from tensorc.errors import DTypeError
@@ -63,14 +64,20 @@ class Function:
         self._compiles = 0
         self._seconds = 0.0
         self._takes_out = "out" in definition.parameters
+        self._handle = handle(self)
         self.__name__ = self.__qualname__ = definition.name
         self.__doc__ = definition.doc or None
 
     # Calling.
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if is_dynamo():
+            return self._in_graph(args, kwargs)
         if active_trace() is not None and find_trace(args, kwargs) is not None:
             return self._definition.inline(args, kwargs)
+        taken = taker(args, kwargs)
+        if taken is not None:
+            return taken(self, args, kwargs)
         out = kwargs.pop("out", None) if kwargs and not self._takes_out else None
         prepared = self._definition.prepare(args, kwargs)
         if prepared.has_specs:
@@ -81,20 +88,19 @@ class Function:
         call = entry.call
         if call is None:
             call = self._executable(entry)
+        captured = entry.instance.captured
+        if captured and (taken := taker(captured, {})) is not None:
+            return taken(self, args, kwargs if out is None else {**kwargs, "out": out})
         inputs, torch = entry.inputs(prepared)
-        if torch:
-            self._refuse_gradients((*args, *kwargs.values(), *entry.instance.captured))
         with self._lock:
             self._calls += 1
         return call(inputs, out, torch)
 
-    def _refuse_gradients(self, values: Sequence[Any]) -> None:
-        """Raise where torch would record the call: its result would be a constant to the backward pass, silently."""
-        if not sys.modules["torch"].is_grad_enabled():
-            return
-        for value in values:
-            if arrays.is_torch(value) and value.requires_grad:
-                raise ValueError(f"an argument of `{self.name}` requires a gradient; call it under `torch.no_grad()`, or pass `x.detach()`")
+    def _in_graph(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """The call as torch.compile sees it, which reads this code."""
+        from tensorc.torch_bridge.dynamo import call_in_graph
+
+        return call_in_graph(self._handle, in_graph(args), in_graph(kwargs))
 
     def _entry(self, prepared: Prepared, target: str | None = None) -> _Entry:
         """The program for a key, made if it is new."""

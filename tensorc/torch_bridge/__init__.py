@@ -1,0 +1,1 @@
+"""The bridge to PyTorch: functions as native differentiable operations of torch tensors."""
