@@ -50,7 +50,9 @@ def _sentence(row: Operation) -> str:
     """What a row computes, in the arguments' names, and what it makes of other dtypes."""
     formula = re.sub(r"\ba\b", "x", re.sub(r"\bb\b", "y", row.doc)) if row.arity == 2 else row.doc
     rest = "; f32 for integers and bool" if row.domain == "float" and row.name not in _KEEP_INTEGERS and not row.boolean else ""
-    return f"{formula[0].upper()}{formula[1:]}{rest}."
+    if formula.startswith(("the ", "whether ")):
+        formula = formula[0].upper() + formula[1:]
+    return f"{formula}{rest}."
 
 
 def _apply(context: Context, name: str, operands: Sequence[Array], names: Sequence[str]) -> Array:
