@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 from tensorc import algebra
@@ -69,11 +69,18 @@ def _different(names: Sequence[str], where: str) -> None:
 
 @dataclass(frozen=True)
 class _Around:
-    """The loops around a statement, by axis; the tiles, which bind no value; the loops that are parallel, in order."""
+    """The loops around a statement, by axis; the tiles, which bind no value; the loops that are parallel, in order; and the axes of which
+    a loop takes a part, by the part's number.
+    """
 
     axes: dict[Index, Bind]
     tiles: frozenset[Index] = frozenset()
     parallel: tuple[Index, ...] = ()
+    parts: dict[Index, Index] = field(default_factory=dict)
+
+    def told_apart(self, axes: set[Index]) -> set[Index]:
+        """The loops whose points have different values of these axes."""
+        return axes | {number for number, axis in self.parts.items() if axis in axes}
 
 
 @dataclass
@@ -166,6 +173,10 @@ class _Checker:
         name = self.kernel.names[s.axis]
         _require(s.axis not in around.axes, f"{name} is bound twice")
         _require((s.axis in around.tiles) == s.within, f"{name} is {'' if s.within else 'not '}within a tile")
+        if s.part is not None:
+            _require(around.axes.get(s.part.number) == SERIAL, f"{name} runs over a part whose number is no point in scope")
+            _require(not s.within, f"{name} runs over a part of its axis within a tile")
+            around = replace(around, parts={**around.parts, s.part.number: s.axis})
         vectors = [a for a, b in around.axes.items() if b.kind == "vector"]
         _require(s.bind.kind != "vector" or not vectors, f"{name} is a vector inside of another")
         inside = replace(around, parallel=(*around.parallel, s.axis)) if s.parallel else around
@@ -199,7 +210,7 @@ class _Checker:
 
     def _store(self, s: Store, around: _Around, defined: frozenset[Var]) -> None:
         self._scalars([s.value] if s.where is None else [s.value, s.where], around, defined)
-        axes = self._places(s.memory, s.subscripts, around, defined)
+        axes = around.told_apart(self._places(s.memory, s.subscripts, around, defined))
         for a, b in around.axes.items():
             again = isinstance(s.memory, Scratch) and b == SERIAL
             _require(a in axes or again, f"several points of {self.kernel.names[a]} store to one place of {s.memory.name}")
@@ -214,6 +225,7 @@ class _Checker:
             )
             return
         _require(set(s.over) <= around.axes.keys() - axes, f"{s.memory.name} accumulates over an axis of its own")
+        axes = around.told_apart(axes)
         for a, b in around.axes.items():
             again = isinstance(s.memory, Scratch) and b == SERIAL
             _require(a in axes or a in s.over or again, f"several points of {self.kernel.names[a]} update one place of {s.memory.name}")

@@ -142,6 +142,10 @@ def _statement(s: Statement, scope: _Scope) -> None:
 
 def _loop(s: For, scope: _Scope) -> None:
     begin, end = scope.tiles[s.axis] if s.within else (0, algebra.evaluate(s.axis.extent, scope.sizes))
+    if s.part is not None:
+        size = algebra.evaluate(s.part.size, scope.sizes)
+        begin = int(scope.blocks[s.part.number].item()) * size
+        end = min(begin + size, end)
     step = _block(s.bind)
     for start in range(begin, end, step):
         if s.bind.kind == "tile":

@@ -51,8 +51,10 @@ def _statement(s: Statement, names: Names, indent: str) -> list[str]:
 
 def _line(s: Statement, names: Names, scalars: _Scalars, indent: str) -> list[str]:
     match s:
-        case For(axis, bind, body, parallel, within):
+        case For(axis, bind, body, parallel, within, part):
             space = f"block of {names[axis]}" if within else algebra.show(axis.extent)
+            if part is not None:
+                space += f", part {names[part.number]} of {algebra.show(part.size)}"
             lines = [f"{indent}for {names[axis]} in {space}: {'parallel ' if parallel else ''}{_bind(bind)}"]
             for inner in body:
                 lines += _statement(inner, names, indent + "  ")
