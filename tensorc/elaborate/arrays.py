@@ -10,7 +10,7 @@ from tensorc.diagnostics import CompileError, Label
 from tensorc.dtypes import DType, Operand, bool_, f32, f64, i64, result_type, u64
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.hints import agreement, conversion
-from tensorc.elaborate.values import Array, List, Tuple, Value, describe, scalar
+from tensorc.elaborate.values import Array, Builtin, List, Routine, Tuple, Value, describe, scalar
 from tensorc.ir import build
 from tensorc.ir.operations import OPERATIONS
 from tensorc.ir.tensor import Apply, Const, Define, Int, Load, Scalar, Select
@@ -40,7 +40,9 @@ def as_array(context: Context, value: Value, span: Span | None = None) -> Array:
         case List(items):
             return _literal(context, items, span)
         case _:
-            raise context.error("E0601", f"expected a tensor, found {describe(value)}", span, describe(value))
+            called = isinstance(value, (Routine, Builtin)) and span is not None and len(span.text) < 24
+            help = f"call it: `{span.text}(...)`" if called and span is not None else None
+            raise context.error("E0601", f"expected a tensor, found {describe(value)}", span, describe(value), help=help)
 
 
 def _literal(context: Context, items: Sequence[Value], span: Span | None) -> Array:
@@ -246,7 +248,7 @@ def where(context: Context, condition: Array, then: Array, otherwise: Array, spa
     common = common_dtype(context, [then, otherwise], spans[1:])
     if weak and not condition.weak:
         common = strong_dtype(common)  # a function of data is of a dtype of its own
-    chosen = [convert(context, a, common) for a in (then, otherwise)]
+    chosen = [convert(context, a, common, s) for a, s in zip((then, otherwise), spans[1:] or (None, None), strict=True)]
     axes = broadcast_axes(context, [condition, *chosen], spans)
     body = build.select(onto(condition, axes), *(onto(a, axes) for a in chosen))
     return context.shallow(Array(axes, body, weak and condition.weak))

@@ -54,11 +54,11 @@ def invoke(evaluator: Evaluator, callee: Routine | Builtin | Transformed, argume
     kept, library_call = context.calls, context.library_call
     if callee.unit.is_library:
         context.library_call = library_call or context.place(span)
-    else:
-        context.calls = (*kept, (function.name, span))
     evaluator.active.append(function)
     try:
         weak = yield bind_parameters(evaluator, callee, given, scope)
+        if not callee.unit.is_library:
+            context.calls = (*kept, (function.name, span))
         result = yield returned(evaluator, function, scope, weak)
     except CompileError as e:
         if callee.unit.is_library:
@@ -118,8 +118,10 @@ def match(
             name = next((a for a in ALIASES.get(name, ()) if a in names), name)
         if name not in names:
             help = did_you_mean(name, names) or f"it has {', '.join(f'`{n}`' for n in names)}"
-            raise context.error("E0608", f"`{callee}` has no parameter `{name}`", at or span, f"given as `{name}`", *others, help=help)
+            raise context.error("E0608", f"`{callee}` has no parameter `{name}`", _keyword(name, at) or span, "not a parameter", *others, help=help)
         if name in given:
+            first = given[name][1]
+            others = [*others, Label(first, "first given here")] if first is not None else others
             raise context.error("E0609", f"`{callee}` is given `{name}` twice", at or span, "given again", *others)
         given[name] = value, at
     missing = [n for n, o in zip(names, optional, strict=True) if n not in given and not o]
@@ -144,6 +146,14 @@ def match_builtin(context: Context, callee: Builtin, arguments: Sequence[Argumen
 
 
 # Parameters.
+
+
+def _keyword(name: str, value: Span | None) -> Span | None:
+    """The place of the keyword in front of a value."""
+    if value is None:
+        return None
+    start = value.source.text.rfind(name, 0, value.start)
+    return Span(value.source, start, start + len(name)) if start >= 0 else value
 
 
 Given = Mapping[str, tuple[Value, Span | None]]

@@ -32,11 +32,11 @@ def require(evaluator: Evaluator, s: tree.Require, scope: Scope) -> Task:
         if isinstance(c, tree.Binary) and c.operator == "and":
             stack.extend((c.right, c.left))
         else:
-            yield _require(evaluator, c, s.message or f"`{' '.join(c.span.text.split())}` does not hold", scope, s.span)
+            yield _require(evaluator, c, s.message or f"`{' '.join(c.span.text.split())}` does not hold", scope)
 
 
-def _require(evaluator: Evaluator, c: tree.Expr, message: str, scope: Scope, span: Span) -> Task:
-    context = evaluator.context
+def _require(evaluator: Evaluator, c: tree.Expr, message: str, scope: Scope) -> Task:
+    context, span = evaluator.context, c.span
     if isinstance(c, tree.Binary) and c.operator in _GAPS:
         left, right = static_integer((yield evaluator.expression(c.left, scope))), static_integer((yield evaluator.expression(c.right, scope)))
         if left is not None and right is not None:

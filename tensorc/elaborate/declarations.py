@@ -68,9 +68,11 @@ def _dtypes(f: tree.Function) -> Iterator[CompileError]:
             help = f"use it in a parameter's type: `x: {t.name}[N]`"
             yield error("E0209", f"the dtype variable `{t.name}` stands for no parameter's dtype", t.name_span, "bound by nothing", help=help)
     in_parameters = {id(p.type) for p in f.parameters}
+    seen: set[str] = set()
     for u in _tensor_types(f):
         known = {*DTYPES, *variables} if id(u) in in_parameters else {*DTYPES, *variables, *statics}
-        if u.dtype not in known:
+        if u.dtype not in known and u.dtype not in seen:
+            seen.add(u.dtype)
             help = did_you_mean(u.dtype, known) or f"the dtypes are {', '.join(DTYPES)}"
             if len(u.dtype) == 1 and u.dtype.isupper():
                 help = f"a dtype variable is declared after the name: `fn {f.name}<{u.dtype}: float>(...)`"

@@ -88,7 +88,7 @@ class Evaluator:
             case tree.TupleLiteral(items=items):
                 return Tuple((yield self.items(items, scope)))
             case tree.Splice():
-                raise context.error("E0602", "dims are spliced only inside a list", e.span, help="write `[...S, N]`")
+                raise context.error("E0602", "dims are spliced into a list", e.span, "not in a list", help=f"write `[...{e.name or 'S'}]`")
             case tree.Unary(operator=operator, operand=operand):
                 value = yield self.array(operand, scope)
                 context.current = e.span
@@ -142,7 +142,7 @@ class Evaluator:
         """The dims that `...S` stands for."""
         yield from ()
         if splice.name is None:
-            raise self.context.error("E0602", "`...` without a name in a list", splice.span, "which dims?", help="write `[...S, N]`")
+            raise self.context.error("E0602", "`...` without a name in a list", splice.span, "which dims?", help="name it in the type too: `[...S, N]`")
         dims = scope.names.get(f"...{splice.name}")
         if not isinstance(dims, List):
             raise undeclared_splice(self.context, splice, scope)
@@ -242,7 +242,7 @@ class Evaluator:
                 return found[0]
         spans = [i.span for i in e.items]
         subject = " ".join(e.value.span.text.split())
-        return index(context, arrays.as_array(context, value, e.value.span), items, otherwise, spans, subject, e.span, bool(scope.indices))
+        return index(context, arrays.as_array(context, value, e.value.span), items, otherwise, spans, subject, e.span, bool(scope.indices), e.otherwise.span if e.otherwise else None)
 
     def item(self, item: tree.Expr | tree.Slice, scope: Scope) -> Task:
         """A subscript: a value, a slice of polynomials, or an Ellipsis."""
@@ -259,11 +259,15 @@ class Evaluator:
         value = yield self.expression(e, scope)
         found = static_integer(value)
         if found is None:
-            known = "literals, dims and arithmetic on them"
-            help = None
-            if isinstance(value, Array) and value.weak and value.free and what.endswith("range"):
+            found_, help = describe(value), None
+            if isinstance(value, Array) and value.free:
+                found_ = "depends on a bound index"
                 help = "give the index the whole range, and make the other terms the identity: `where(j < i, ..., 0)`"
-            raise self.context.error("E0604", f"{what} is an integer known at the call: {known}", e.span, describe(value), help=help)
+            elif isinstance(value, Array) and value.dtype.is_integer:
+                found_ = f"{found_}, known while running"
+                help = "a static parameter is known: `n: int`"
+            message = f"{what} is an integer known at the call: literals, dims and arithmetic on them"
+            raise self.context.error("E0604", message, e.span, found_, help=help if what.endswith("range") or "known" in found_ else None)
         self.context.require_divisors(found, e.span)
         return found
 

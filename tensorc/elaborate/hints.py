@@ -103,5 +103,5 @@ FOREIGN = {
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str | None:
     """The known name that is nearest, whatever the case of its letters."""
     names = sorted(set(known))
-    close = get_close_matches(name, names, 1) or [n for n in names if n.lower() == name.lower()]
+    close = [n for n in names if n.lower() == name.lower()] or get_close_matches(name, names, 1, 0.65)
     return f"did you mean `{prefix}{close[0]}`?" if close else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly, fresh, poly
-from tensorc.diagnostics import Label
+from tensorc.diagnostics import CompileError, Label
 from tensorc.dtypes import bool_, i64
 from tensorc.elaborate import arrays, notation
 from tensorc.elaborate.context import Context
@@ -55,6 +55,7 @@ def index(
     subject: str,
     span: Span | None,
     notation_inside: bool,
+    otherwise_span: Span | None = None,
 ) -> Array:
     """`array[items]`: index notation where every axis has one integer, array indexing otherwise.
 
@@ -66,16 +67,23 @@ def index(
     moving = any(isinstance(v, Array) and (v.free or (not v.axes and not v.weak and notation_inside)) for v in values)
     if otherwise is not None or moving or (scalars and (notation_inside or context.exact) and len(values) == array.rank):
         if not scalars or len(plain) != array.rank:
-            raise context.error(
-                "E0504",
-                f"{subject} has rank {array.rank}, and index notation wants one subscript an axis, found {len(items)}",
-                span,
-                describe(array),
-                help="bind an index for each axis; slices and missing axes belong to array notation",
-            )
+            raise _incomplete(context, array, values, spans, subject, span)
         subscripts = [notation.subscript_poly(context, v, s) for v, s in zip(values, spans, strict=True)]
-        return notation.read(context, array, subscripts, spans, subject, otherwise, span)
+        return notation.read(context, array, subscripts, spans, subject, otherwise, span, otherwise_span)
     return _Indexing(context, array, subject, span).apply(values, spans)
+
+
+def _incomplete(
+    context: Context, array: Array, items: Sequence[Any], spans: Sequence[Span | None], subject: str, span: Span | None
+) -> CompileError:
+    """What is no subscript of index notation: a slice among the items, or too few or too many of them."""
+    help = "bind an index for each axis, as in `sum[j](x[i, j])`; slices and missing axes belong to array notation"
+    for item, s in zip(items, spans, strict=True):
+        if not isinstance(item, Array) or item.axes:
+            what = "a slice" if isinstance(item, slice) else "`...`" if item is Ellipsis else "`none`" if item is None else describe(item)
+            return context.error("E0504", f"{what} among the subscripts of one element", s, f"{subject} is {describe(array)}", help=help)
+    message = f"{subject} has {array.rank} axes, but {len(items)} subscript{'' if len(items) == 1 else 's'}"
+    return context.error("E0504", message, span, f"{subject} is {describe(array)}", help=help)
 
 
 

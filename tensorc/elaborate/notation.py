@@ -23,7 +23,9 @@ from tensorc.source import Span
 def subscript_poly(context: Context, value: Array, span: Span | None) -> Poly:
     """A 0-d integer as a subscript: a polynomial, or an element that is known while running."""
     if not value.dtype.is_integer or value.axes:
-        raise context.error("E0503", f"a subscript is an integer, found {describe(value)}", span, describe(value), help="convert it: `cast(x, i64)`")
+        text = span.text if span is not None else ""
+        help = "`//` divides integers" if "/" in text and "//" not in text else conversion(span, i64)
+        raise context.error("E0503", f"a subscript is an integer, found {describe(value)}", span, describe(value), help=help)
     found = build.number(value.body)
     if found is not None:
         return found
@@ -34,7 +36,7 @@ def subscript_poly(context: Context, value: Array, span: Span | None) -> Poly:
 
 
 def read(
-    context: Context, array: Array, subscripts: Sequence[Poly], spans: Sequence[Span | None], subject: str, otherwise: Array | None, span: Span | None
+    context: Context, array: Array, subscripts: Sequence[Poly], spans: Sequence[Span | None], subject: str, otherwise: Array | None, span: Span | None, otherwise_span: Span | None = None
 ) -> Array:
     """The element of an array at complete subscripts: proved inside, guarded by `otherwise`, or checked at the call or while running."""
     places = []
@@ -52,7 +54,7 @@ def read(
     if otherwise is None:
         return context.shallow(Array((), value, array.weak))
     weak = array.weak and otherwise.weak
-    outside = _outside(context, array, otherwise, subject, span)
+    outside = _outside(context, array, otherwise, subject, otherwise_span or span)
     facts = algebra.NO_FACTS if context.exact else context.facts | {a.extent - 1 for a in context.live}
     guard = build.both(*(build.inside(p, e, facts) for p, e in zip(places, array.extents, strict=True)))
     return context.shallow(Array((), build.select(guard, value, outside), weak))
@@ -64,7 +66,7 @@ def _outside(context: Context, array: Array, otherwise: Array, subject: str, spa
     if otherwise.axes:
         raise context.error("E0509", f"`else` gives one element, found {found}", span, found, help="subscript it completely, or reduce it")
     if (not otherwise.weak and otherwise.dtype is not array.dtype) or otherwise.dtype.category > array.dtype.category:
-        message = f"`else` gives {found if otherwise.weak else otherwise.dtype}, but {subject} holds {array.dtype}"
+        message = f"the value after `else` is {found if otherwise.weak else otherwise.dtype}, but {subject} holds {array.dtype}"
         raise context.error("E0401", message, span, f"{subject} is {describe(array)}", help=conversion(span, array.dtype))
     return otherwise.body if otherwise.dtype is array.dtype else arrays.convert(context, otherwise, array.dtype, span).body
 
@@ -196,7 +198,8 @@ def reduce(context: Context, name: str, bound: Sequence[Index], body: Array, spa
 
 def not_empty(context: Context, name: str, bound: Sequence[Index], span: Span | None) -> None:
     for index in bound:
-        context.require(index.extent - 1, ">=", f"`{name}` of an empty axis: its extent {index.extent} must be at least 1", span, code="E0307")
+        message = f"`{name}` of an empty axis: its extent {index.extent} must be at least 1"
+        context.require(index.extent - 1, ">=", message, span, code="E0307", label="no element to choose")
 
 
 def _mean(bound: Sequence[Index], body: Scalar) -> Scalar:

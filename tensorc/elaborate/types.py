@@ -11,7 +11,7 @@ from tensorc.diagnostics import CompileError, Label
 from tensorc.dtypes import DTYPES, DType, bool_, f64
 from tensorc.elaborate import arrays
 from tensorc.elaborate.context import Context
-from tensorc.elaborate.hints import agreement, conversion, did_you_mean
+from tensorc.elaborate.hints import agreement, conversion, did_you_mean, equality
 from tensorc.elaborate.tasks import Task
 from tensorc.elaborate.values import Array, List, Tuple, Value, describe, static_constant, static_integer
 from tensorc.ir.walk import loads
@@ -139,7 +139,7 @@ def check_dims(
         want = d.extent if isinstance(d, Known) else (yield dim(evaluator, d, scope))
         if context.meet(want, extent) is None:
             notes = (f"axis {axis} is {context.sized(extent)}, expected {context.sized(want)}",)
-            help = agreement(context, extent, want, (value, axis, want))
+            help = equality(context, extent, want) or agreement(context, extent, want, (value, axis, want))
             raise context.error("E0302", f"{what} has another shape", at, describe(value), *others, notes=notes, help=help)
 
 

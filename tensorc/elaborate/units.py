@@ -159,7 +159,7 @@ def _library_module(i: tree.Import) -> Unit:
     if not i.module.startswith("std.") or name not in units:
         close = get_close_matches(name, units, 1)
         hint = f"did you mean `std.{close[0]}`?" if close else f"the modules are {', '.join(f'std.{u}' for u in units)}"
-        raise error("E0803", f"there is no module `{i.module}`", i.span, help=hint)
+        raise error("E0803", f"there is no module `{i.module}`", i.span, "not in the library", help=hint)
     return units[name]
 
 

@@ -6,6 +6,7 @@ from tensorc import algebra
 from tensorc.algebra import Poly, fresh, poly
 from tensorc.elaborate import arrays
 from tensorc.elaborate.context import Context
+from tensorc.elaborate.hints import agreement
 from tensorc.elaborate.library.registry import axis_list, builtin, dims, integer, one_axis, tensor
 from tensorc.elaborate.library.shapes import flatten, view
 from tensorc.elaborate.values import Array, List, Tuple, Value, describe, static_integer
@@ -45,10 +46,11 @@ def concat(context: Context, xs: Value, axis: Value) -> Array:
                 if met is None:
                     raise context.error(
                         "E0302",
-                        f"`concat` along axis {at}: axis {k} is {extents[k]} and {v.extents[k]}",
+                        f"shapes do not fit together in `concat` along axis {at}",
                         context.argument_spans.get("xs"),
-                        f"tensor {n} is {describe(v)}",
-                        notes=context.origin(extents[k], v.extents[k]),
+                        " and ".join(dict.fromkeys((describe(values[0]), describe(v)))),
+                        notes=(f"the axes {k} differ: {context.sized(extents[k])} and {context.sized(v.extents[k])}",),
+                        help=agreement(context, extents[k], v.extents[k], (values[0], k, v.extents[k]), (v, k, extents[k])),
                     )
                 extents[k] = met
         total = total + v.extents[at]

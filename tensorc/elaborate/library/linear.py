@@ -10,6 +10,7 @@ from tensorc.dtypes import bool_
 from tensorc.elaborate import arrays, notation
 from tensorc.elaborate.arrays import Where
 from tensorc.elaborate.context import Context
+from tensorc.elaborate.hints import agreement, conversion
 from tensorc.elaborate.library.registry import builtin, tensor
 from tensorc.elaborate.values import Array, Tuple, Value, describe
 from tensorc.ir import build
@@ -21,9 +22,7 @@ def _same_dtype(context: Context, name: str, values: Sequence[Array], spans: Whe
     want = strong[0] if strong else arrays.strong_dtype(arrays.weak_dtype([v.dtype for v in values]))
     for d in strong:
         if d is not want:
-            raise context.error(
-                "E0402", f"`{name}` of {want} and {d}", None, "", *arrays.labels(values, spans), help=f"convert one side: `cast(x, {want})`"
-            )
+            raise arrays.refusal(context, "E0402", f"`{name}` of {want} and {d}", values, spans, help=conversion(spans[-1] if spans else None, want))
     if want is bool_:
         raise context.error(
             "E0404",
@@ -48,22 +47,19 @@ def matmul(context: Context, left: Array, right: Array, spans: Where = ()) -> Ar
     a, b = (context.settle(v) for v in _same_dtype(context, "@", (left, right), spans))
     for v, s in zip((a, b), spans or (None, None), strict=True):
         if v.rank == 0:
-            raise context.error("E0303", "`@` wants at least one axis on each side", s, describe(v), help="a product with a number is `*`")
+            raise context.error("E0303", "`@` wants at least one axis on each side", s, describe(v), help="the product with a number is `*`")
     k = a.axes[-1]
     inner = b.axes[-2] if b.rank > 1 else b.axes[0]
     met = context.meet(k.extent, inner.extent)
     if met is None:
-        labels = arrays.labels((a, b), spans)
-        primary = labels.pop() if labels else None
-        raise context.error(
-            "E0302",
-            f"`@`: the last axis on the left is {k.extent}, the {_inner_axis(b)} axis on the right is {inner.extent}",
-            primary.span if primary else None,
-            primary.text if primary else "",
-            *labels,
-            notes=context.origin(k.extent, inner.extent),
-            help=f"if they are always equal, say so: `require {k.extent} == {inner.extent}`",
-        )
+        left_, right_ = context.sized(k.extent), context.sized(inner.extent)
+        notes = (f"the last axis on the left is {left_}, the {_inner_axis(b)} axis on the right is {right_}",)
+        if b.rank > 1 and context.meet(k.extent, b.extents[-1]) is not None and len(spans) > 1 and spans[1] is not None:
+            help = f"transpose the right side: `{spans[1].text}.{'T' if b.rank == 2 else 'mT'}`"
+        else:
+            declared = ((a, a.rank - 1, inner.extent), (b, max(b.rank - 2, 0), k.extent))
+            help = agreement(context, k.extent, inner.extent, *declared)
+        raise arrays.refusal(context, "E0302", "shapes do not fit together in `@`", (a, b), spans, notes, help)
     batch = tuple(map(fresh, arrays.broadcast_extents(context, [a.extents[:-2], b.extents[:-2]], spans, (a, b))))
     row = tuple(fresh(e) for e in a.extents[-2:-1])
     column = tuple(fresh(e) for e in b.extents[-1:]) if b.rank > 1 else ()

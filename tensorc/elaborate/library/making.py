@@ -19,7 +19,7 @@ from tensorc.ir.tensor import Scalar
 def checked_dims(context: Context, shape: Value, name: str = "shape") -> tuple[Poly, ...]:
     found = dims(context, shape, name)
     for p in found:
-        context.require(p, ">=", f"a dim is negative: {p}", context.argument_spans.get(name))
+        context.require(p, ">=", f"a dim is negative: {p}", context.argument_spans.get(name), label="a negative dim")
     return found
 
 

@@ -47,9 +47,9 @@ def reshape(context: Context, x: Value, shape: Value) -> Array:
         wanted[unknown[0]] = _quotient(context, total, others, span)
     for p in wanted:
         context.require(p, ">=", f"a dim is negative: {p}", span)
-    context.require(
-        _product(wanted) - total, "==", f"`reshape` keeps the number of elements: {total} before, {_product(wanted)} after", span
-    )
+    after = _product(wanted)
+    message = f"`reshape` keeps the number of elements: {total} before, {after} after"
+    context.require(after - total, "==", message, span, label=f"{after} elements")
     return view(context, value, tuple(wanted))
 
 
