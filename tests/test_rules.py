@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,9 @@ def test_every_code_that_is_raised_has_a_row() -> None:
 def test_looking_up() -> None:
     assert rule("e0105") is RULES["E0105"]
     assert rule("E9999") is None
+
+
+def test_the_page_is_what_its_script_makes() -> None:
+    script = Path(__file__).resolve().parents[1] / "docs" / "diagnostics.py"
+    page = runpy.run_path(str(script))["page"]()
+    assert script.with_suffix(".md").read_text(encoding="utf-8") == page, "run `python docs/diagnostics.py`"

@@ -80,8 +80,8 @@ RULES: tuple[Rule, ...] = (
         "E0611",
         "an argument with an impossible value",
         "The value is of the right type, and none of those that the function has a meaning for.",
-        wrong='fn f(x: f32[N]) = gelu(x, approximate="tan")\n',
-        right='fn f(x: f32[N]) = gelu(x, approximate="tanh")\n',
+        wrong="fn f(x: f32[N]) = x[::0]\n",
+        right="fn f(x: f32[N]) = x[::2]\n",
     ),
     Rule(
         "E0612",
