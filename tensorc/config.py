@@ -30,9 +30,17 @@ class Options:
     @property
     def threads(self) -> int:
         """How many threads a kernel may use."""
-        if self.num_threads is not None:
-            return self.num_threads
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return processors() if self.num_threads is None else self.num_threads
+
+
+def processors() -> int:
+    """The processors that this process may use, no more than OMP_NUM_THREADS says: pools of processes share a machine out by it."""
+    if hasattr(os, "process_cpu_count"):
+        found = os.process_cpu_count() or 1
+    else:
+        found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    shared = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return min(found, int(shared)) if shared.isdigit() and int(shared) else found
 
 
 NAMES = tuple(f.name for f in fields(Options))
@@ -46,9 +54,11 @@ class Configuration:
 
     _base: Options | None
     _scoped: ContextVar[Options | None]
+    _watchers: list[Callable[[int], None]]
 
     def __init__(self) -> None:
         object.__setattr__(self, "_base", None)
+        object.__setattr__(self, "_watchers", [])
         object.__setattr__(self, "_scoped", ContextVar[Options | None]("tensorc_options", default=None))
 
     @property
@@ -73,6 +83,17 @@ class Configuration:
         if name not in NAMES:
             raise AttributeError(f"tensorc has no setting `{name}`{suggestion(name, NAMES)}")
         object.__setattr__(self, "_base", _changed(self._process(), {name: value}, "config"))
+        self._tell(0)
+
+    def watch(self, watcher: Callable[[int], None]) -> None:
+        """From now on call `watcher`: with 1 and -1 where a scope with another target or number of threads begins and ends, with 0 where the
+        process's settings
+        change."""
+        self._watchers.append(watcher)
+
+    def _tell(self, scopes: int) -> None:
+        for watcher in self._watchers:
+            watcher(scopes)
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *NAMES]
@@ -84,17 +105,24 @@ class Configuration:
     def scope(self, **settings: Any) -> Iterator[Options]:
         """The settings changed for the code inside, in this thread or task. ConfigError for an unknown one."""
         changed = _changed(self.current, settings, "config.scope")
+        now = self.current
+        retargeted = (changed.target, changed.num_threads) != (now.target, now.num_threads)
         token = self._scoped.set(changed)
+        if retargeted:
+            self._tell(1)
         try:
             yield changed
         finally:
             self._scoped.reset(token)
+            if retargeted:
+                self._tell(-1)
 
     def reload(self, environment: Mapping[str, str] | None = None, directory: Path | None = None) -> None:
         """Read the environment and the nearest pyproject.toml again; what was set by assignment is forgotten."""
         options = _changed(Options(), *_from_project(directory or Path.cwd()))
         options = _changed(options, _from_environment(os.environ if environment is None else environment), "the environment")
         object.__setattr__(self, "_base", options)
+        self._tell(0)
 
 
 def origins(environment: Mapping[str, str] | None = None, directory: Path | None = None) -> dict[str, str]:

@@ -67,6 +67,11 @@ class Definition(Protocol):
     @property
     def parameters(self) -> tuple[str, ...]: ...
 
+    @property
+    def numbers(self) -> tuple[bool, ...]:
+        """For each parameter, whether a Python number for it is data: an input of the program, and no part of the key."""
+        ...
+
     def ast(self) -> str:
         """The syntax tree as text."""
         ...

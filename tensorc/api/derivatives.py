@@ -138,6 +138,10 @@ class Derivative:
     def parameters(self) -> tuple[str, ...]:
         return self.inner.parameters
 
+    @property
+    def numbers(self) -> tuple[bool, ...]:
+        return self.inner.numbers
+
     def ast(self) -> str:
         return self.inner.ast()
 
@@ -360,6 +364,10 @@ class _Batched:
     @property
     def parameters(self) -> tuple[str, ...]:
         return self.inner.parameters
+
+    @property
+    def numbers(self) -> tuple[bool, ...]:
+        return self.inner.numbers
 
     def ast(self) -> str:
         return self.inner.ast()

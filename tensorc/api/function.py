@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tensorc import compiler
 from tensorc.api.bench import Bench, measure
@@ -19,6 +19,10 @@ from tensorc.errors import DTypeError
 from tensorc.frontend.trace import active_trace, find_trace
 from tensorc.runtime import arrays
 from tensorc.runtime.call import Call
+from tensorc.runtime.entry import Callable
+
+if TYPE_CHECKING:
+    from tensorc.runtime.records import Recorder
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,7 @@ class _Entry:
         return [*prepared.leaves, *views], prepared.torch or any(map(arrays.is_torch, captured))
 
 
-class Function:
+class Function(Callable):
     """A function of arrays, compiled for each combination of dtypes, ranks and static values when it is first called with one.
 
     NumPy arrays give NumPy arrays, and torch tensors torch tensors. `out=` writes the results into given arrays.
@@ -65,6 +69,7 @@ class Function:
         self._seconds = 0.0
         self._takes_out = "out" in definition.parameters
         self._handle = handle(self)
+        self._recorder: Recorder | None = None
         self.__name__ = self.__qualname__ = definition.name
         self.__doc__ = definition.doc or None
 
@@ -78,8 +83,9 @@ class Function:
         taken = taker(args, kwargs)
         if taken is not None:
             return taken(self, args, kwargs)
-        out = kwargs.pop("out", None) if kwargs and not self._takes_out else None
-        prepared = self._definition.prepare(args, kwargs)
+        options = kwargs if self._takes_out or "out" not in kwargs else {k: v for k, v in kwargs.items() if k != "out"}
+        out = None if options is kwargs else kwargs["out"]
+        prepared = self._definition.prepare(args, options)
         if prepared.has_specs:
             self._refuse_specs()
         entry = self._entries.get((self._target or config.current.target, prepared.key))
@@ -90,11 +96,27 @@ class Function:
             call = self._executable(entry)
         captured = entry.instance.captured
         if captured and (taken := taker(captured, {})) is not None:
-            return taken(self, args, kwargs if out is None else {**kwargs, "out": out})
+            return taken(self, args, kwargs)
         inputs, torch = entry.inputs(prepared)
         with self._lock:
             self._calls += 1
-        return call(inputs, out, torch)
+        value = call(inputs, out, torch)
+        if self._calls > 1:  # the first call may be the last one
+            self._remember(args, kwargs, prepared, (call, inputs, captured, out, torch))
+        return value
+
+    def _remember(self, args: Sequence[Any], kwargs: Mapping[str, Any], prepared: Prepared, made: tuple[Any, ...]) -> None:
+        """Keep what became of a call, so that the next ones like it need no Python."""
+        from tensorc.runtime.records import Remembered, recorder
+
+        if self._recorder is None:
+            definition = self._definition
+            found = recorder(type(self).__call__, definition.prepare, definition.parameters, definition.numbers, self._takes_out)
+            if found is None:
+                return
+            self._recorder = found
+            self._answer(found)
+        self._recorder.remember(Remembered(args, kwargs, prepared.key, *made))
 
     def _in_graph(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The call as torch.compile sees it, which reads this code."""
@@ -157,7 +179,8 @@ class Function:
     @property
     def stats(self) -> Stats:
         with self._lock:
-            return Stats(self._calls, self._compiles, self._seconds)
+            remembered = 0 if self._recorder is None else self._recorder.calls
+            return Stats(self._calls + remembered, self._compiles, self._seconds)
 
     def __repr__(self) -> str:
         return f"<tensorc function {self.signature}>"

@@ -61,6 +61,7 @@ class TracedDefinition:
         self.python = _python_signature(function)
         self.static = _static_names(function, self.python, static)
         self.parameters = tuple(self.python.parameters)
+        self.numbers = tuple(name not in self.static for name in self.parameters)
         kinds = [p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in self.python.parameters.values()]
         required = [p.default is p.empty for p in self.python.parameters.values()]
         self._positional = range(sum(required), len(required) + 1) if all(kinds) else range(0)

@@ -23,8 +23,10 @@ class Module:
     """The functions of a file: `module.softmax`, `module["softmax"]`, and `for name in module`."""
 
     def __init__(self, unit: Unit) -> None:
+        functions = {name: Function(TxDefinition(unit, name)) for name in unit.functions}
+        vars(self).update(functions)  # so that looking one up takes no time
         self._unit = unit
-        self._functions = {name: Function(TxDefinition(unit, name)) for name in unit.functions}
+        self._functions = functions
 
     @property
     def source(self) -> str:

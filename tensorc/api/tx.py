@@ -75,6 +75,7 @@ class TxDefinition:
         kinds = {t.name: t.kind for t in self.function.type_parameters}
         self.declared = tuple(_parameter(p, name, kinds) for p in self.function.parameters)
         self.parameters = tuple(p.name for p in self.declared)
+        self.numbers = tuple(p.static is None for p in self.declared)
         self._required = [not p.optional for p in self.declared]
 
     @property

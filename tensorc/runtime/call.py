@@ -62,31 +62,32 @@ class Call:
         self.constraints = [(c, _evaluator(c.extent)) for c in (*constraints, *extra)]
         self.conditions = [(c, _evaluator(c.value)) for c in program.conditions]
         self.results = tuple((t.dtype.numpy, tuple(map(_evaluator, t.extents))) for t in program.results)
-        self._plain = self.leaves == (*range(len(self.results)),)
+        self.is_plain = self.leaves == (*range(len(self.results)),)
         self._known: dict[tuple[tuple[int, ...], ...], tuple[dict[str, int], list[tuple[int, ...]]]] = {}
 
     def __call__(self, inputs: Sequence[Array], out: Any = None, torch: bool = False) -> Any:
         """The value of the function for arrays whose dtypes and ranks are the instance's own; into `out` where that is given."""
-        key = tuple([a.shape for a in inputs])
-        known = self._known.get(key)
-        sizes, shapes = known if known is not None else self._learn(key, inputs)
+        sizes, shapes = self.sizes_and_shapes(inputs)
         if out is not None:
             return self._into(inputs, sizes, shapes, out)
         outputs = [np.empty(shape, result[0]) for shape, result in zip(shapes, self.results, strict=True)]
         self._run(inputs, sizes, outputs)
-        if not self._plain:
+        if not self.is_plain:
             outputs = [outputs[r] if r not in self.leaves[:n] else outputs[r].copy() for n, r in enumerate(self.leaves)]
         if torch:
             outputs = [arrays.to_torch(o) for o in outputs]
         return outputs[0] if self.tree == 0 else rebuild(self.tree, outputs)
 
-    def _learn(self, key: tuple[tuple[int, ...], ...], inputs: Sequence[Array]) -> tuple[dict[str, int], list[tuple[int, ...]]]:
+    def sizes_and_shapes(self, inputs: Sequence[Array]) -> tuple[dict[str, int], list[tuple[int, ...]]]:
         """The sizes and the shapes of the results for shapes of the inputs; kept, since the next call most likely has the same ones."""
-        sizes = self.bind(inputs)
-        found = sizes, [self._shape(number, sizes) for number in range(len(self.results))]
-        if len(self._known) >= MOST_SHAPES:
-            self._known.clear()
-        self._known[key] = found
+        key = tuple([a.shape for a in inputs])
+        found = self._known.get(key)
+        if found is None:
+            sizes = self.bind(inputs)
+            found = sizes, [self._shape(number, sizes) for number in range(len(self.results))]
+            if len(self._known) >= MOST_SHAPES:
+                self._known.clear()
+            self._known[key] = found
         return found
 
     # Sizes.

@@ -7,17 +7,19 @@ import struct
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from tensorc import algebra
+from tensorc.algebra import Index, Poly, poly
 from tensorc.backends.llvm import library, target
 from tensorc.backends.llvm.emit import ENTRY, Emitted, emit
 from tensorc.backends.llvm.frame import Frame, Strides, usual_strides
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Input
-from tensorc.loops.nest import Buffer, Memory, Schedule
+from tensorc.loops.nest import Buffer, For, Memory, Schedule, Statement
 from tensorc.runtime import memory
 from tensorc.runtime.arrays import Array
 
@@ -96,6 +98,14 @@ class Executable:
                 self._variants[key] = found
             return found
 
+    def points(self, sizes: Mapping[str, int]) -> int:
+        """How often a statement is done in one call: a measure of how long it takes."""
+        return sum(algebra.evaluate(p, sizes) for p in self._work)
+
+    @cached_property
+    def _work(self) -> list[Poly]:
+        return [points for kernel in self.schedule.kernels for points in _points(kernel.body, ())]
+
     # Calls.
 
     def run(self, inputs: Sequence[Array], sizes: Mapping[str, int], outputs: Sequence[Array]) -> int | None:
@@ -104,15 +114,20 @@ class Executable:
         Raises MemoryError where the intermediates do not fit.
         """
         arrays = [*inputs, *outputs]
-        key = (tuple([sizes[name] for name in self.frame.sizes]), tuple([a.strides for a in arrays]))
-        layout = self._layouts.get(key)
-        if layout is None:
-            if len(self._layouts) >= MOST_LAYOUTS:
-                self._layouts.clear()
-            layout = self._layouts[key] = self._layout(arrays, sizes)
+        layout = self.layout(arrays, sizes)
         if layout.copied or layout.empty:
             return self._run_replaced(layout, inputs, outputs)
         return self._call(layout, arrays)
+
+    def layout(self, arrays: Sequence[Array], sizes: Mapping[str, int]) -> Layout:
+        """What follows from the sizes of a call and from the strides of its inputs and outputs."""
+        key = (tuple([sizes[name] for name in self.frame.sizes]), tuple([a.strides for a in arrays]))
+        found = self._layouts.get(key)
+        if found is None:
+            if len(self._layouts) >= MOST_LAYOUTS:
+                self._layouts.clear()
+            found = self._layouts[key] = self._layout(arrays, sizes)
+        return found
 
     def _call(self, layout: Layout, arrays: Sequence[Array]) -> int | None:
         try:
@@ -184,6 +199,18 @@ class Executable:
         """The shape of the largest intermediate, for messages."""
         largest = max((m for _, m in self.frame.owned), key=lambda m: self._bytes(m, sizes), default=None)
         return () if largest is None else tuple(algebra.evaluate(e, sizes) for e in largest.extents)
+
+
+def _points(body: Sequence[Statement], axes: tuple[Index, ...]) -> Iterator[Poly]:
+    """How often each statement of a nest is done that is no loop."""
+    for statement in body:
+        if isinstance(statement, For):
+            yield from _points(statement.body, tuple(dict.fromkeys((*axes, statement.axis))))
+        else:
+            count = poly(1)
+            for axis in axes:
+                count *= axis.extent
+            yield count
 
 
 class _Texts(Mapping[str, str]):

@@ -95,6 +95,18 @@ def emit_object(text: str, target: Target) -> bytes:
         return bytes(_machine(target).emit_object(_parse(text, target)))
 
 
+def emit_portable(text: str) -> bytes:
+    """The object file of a module of plain integer code, which keeps its variables in memory, for every CPU of this architecture."""
+    target = Target(host().triple, "", "")
+    with _lock:
+        module = _parse(text, target)
+        passes = llvm.create_new_module_pass_manager()
+        passes.add_sroa_pass()
+        passes.add_simplify_cfg_pass()
+        passes.run(module, llvm.create_pass_builder(_machine(target), llvm.create_pipeline_tuning_options(1)))
+        return bytes(_machine(target).emit_object(module))
+
+
 def emit_assembly(text: str, target: Target) -> str:
     with _lock:
         return str(_machine(target).emit_assembly(_parse(text, target)))

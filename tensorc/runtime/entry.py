@@ -1,0 +1,313 @@
+"""Objects whose calls are answered by machine code where it remembers the arguments' structure, and by Python everywhere else."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import importlib.util
+import sys
+import sysconfig
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tensorc.runtime import dispatch
+from tensorc.runtime.native import External, translate
+
+Words = ctypes.Array[ctypes.c_int64]
+
+_api = ctypes.pythonapi
+_HEAD = object.__basicsize__
+
+SUPPORTED = sys.implementation.name == "cpython" and _HEAD == 16 and not sysconfig.get_config_var("Py_GIL_DISABLED")
+"""Whether this Python is one whose objects the code knows how to read: a lock guards them all."""
+
+
+def words(values: Sequence[int]) -> Words:
+    """Memory that holds the values; at least one word, so that it has an address of its own."""
+    return (ctypes.c_int64 * max(len(values), 1))(*values)
+
+
+def address(memory: Any) -> int:
+    return ctypes.addressof(memory)
+
+
+# The type.
+
+
+class _Member(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("type", ctypes.c_int),
+        ("offset", ctypes.c_ssize_t),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+class _Slot(ctypes.Structure):
+    _fields_ = (("slot", ctypes.c_int), ("value", ctypes.c_void_p))
+
+
+class _Spec(ctypes.Structure):
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("basicsize", ctypes.c_int),
+        ("itemsize", ctypes.c_int),
+        ("flags", ctypes.c_uint),
+        ("slots", ctypes.c_void_p),
+    )
+
+
+_IS_BASE, _MEMBERS, _UNSIGNED, _SIZE, _READ_ONLY = 1 << 10, 72, 18, 19, 1  # as CPython's headers number them
+
+# What a type was made of lives as long as the type.
+_members = (_Member * 4)(
+    _Member(b"__vectorcalloffset__", _SIZE, _HEAD, _READ_ONLY, None),
+    _Member(b"_answering", _UNSIGNED, _HEAD, 0, None),
+    _Member(b"_answering_state", _UNSIGNED, _HEAD + 8, 0, None),
+)
+_slots = (_Slot * 2)(_Slot(_MEMBERS, address(_members)))
+_spec = _Spec(b"tensorc.runtime.entry.Base", _HEAD + 16, 0, _IS_BASE, address(_slots))
+
+
+def _made_base() -> type:
+    _api.PyType_FromSpec.restype = ctypes.py_object
+    _api.PyType_FromSpec.argtypes = [ctypes.c_void_p]
+    made: type = _api.PyType_FromSpec(address(_spec))
+    return made
+
+
+if TYPE_CHECKING or not SUPPORTED:
+
+    class Base:
+        """What `Callable` is where no code answers calls."""
+
+        _answering: int = 0
+        _answering_state: int = 0
+else:
+    Base = _made_base()
+
+
+_VECTORCALL = 1 << 11
+
+
+class Callable(Base):
+    """An object with a `__call__` in Python, which is left out where `_answering` is a function's address: that one is called instead."""
+
+    def __init_subclass__(cls, **settings: Any) -> None:
+        super().__init_subclass__(**settings)
+        where = _flags_offset()
+        if where is not None:
+            flags = ctypes.c_ulong.from_address(id(cls) + where)
+            flags.value |= _VECTORCALL
+
+    def _answer(self, recorder: Any) -> None:
+        """From now on the code looks for each call among the recorder's records, which must live as long as this object."""
+        self._answering_state = address(recorder.state)
+        self._answering = recorder.code.call
+
+
+@cache
+def _flags_offset() -> int | None:
+    """Where a type keeps its flags; None where that is unclear."""
+    if not SUPPORTED:
+        return None
+    known = (int, str, tuple, list, dict, type, np.ndarray, Base)
+    found = [
+        offset
+        for offset in range(_HEAD, 256, 8)
+        if all(ctypes.c_ulong.from_address(id(t) + offset).value == t.__flags__ for t in known)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+# Where things are in objects.
+
+ARRAY = {"ARRAY_DATA": 16, "ARRAY_RANK": 24, "ARRAY_DIMS": 32, "ARRAY_STRIDES": 40, "ARRAY_DTYPE": 56, "ARRAY_FLAGS": 64}
+"""The fields of NumPy's arrays, which its binary interface promises to extension modules."""
+
+_BASE = 48
+
+
+def _word(place: int) -> int:
+    return ctypes.c_int64.from_address(place).value
+
+
+def offsets() -> dict[str, int]:
+    """The places that the code reads, each held to what objects say of themselves. LookupError where one is not as it should be."""
+    items, other = (object(), object(), object()), (1,) * 7
+    places = range(_HEAD, tuple.__basicsize__ + 1, 8)
+    start = next((o for o in places if [_word(id(items) + o + 8 * n) for n in range(3)] == [id(i) for i in items]), 0)
+    lengths = [o for o in range(_HEAD, start, 8) if _word(id(items) + o) == len(items) and _word(id(other) + o) == len(other)]
+    typed = all(_word(id(o) + 8) == id(type(o)) for o in (items, start, "", np.zeros(1)))
+    if not (start and lengths and typed and _arrays_are_as_promised()):
+        raise LookupError("objects do not lie in memory as they should")
+    return {"TYPE": 8, "TUPLE_LENGTH": lengths[0], "TUPLE_ITEMS": start, "CALLABLE_STATE": _HEAD + 8, **ARRAY}
+
+
+def _arrays_are_as_promised() -> bool:
+    whole = np.zeros((3, 5, 7, 11), np.int16)
+    frozen = np.zeros((2, 3), np.float64)
+    frozen.flags.writeable = False
+    return all(map(_is_as_promised, (whole[1:, ::-1, 2:, ::3], whole[0].T, frozen[1:], whole.view(np.float16)[..., :1], frozen[:, 0])))
+
+
+def _is_as_promised(array: Any) -> bool:
+    """Whether a view has its fields where `ARRAY` says; the two rows of numbers are looked at last, when all around them is right."""
+    at = {name: id(array) + offset for name, offset in ARRAY.items()}
+    return (
+        _word(at["ARRAY_DATA"]) == array.__array_interface__["data"][0]
+        and _word(at["ARRAY_DTYPE"]) == id(array.dtype)
+        and _word(id(array) + _BASE) == id(array.base)
+        and ctypes.c_int32.from_address(at["ARRAY_RANK"]).value == array.ndim
+        and ctypes.c_int32.from_address(at["ARRAY_FLAGS"]).value == array.flags.num
+        and [_word(_word(at["ARRAY_DIMS"]) + 8 * n) for n in range(array.ndim)] == list(array.shape)
+        and [_word(_word(at["ARRAY_STRIDES"]) + 8 * n) for n in range(array.ndim)] == list(array.strides)
+    )
+
+
+# The code.
+
+EXPORTED = {
+    "call": "ptr (ptr, ptr, i64, ptr)",
+    "insert": "i64 (ptr, ptr)",
+    "structure_of": "i64 (ptr, ptr, i64, ptr, ptr)",
+    "structure_of_value": "i64 (ptr, ptr, ptr)",
+}
+
+_ARRAY_EMPTY = 184
+"""The place of PyArray_Empty in the table that NumPy gives to extension modules."""
+
+
+@dataclass(frozen=True)
+class Code:
+    """The functions of `dispatch`, and their context."""
+
+    addresses: Mapping[str, int]
+    context: Words
+    insert: Any
+    structure_of: Any
+    structure_of_value: Any
+    kept: Any
+
+    @property
+    def call(self) -> int:
+        return self.addresses["call"]
+
+
+@cache
+def code() -> Code | None:
+    """The code of this process, made when it is first needed; None where it cannot be had, and Python answers every call."""
+    if _flags_offset() is None:
+        return None
+    try:
+        return _made_code()
+    except (LookupError, OSError, RuntimeError, SyntaxError, ImportError):
+        return None
+
+
+def _made_code() -> Code:
+    from tensorc.backends.llvm import target
+    from tensorc.runtime import memory
+
+    loaded = target.load(_image(text()), [f"tensorc.{name}" for name in EXPORTED], _imports())
+    addresses = {name: loaded.addresses[f"tensorc.{name}"] for name in EXPORTED}
+    context = words([0] * dispatch.CONTEXT_WORDS)
+    context[dispatch.BYPASS] = _bypassing
+    context[dispatch.KEPT] = memory.KEPT
+    context[dispatch.OUT] = id(_OUT)
+    whole = ctypes.c_int64
+    pointer = ctypes.c_void_p
+    return Code(
+        addresses,
+        context,
+        ctypes.PYFUNCTYPE(whole, pointer, pointer)(addresses["insert"]),
+        ctypes.PYFUNCTYPE(whole, pointer, pointer, whole, pointer, pointer)(addresses["structure_of"]),
+        ctypes.PYFUNCTYPE(whole, pointer, pointer, pointer)(addresses["structure_of_value"]),
+        loaded,
+    )
+
+
+_OUT = sys.intern("out")
+
+_bypassing = 0
+_bypass_lock = threading.Lock()
+
+
+def bypass(change: int) -> None:
+    """One reason more (1) or less (-1) to leave every call to Python."""
+    global _bypassing
+    with _bypass_lock:
+        _bypassing += change
+        if code.cache_info().currsize and (found := code()) is not None:
+            found.context[dispatch.BYPASS] = _bypassing
+
+
+def text() -> str:
+    """The code as LLVM IR: the same in every process of this Python and NumPy."""
+    spec = importlib.util.find_spec(dispatch.__name__)
+    source = None if spec is None or spec.loader is None else spec.loader.get_source(dispatch.__name__)  # type: ignore[attr-defined]
+    if source is None:
+        raise LookupError("the source of the entry is not there")
+    return translate(source, vars(dispatch) | offsets(), EXPORTED) + "attributes #0 = { nounwind }\n"
+
+
+def _image(text: str) -> bytes:
+    from tensorc.backends.llvm import target
+
+    return target.emit_portable(text)
+
+
+def _imports() -> dict[str, int]:
+    """The addresses of the process that the code is linked with."""
+    objects = {"array_type": np.ndarray, "tuple_type": tuple, "float_type": float, "int_type": int, "true": True}
+    functions = {
+        "tuple_new": "PyTuple_New",
+        "tuple_set_item": "PyTuple_SetItem",
+        "float_as_double": "PyFloat_AsDouble",
+        "int_as_long": "PyLong_AsLongLongAndOverflow",
+        "vectorcall": "PyObject_Vectorcall",
+        "save_thread": "PyEval_SaveThread",
+        "restore_thread": "PyEval_RestoreThread",
+        "inc_ref": "Py_IncRef",
+        "dec_ref": "Py_DecRef",
+        "error_clear": "PyErr_Clear",
+        "malloc": "PyMem_RawMalloc",
+        "free": "PyMem_RawFree",
+    }
+    found = {name: id(o) for name, o in objects.items()}
+    found |= {name: function_address(getattr(_api, function)) for name, function in functions.items()}
+    found["array_empty"] = _array_empty()
+    declared = {e.symbol for e in vars(dispatch).values() if isinstance(e, External)}
+    return {f"tensorc_{name}": place for name, place in found.items() if f"tensorc_{name}" in declared}
+
+
+def function_address(function: Any) -> int:
+    """Where the C function is that a ctypes function calls."""
+    found = ctypes.cast(function, ctypes.c_void_p).value
+    assert found is not None
+    return found
+
+
+def _array_empty() -> int:
+    """NumPy's function that makes an array; LookupError where it does not do what it should."""
+    try:
+        umath = importlib.import_module("numpy._core._multiarray_umath")
+    except ImportError:  # before NumPy 2
+        umath = importlib.import_module("numpy.core._multiarray_umath")
+
+    get = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)(("PyCapsule_GetPointer", _api))
+    table = get(umath._ARRAY_API, None)
+    found = _word(table + 8 * _ARRAY_EMPTY)
+    make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_int, ctypes.c_void_p, ctypes.py_object, ctypes.c_int)(found)
+    dtype, dims = np.dtype(np.float32), words([2, 3])
+    _api.Py_IncRef(ctypes.py_object(dtype))  # which the function takes
+    made = make(2, address(dims), dtype, 0)
+    if type(made) is not np.ndarray or made.shape != (2, 3) or made.dtype != dtype or not made.flags.c_contiguous:
+        raise LookupError("NumPy's function that makes an array is not where it should be")
+    return found
