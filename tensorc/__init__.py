@@ -9,7 +9,8 @@
     def gelu_bias(x, b):
         return tc.gelu(x + b)
 
-Every function of the library is here too (`tc.softmax`, `tc.sum`, ...), and so are the dtypes (`tc.f32`).
+Every function of the library is here too (`tc.softmax`, `tc.sum`, ...), and so are the dtypes (`tc.f32`), and tc.Tensor with what makes
+tensors (`tc.tensor`, `tc.zeros`, ...).
 """
 
 from __future__ import annotations
@@ -66,13 +67,16 @@ _FACE = {
 }
 """Where each public name lives; it is imported when it is first used."""
 
+_MAKING = ("zeros", "ones", "full", "eye", "arange", "linspace")
+"""Functions of the library that make tensors where nothing is traced."""
+
 _ERRORS = ("CompileError", "ConfigError", "DTypeError", "InternalError", "ShapeError", "TargetUnavailable")
 
 
 def __getattr__(name: str) -> Any:
     found: Any
-    if name == "testing":
-        found = import_module("tensorc.testing")
+    if name in ("autograd", "testing"):
+        found = import_module(f"tensorc.{name}")
     elif name in _FACE:
         found = getattr(import_module(_FACE[name]), name)
     elif name.startswith("_") or name in _submodules():  # `from tensorc import algebra` asks here before it imports
@@ -96,17 +100,23 @@ def _library(name: str) -> Any:
         return DTYPES[name]
     from tensorc.elaborate import library_names
 
-    if name in library_names():
+    if name in library_names() and name not in _MAKING:
         from tensorc.api.library import library_function
 
         return library_function(name)
+    from tensorc.eager.face import face, face_names
+
+    found = face(name)
+    if found is not None:
+        return found
     from tensorc.errors import suggestion
 
-    raise AttributeError(f"tensorc has no `{name}`{suggestion(name, [*_FACE, *_ERRORS, *DTYPES, *library_names()])}")
+    raise AttributeError(f"tensorc has no `{name}`{suggestion(name, [*_FACE, *_ERRORS, *DTYPES, *library_names(), *face_names()])}")
 
 
 def __dir__() -> list[str]:
     from tensorc.dtypes import DTYPES
     from tensorc.elaborate import library_names
+    from tensorc.eager.face import face_names
 
-    return sorted({*globals(), *_FACE, *DTYPES, *library_names()})
+    return sorted({*globals(), *_FACE, *DTYPES, *library_names(), *face_names()})

@@ -13,9 +13,9 @@ from tensorc.dtypes import DType, bool_, f32, f64, i64
 from tensorc.errors import DTypeError
 from tensorc.runtime import arrays
 from tensorc.runtime.arrays import Array
-from tensorc.tensor.operations import apply
-from tensorc.tensor.tensor import Tensor, device, refuse
-from tensorc.tensor.views import sizes
+from tensorc.eager.operations import apply
+from tensorc.eager.tensor import Tensor, device, refuse
+from tensorc.eager.views import sizes
 
 MOST_AXES = 64
 """As many axes as an array of NumPy's may have."""

@@ -11,11 +11,11 @@ import numpy as np
 from tensorc.dtypes import DType
 from tensorc.runtime import arrays
 from tensorc.runtime.arrays import Array
-from tensorc.tensor.modes import state
-from tensorc.tensor.tape import Accumulate, Edge, Node, Version, remove_hook
+from tensorc.eager.modes import state
+from tensorc.eager.tape import Accumulate, Edge, Node, Version, remove_hook
 
 if TYPE_CHECKING:
-    from tensorc.tensor.views import Chain
+    from tensorc.eager.views import Chain
 
 
 class Size(tuple[int, ...]):
@@ -102,7 +102,7 @@ class Tensor:
             if isinstance(source, Size):
                 self._array = np.empty(source, np.float32)
             else:
-                from tensorc.tensor.creation import array_from
+                from tensorc.eager.creation import array_from
 
                 self._array = array_from(source, np.dtype(np.float32))
         else:
@@ -208,7 +208,7 @@ class Tensor:
 
     def _renew(self) -> None:
         """Find the edge of a view anew, since its memory was changed."""
-        from tensorc.tensor.views import UNRECORDED, replayed
+        from tensorc.eager.views import UNRECORDED, replayed
 
         assert self._base is not None and self._version is not None and self._chain is not None
         self._seen = self._version.count
@@ -289,7 +289,7 @@ class Tensor:
         self, gradient: Tensor | None = None, retain_graph: bool | None = None, create_graph: bool = False, inputs: Any = None
     ) -> None:
         """Add the derivative of this tensor, weighted by `gradient`, to the `.grad` of every leaf that it was computed of."""
-        from tensorc.tensor.differentiation import backward
+        from tensorc.eager.differentiation import backward
 
         backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
@@ -333,7 +333,7 @@ class Tensor:
         return self._array.shape[0]
 
     def __iter__(self) -> Iterator[Tensor]:
-        from tensorc.tensor.views import unbind
+        from tensorc.eager.views import unbind
 
         if not self.ndim:
             raise TypeError("iteration over a 0-d tensor")
@@ -358,11 +358,16 @@ class Tensor:
             raise RuntimeError("Boolean value of Tensor with more than one value is ambiguous")
         return bool(self.item())
 
+    def _only(self) -> float | int | bool:
+        if self._array.size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self.item()
+
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._only())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._only())
 
     def __index__(self) -> int:
         if self.dtype.is_float or self._array.size != 1:
@@ -370,7 +375,7 @@ class Tensor:
         return int(self.item())
 
     def __complex__(self) -> complex:
-        return complex(self.item())
+        return complex(self._only())
 
     __hash__ = object.__hash__
 
@@ -380,7 +385,7 @@ class Tensor:
         return bool((self == value).any())
 
     def __repr__(self) -> str:
-        from tensorc.tensor.text import show
+        from tensorc.eager.text import show
 
         return show(self)
 
@@ -416,13 +421,13 @@ class Tensor:
         return wanted.copy() if copy and wanted is array else wanted
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
-        from tensorc.tensor.methods import apply_ufunc
+        from tensorc.eager.methods import apply_ufunc
 
         return apply_ufunc(ufunc, method, inputs, kwargs)
 
     @staticmethod
     def __tensorc_function__(function: Any, args: Any, kwargs: Any) -> Any:
-        from tensorc.tensor.calls import call
+        from tensorc.eager.calls import call
 
         return call(function, args, kwargs)
 

@@ -12,14 +12,14 @@ from tensorc.api.definition import as_dtype
 from tensorc.dtypes import DType, bool_, bf16, f16, f32, f64, i8, i16, i32, i64, u8
 from tensorc.frontend import numpy_names
 from tensorc.runtime import arrays
-from tensorc.tensor import indexing, inplace, views
-from tensorc.tensor.creation import as_tensor, full, ones, randn, rand, zeros
-from tensorc.tensor.errors import SizeError
-from tensorc.tensor.modes import state
-from tensorc.tensor.names import NUMBERS, names, traced
-from tensorc.tensor.operations import apply
-from tensorc.tensor.tape import Cotangents, Node
-from tensorc.tensor.tensor import Tensor, device
+from tensorc.eager import indexing, inplace, views
+from tensorc.eager.creation import as_tensor, full, ones, randn, rand, zeros
+from tensorc.eager.errors import PlaceError, SizeError
+from tensorc.eager.modes import state
+from tensorc.eager.names import NUMBERS, names, traced
+from tensorc.eager.operations import apply
+from tensorc.eager.tape import Cotangents, Node
+from tensorc.eager.tensor import Tensor, device
 
 Function = Callable[..., Any]
 
@@ -250,6 +250,8 @@ def _not_empty(input: Tensor, title: str, dim: int | None = None) -> None:
 def _arg_extremum(title: str) -> Function:
     def operation(input: Tensor, dim: int | None = None, keepdim: bool = False, **options: Any) -> Any:
         dim = options.get("axis", dim)
+        if dim is None and not input._array.size:
+            raise IndexError(f"{title}(): Expected reduction dim to be specified for input.numel() == 0.")
         _not_empty(input, title, dim)
         return call(title, input, dim, options.get("keepdims", keepdim))
 
@@ -314,11 +316,31 @@ def _unique(x: Tensor, sorted: bool = True, return_inverse: bool = False, return
 
 
 def _bincount(x: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    if x.dtype.is_float:
+        raise NotImplementedError(f'"bincount_cpu" not implemented for \'{inplace.NAMES[x.dtype.name]}\'')
     if x.ndim != 1 or (x._array.size and int(x._array.min()) < 0):
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     count = max(int(x._array.max()) + 1 if x._array.size else 0, minlength)
     added = ones(x.shape, dtype=i64) if weights is None else weights
     return call("scatter_add", zeros(count, dtype=added.dtype), 0, x.to(i64), added)  # type: ignore[no-any-return]
+
+
+def _trace(x: Tensor) -> Tensor:
+    if x.ndim != 2:
+        raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {x.ndim}")
+    return _renamed(call("sum", views.diagonal(x)), "Trace")
+
+
+def _gathered(name: str) -> Function:
+    """An operation whose places must be inside; PyTorch says so by a RuntimeError."""
+
+    def operation(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return call(name, *args, **kwargs)
+        except IndexError as error:
+            raise PlaceError(str(error)) from None
+
+    return operation
 
 
 def _equal(x: Tensor, other: Tensor) -> bool:
@@ -362,7 +384,7 @@ def _new(make: Function) -> Function:
 
 
 def _new_tensor(x: Tensor, data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
-    from tensorc.tensor.creation import tensor
+    from tensorc.eager.creation import tensor
 
     return tensor(data, dtype=x.dtype if dtype is None else dtype, requires_grad=requires_grad)
 
@@ -447,7 +469,8 @@ OVERRIDES: dict[str, Function] = {
     "dot": _checked_ranks("dot", (1, 1), "1D tensors expected, but got {}D and {}D tensors"),
     "vdot": _checked_ranks("vdot", (1, 1), "1D tensors expected, but got {}D and {}D tensors"),
     "bmm": _checked_ranks("bmm", (3, 3), "batch1 must be a 3D tensor: bmm of {}D and {}D"),
-    "norm": _norm, "cat": _cat, "concat": _cat, "concatenate": _cat,
+    "norm": _norm, "trace": _trace, **{n: _gathered(n) for n in ("gather", "scatter_add", "take_along_dim", "index_add")},
+     "cat": _cat, "concat": _cat, "concatenate": _cat,
     "meshgrid": _meshgrid, "broadcast_tensors": _broadcast_tensors,
     "view": views.view_, "reshape": views.reshape, "permute": views.permute, "transpose": views.transpose, "swapaxes": views.transpose,
     "swapdims": views.transpose, "movedim": views.movedim, "moveaxis": views.movedim, "t": views.t, "squeeze": views.squeeze,
@@ -485,8 +508,7 @@ METHODS: dict[str, Function] = {
     "uniform_": _fill_random(rand), "normal_": _fill_random(randn),
     "__getitem__": indexing.getitem, "__setitem__": indexing.setitem,
     "__neg__": lambda x: call("neg", x), "__pos__": lambda x: x, "__abs__": lambda x: call("abs", x),
-    "__invert__": lambda x: call("bitwise_not", x), "__round__": lambda x, digits=0: call("round", x, decimals=digits or 0),
-    "__rmatmul__": _operator(_matmul, True), "__divmod__": lambda x, other: (x // other, x % other),
+    "__invert__": lambda x: call("bitwise_not", x), "__rmatmul__": _operator(_matmul, True),
 }  # fmt: skip
 
 _IN_PLACE = (

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
+from tensorc.dtypes import bool_
 from tensorc.elaborate import library_names
 from tensorc.frontend import torch_names
 from tensorc.frontend.trace import active_trace
@@ -183,7 +184,15 @@ def _matrix_power(input: Any, n: int) -> Any:
     return result
 
 
+def _add(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """A sum; of bools, whether one is true."""
+    if all(getattr(x, "dtype", None) is bool_ for x in (input, other)):
+        return input | other
+    return torch_names.SPECIAL["add"](input, other, alpha=alpha)
+
+
 COMPOSED: dict[str, Traced] = {
+    "add": _add,
     "cast": lambda input, dtype: of.cast(input, dtype),
     "clamp_min": lambda input, min: of.clamp(input, min=min),
     "clamp_max": lambda input, max: of.clamp(input, max=max),
@@ -246,7 +255,7 @@ COMPOSED: dict[str, Traced] = {
 NUMBERS = frozenset(
     "add sub subtract rsub mul multiply div divide true_divide floor_divide remainder fmod eq ne not_equal lt less le less_equal gt greater "
     "ge greater_equal where clamp clip clamp_min clamp_max lerp addcmul addcdiv addmm addmv addr baddbmm addbmm masked_fill xlogy copysign "
-    "maximum minimum bitwise_and bitwise_or bitwise_xor index_add isclose threshold".split()
+    "maximum minimum bitwise_and bitwise_or bitwise_xor".split()
 )
 """Operations whose numbers are inputs of their program: another number needs no other program."""
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tensorc.runtime.arrays import Array
-from tensorc.tensor.modes import state
-from tensorc.tensor.tape import Cotangents, Edge, Node
-from tensorc.tensor.tensor import Tensor
+from tensorc.eager.modes import state
+from tensorc.eager.tape import Cotangents, Edge, Node
+from tensorc.eager.tensor import Tensor
 
 Look = Callable[[Array], Array]
 """A view of an array of a given shape, by NumPy."""
@@ -476,6 +476,6 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
     windows = np.lib.stride_tricks.sliding_window_view
     if step >= size:
         return view(x, "Unfold", lambda a: windows(a, size, axis, writeable=a.flags.writeable)[(*[slice(None)] * axis, slice(None, None, step))])
-    from tensorc.tensor.methods import call
+    from tensorc.eager.methods import call
 
     return call("unfold", x, axis, size, step)

@@ -7,10 +7,10 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from tensorc.tensor import modes
+from tensorc.eager import modes
 
 if TYPE_CHECKING:
-    from tensorc.tensor.tensor import Tensor
+    from tensorc.eager.tensor import Tensor
 
 Edge = tuple["Node", int]
 """A result of a node, by its number."""
@@ -89,7 +89,7 @@ class Saved:
 
     def tensor(self, reader: str) -> Tensor:
         """The tensor. RuntimeError where it was overwritten since."""
-        from tensorc.tensor.tensor import Tensor
+        from tensorc.eager.tensor import Tensor
 
         if self.version.count != self.count:
             raise RuntimeError(

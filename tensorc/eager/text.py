@@ -11,7 +11,7 @@ from tensorc.dtypes import bool_, f32, i64
 from tensorc.runtime.arrays import Array
 
 if TYPE_CHECKING:
-    from tensorc.tensor.tensor import Tensor
+    from tensorc.eager.tensor import Tensor
 
 NAMES = {
     "f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16",

@@ -8,22 +8,32 @@ from typing import Any
 import numpy as np
 
 from tensorc.runtime.arrays import Array
-from tensorc.tensor import views
-from tensorc.tensor.inplace import changed, check_writable, copy_
-from tensorc.tensor.modes import state
-from tensorc.tensor.tape import Cotangents, Node
-from tensorc.tensor.tensor import Tensor
+from tensorc.eager import views
+from tensorc.eager.inplace import changed, check_writable, copy_
+from tensorc.eager.modes import state
+from tensorc.eager.tape import Cotangents, Node
+from tensorc.eager.tensor import Tensor
 
 
 def _items(x: Tensor, index: Any) -> tuple[list[Any], bool]:
     """The index as a list, tensors as arrays, and whether it picks elements rather than making a view."""
-    given = index if isinstance(index, tuple) else (index,)
+    given = index if isinstance(index, tuple) or _is_tuple(index) else (index,)
     items = [_item(i) for i in given]
     picks = any(isinstance(i, np.ndarray) for i in items)
     used = sum(i.ndim if isinstance(i, np.ndarray) and i.dtype == bool else 0 if i is None or i is Ellipsis else 1 for i in items)
     if used > x.ndim:
         raise IndexError(f"too many indices for tensor of dimension {x.ndim}")
     return items, picks
+
+
+def _is_tuple(index: Any) -> bool:
+    """Whether a list stands for a tuple of indices: one that holds more than numbers does."""
+    parts = (list, tuple, Tensor, np.ndarray, slice, type(None), type(Ellipsis))
+    return isinstance(index, list) and len(index) < MOST_PARTS and any(isinstance(i, parts) for i in index)
+
+
+MOST_PARTS = 32
+"""A longer list is data, whatever it holds."""
 
 
 def _item(item: Any) -> Any:
@@ -171,7 +181,7 @@ def _picked(x: Tensor, items: list[Any]) -> Tensor:
 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
-    from tensorc.tensor.creation import as_tensor
+    from tensorc.eager.creation import as_tensor
 
     items, picks = _items(x, index)
     if not picks:

@@ -9,10 +9,10 @@ from tensorc.api.lanes import TakenCall
 from tensorc.api.library import LibraryFunction
 from tensorc.runtime import arrays
 from tensorc.runtime.call import flatten, rebuild
-from tensorc.tensor import inplace
-from tensorc.tensor.modes import state
-from tensorc.tensor.operations import run
-from tensorc.tensor.tensor import Tensor
+from tensorc.eager import inplace
+from tensorc.eager.modes import state
+from tensorc.eager.operations import run
+from tensorc.eager.tensor import Tensor
 
 
 def _array(value: Any) -> Any:
@@ -22,7 +22,7 @@ def _array(value: Any) -> Any:
 def call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The value of a Function for arguments of which some are tensors."""
     if isinstance(function, LibraryFunction):
-        from tensorc.tensor.methods import function as operation
+        from tensorc.eager.methods import function as operation
 
         found = operation(function.name)
         if found is not None:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tensorc.tensor.tape import Edge, Walk
-from tensorc.tensor.tensor import Tensor
+from tensorc.eager.tape import Edge, Walk
+from tensorc.eager.tensor import Tensor
 
 
 def _sequence(value: Any) -> tuple[Any, ...]:
@@ -60,7 +60,7 @@ def backward(
         raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
     edges = [_wanted_edge(t) for t in wanted]
     found = Walk(roots, edges, retain, create_graph).run()
-    from tensorc.tensor.modes import set_grad_enabled
+    from tensorc.eager.modes import set_grad_enabled
 
     with set_grad_enabled(create_graph):
         for tensor, edge in zip(wanted, edges, strict=True):
@@ -117,7 +117,7 @@ def _batched(
     materialize: bool,
 ) -> tuple[Tensor | None, ...]:
     """One walk for each element of the cotangents' first axis."""
-    from tensorc.tensor.methods import call
+    from tensorc.eager.methods import call
 
     count = len(gradients[0])
     rows = []

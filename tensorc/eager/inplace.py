@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from tensorc.dtypes import DType, bool_
-from tensorc.tensor.modes import state
-from tensorc.tensor.operations import Applied
-from tensorc.tensor.tape import Cotangents, Edge, Node
-from tensorc.tensor.tensor import Tensor
-from tensorc.tensor.views import Replaced, look_of
+from tensorc.eager.modes import state
+from tensorc.eager.operations import Applied
+from tensorc.eager.tape import Cotangents, Edge, Node
+from tensorc.eager.tensor import Tensor
+from tensorc.eager.views import Replaced, look_of
 
 
 def check_writable(x: Tensor) -> None:
@@ -122,7 +122,7 @@ def _without_leading_ones(value: Tensor, x: Tensor) -> tuple[int, ...]:
 
 
 def _as_tensor(value: Any) -> Tensor:
-    from tensorc.tensor.creation import as_tensor
+    from tensorc.eager.creation import as_tensor
 
     return as_tensor(value)
 

@@ -18,10 +18,10 @@ from tensorc.elaborate import ResultTree
 from tensorc.frontend.trace import Trace, trace
 from tensorc.runtime import arrays
 from tensorc.runtime.call import rebuild
-from tensorc.tensor.errors import as_pytorch
-from tensorc.tensor.modes import state
-from tensorc.tensor.tape import FREED, Cotangents, Edge, Node, Saved, Version
-from tensorc.tensor.tensor import Tensor
+from tensorc.eager.errors import as_pytorch
+from tensorc.eager.modes import state
+from tensorc.eager.tape import FREED, Cotangents, Edge, Node, Saved, Version
+from tensorc.eager.tensor import Tensor
 
 Traced = Callable[..., Any]
 """A function of tracers that says what an operation does."""

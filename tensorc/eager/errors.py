@@ -29,6 +29,10 @@ class ElementTypeError(DTypeError, RuntimeError):
     """The dtypes of the tensors do not fit."""
 
 
+class PlaceError(IndexError, RuntimeError):
+    """A place that is outside of the tensor."""
+
+
 _BY_CODE = {"E0304": AxisError, "E0601": ArgumentError, "E0604": ArgumentError, "E0605": ArgumentError, "E0607": ArgumentError}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorc.tensor.methods import install
-from tensorc.tensor.tensor import Tensor as Tensor
+from tensorc.eager.methods import install
+from tensorc.eager.tensor import Tensor as Tensor
 
 install()
