@@ -16,6 +16,9 @@ from tensorc.ir.monoids import MONOIDS
 from tensorc.ir.tensor import Scalar
 
 
+NO_PADDING = (algebra.ZERO, algebra.ZERO)
+
+
 class _Windows:
     """Windows along the spatial axes of a tensor: place `out * stride + tap * dilation - before` for each of an axis's windows and taps."""
 
@@ -30,6 +33,7 @@ class _Windows:
         dilation: Sequence[Poly],
     ) -> None:
         self.spatial = spatial
+        self.padded = [pair != NO_PADDING for pair in padding]
         self.out: list[Index] = []
         self.taps: list[Index] = []
         self.places: list[Poly] = []
@@ -46,9 +50,10 @@ class _Windows:
             self.places.append(s * poly(self.out[-1]) + d * poly(self.taps[-1]) - before)
 
     def inside(self, context: Context) -> Scalar:
-        """The guard that a place is inside of the tensor."""
+        """The guard that a place is inside of the tensor, which along an axis without padding it is."""
         facts = context.facts | {a.extent - 1 for a in (*self.out, *self.taps)}
-        return build.both(*(build.inside(p, e, facts) for p, e in zip(self.places, self.spatial, strict=True)))
+        axes = zip(self.places, self.spatial, self.padded, strict=True)
+        return build.both(*(build.inside(p, e, facts) for p, e, padded in axes if padded))
 
     def read(self, context: Context, x: Array, before: Sequence[Poly], outside: float | int | bool) -> Scalar:
         """x[before..., places...], and `outside` where that is outside."""
@@ -111,11 +116,12 @@ def _convolution(name: str, digits: int | None) -> None:
         size = list(filters.extents[2:])
         by, apart = _each(context, stride, rank, "stride"), _each(context, dilation, rank, "dilation")
         around = _padding(context, name, padding, size, by, apart)
-        windows = _Windows(context, name, image.extents[2:], size, by, around, apart)
+        image = _bordered(context, image, around)
+        windows = _Windows(context, name, image.extents[2:], size, by, [NO_PADDING] * rank, apart)
         batch, out = fresh(image.extents[0]), fresh(filters.extents[0])
         own = fresh(filters.extents[1])
         channel = _channel(context, name, image.extents[1], own, out, integer(context, groups, "groups"))
-        read = windows.read(context, context.settle(image), (poly(batch), channel), 0)
+        read = image.at((poly(batch), channel, *windows.places))
         weight = context.settle(filters).at((poly(out), poly(own), *map(poly, windows.taps)))
         total = build.reduce("sum", (own, *windows.taps), build.apply("mul", notation.widen(read), notation.widen(weight)))
         if b is not None:
@@ -161,7 +167,7 @@ def _padding(
 ) -> list[tuple[Poly, Poly]]:
     span = context.argument_spans.get("padding")
     if padding == "valid":
-        return [(algebra.ZERO, algebra.ZERO)] * len(size)
+        return [NO_PADDING] * len(size)
     if padding == "same":
         for s in stride:
             context.require(s - 1, "==", f'`{name}`: padding="same" wants a stride of 1', span)
@@ -170,6 +176,22 @@ def _padding(
     if isinstance(padding, str):
         raise context.error("E0611", f'`padding` is a number, a list of numbers, "valid" or "same", found "{padding}"', span)
     return [(p, p) for p in _each(context, padding, len(size), "padding")]
+
+
+def _bordered(context: Context, image: Array, padding: Sequence[tuple[Poly, Poly]]) -> Array:
+    """The image with zeros around its spatial axes, as a tensor of its own: each element is read many times."""
+    if all(pair == NO_PADDING for pair in padding):
+        return context.settle(image)
+    axes, places, guards = list(image.axes[:2]), list(map(poly, image.axes[:2])), []
+    for axis, (before, after) in zip(image.axes[2:], padding, strict=True):
+        context.require(before, ">=", f"the padding of a spatial axis is negative: {before}")
+        made = fresh(axis.extent + before + after)
+        axes.append(made)
+        places.append(poly(made) - before)
+        if (before, after) != NO_PADDING:
+            guards.append(build.inside(places[-1], axis.extent, context.facts))
+    body = build.select(build.both(*guards), image.at(tuple(places)), build.constant(0, image.dtype))
+    return context.settle(Array(tuple(axes), body))
 
 
 def _channel(context: Context, name: str, channels: Poly, own: Index, out: Index, groups: Poly) -> Poly:
