@@ -254,7 +254,7 @@ COMPOSED: dict[str, Traced] = {
 
 NUMBERS = frozenset(
     "add sub subtract rsub mul multiply div divide true_divide floor_divide remainder fmod eq ne not_equal lt less le less_equal gt greater "
-    "ge greater_equal where clamp clip clamp_min clamp_max lerp addcmul addcdiv addmm addmv addr baddbmm addbmm masked_fill xlogy copysign "
+    "ge greater_equal where clamp clip clamp_min clamp_max lerp addcmul addcdiv addmv addr addbmm masked_fill xlogy copysign "
     "maximum minimum bitwise_and bitwise_or bitwise_xor".split()
 )
 """Operations whose numbers are inputs of their program: another number needs no other program."""
