@@ -425,6 +425,10 @@ class Tensor:
 
         return apply_ufunc(ufunc, method, inputs, kwargs)
 
+    def __tensorc_array__(self) -> Array:
+        """The memory, for programs that read it."""
+        return self._array
+
     @staticmethod
     def __tensorc_function__(function: Any, args: Any, kwargs: Any) -> Any:
         from tensorc.eager.calls import call

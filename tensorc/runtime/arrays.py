@@ -49,6 +49,8 @@ def view(value: Any, what: str) -> Array:
         array = np.asarray(value)
     elif is_torch(value):
         return _view_torch(value, what)
+    elif hasattr(type(value), "__tensorc_array__"):
+        array = value.__tensorc_array__()
     elif not is_array(value):
         raise refusal(value, what)
     elif hasattr(value, "__array_interface__"):
