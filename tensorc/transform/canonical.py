@@ -115,6 +115,11 @@ def _merge_selects(total: dict[Scalar, float], dtype: DType) -> Scalar | None:
             then = add(*(scale(total[t], t.then) for t in group))
             otherwise = add(*(scale(total[t], t.otherwise) for t in group))
             return add(select(c, then, otherwise), *rest)
+        opposite = groups.get(negation(c)) if isinstance(c, Apply) and c.operation == "not" else None
+        if opposite and is_constant(group[0].otherwise, 0) and is_constant(opposite[0].otherwise, 0):
+            one, other = group[0], opposite[0]  # where(not c, a, 0) + where(c, b, 0) -> where(c, b, a)
+            rest = [scale(k, t) for t, k in total.items() if t is not one and t is not other]
+            return add(select(other.condition, scale(total[other], other.then), scale(total[one], one.then)), *rest)
     return None
 
 
@@ -231,7 +236,9 @@ def select(c: Scalar, a: Scalar, b: Scalar) -> Scalar:
         return select(c, a, b.otherwise)
     if a is b:
         return a
-    if isinstance(c, Apply) and c.operation == "not" and c.dtype is bool_:
+    if is_constant(a, 0) and a.dtype.is_float:  # what is 0 stands last, where products and sums look for it
+        return select(negation(c), b, a)
+    if isinstance(c, Apply) and c.operation == "not" and c.dtype is bool_ and not is_constant(b, 0):
         return select(c.arguments[0], b, a)
     if isinstance(a, Select) and a.otherwise is b:
         return select(both(c, a.condition), a.then, b)

@@ -77,6 +77,8 @@ class _Body:
                 return build.is_zero(self.number(p))
             case Load(tensor, subscripts):
                 return build.load(self.new.get(tensor, tensor), tuple(map(self.number, subscripts)))
+            case Select(Apply("not", (c,), _), a, b):
+                return build.select(self.scalar(c), self.scalar(b), self.scalar(a))
             case Select(c, a, b):
                 return build.select(self.scalar(c), self.scalar(a), self.scalar(b))
             case Apply(operation, arguments, dtype):
