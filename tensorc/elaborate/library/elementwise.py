@@ -77,14 +77,14 @@ for _name in OPERATIONS:
 
 @builtin("where", "condition x y")
 def where(context: Context, condition: Value, x: Value, y: Value) -> Array:
-    """x where condition, else y."""
+    """x where condition (bool), else y; the dtype is the common one of x and y."""
     spans = [context.argument_spans.get(n) for n in ("condition", "x", "y")]
     return arrays.where(context, tensor(context, condition, "condition"), tensor(context, x, "x"), tensor(context, y, "y"), spans)
 
 
 @builtin("cast", "x dtype")
 def cast(context: Context, x: Value, dtype: Value) -> Array:
-    """x in another dtype: integers wrap, floats saturate, bool is `!= 0`."""
+    """x in another dtype: integers wrap, floats round to floats and saturate integers (NaN gives 0), bool is `!= 0`."""
     return arrays.cast(context, tensor(context, x, "x"), element_type(context, dtype, i64))
 
 

@@ -37,7 +37,10 @@ def _subject(context: Context, name: str) -> str:
 
 @builtin("take", "x indices axis", axis=None)
 def take(context: Context, x: Value, indices: Value, axis: Value) -> Array:
-    """The elements at integer places along an axis (of the flattened tensor without one); negative ones count from the end."""
+    """The elements at integer places along an axis (of the flattened tensor without one); negative ones count from the end.
+
+    The axes of indices stand in place of that axis. A place outside is an IndexError.
+    """
     value, places = tensor(context, x, "x"), integers(context, indices, "indices").renewed()
     if axis is None:
         value, at = flatten(context, value), 0
@@ -50,7 +53,7 @@ def take(context: Context, x: Value, indices: Value, axis: Value) -> Array:
 
 @builtin("gather", "x axis index")
 def gather(context: Context, x: Value, axis: Value, index: Value) -> Array:
-    """y[i, j] = x[index[i, j], j] for axis 0, and so on; places do not wrap."""
+    """y[i, j] = x[index[i, j], j] for axis 0, and so on, of index's shape. A place outside, or below 0, is an IndexError."""
     value, places = tensor(context, x, "x"), integers(context, index, "index")
     at = one_axis(context, axis, value.rank)
     _same_rank(context, "gather", value, places)
@@ -75,7 +78,10 @@ def _same_rank(context: Context, name: str, value: Array, places: Array) -> None
 
 @builtin("scatter_add", "x axis index source")
 def scatter_add(context: Context, x: Value, axis: Value, index: Value, source: Value) -> Array:
-    """x with y[index[i, j], j] += source[i, j] for axis 0, and so on, in row-major order of the source."""
+    """x with y[index[i, j], j] += source[i, j] for axis 0, and so on, in row-major order; half floats accumulate in f32.
+
+    A place outside, or below 0, is an IndexError.
+    """
     value, places = arrays.strong(context, tensor(context, x, "x")), integers(context, index, "index")
     added = arrays.convert(context, tensor(context, source, "source"), value.dtype)
     at = one_axis(context, axis, value.rank)
@@ -107,7 +113,7 @@ def scatter_add(context: Context, x: Value, axis: Value, index: Value, source: V
 
 @builtin("diagonal", "x offset axis1 axis2", offset=0, axis1=0, axis2=1)
 def diagonal(context: Context, x: Value, offset: Value, axis1: Value, axis2: Value) -> Array:
-    """x[i, i + offset] as a last axis."""
+    """x[i, i + offset] along two axes as a new last axis; which of them is shorter must be known when compiling."""
     value = tensor(context, x, "x")
     first, second = (one_axis(context, v, value.rank, n) for v, n in ((axis1, "axis1"), (axis2, "axis2")))
     if first == second:
@@ -138,7 +144,7 @@ def diagonal(context: Context, x: Value, offset: Value, axis1: Value, axis2: Val
 
 @builtin("unfold", "x axis size step")
 def unfold(context: Context, x: Value, axis: Value, size: Value, step: Value) -> Array:
-    """Windows of an axis: a new last axis of `size` elements, every `step`."""
+    """Windows of an axis: `size` elements, as a new last axis, every `step` elements; what fills no window is left out."""
     value = tensor(context, x, "x")
     at = one_axis(context, axis, value.rank)
     width, by = integer(context, size, "size"), integer(context, step, "step")
@@ -159,7 +165,7 @@ def unfold(context: Context, x: Value, axis: Value, size: Value, step: Value) ->
 
 @builtin("one_hot", "x num_classes")
 def one_hot(context: Context, x: Value, num_classes: Value) -> Array:
-    """1 at each element's class along a new last axis (i64); a class outside is an error."""
+    """1 at each element's class along a new last axis, else 0; i64. A class outside 0..num_classes-1 is an IndexError."""
     value = integers(context, x, "x")
     count = integer(context, num_classes, "num_classes")
     context.require(count, ">=", f"`one_hot` of {count} classes", context.argument_spans.get("num_classes"))
@@ -170,7 +176,7 @@ def one_hot(context: Context, x: Value, num_classes: Value) -> Array:
 
 @builtin("embedding", "ids table")
 def embedding(context: Context, ids: Value, table: Value) -> Array:
-    """The rows of a table at integer places, which do not wrap: y[i, d] = table[ids[i], d]."""
+    """The rows of a table at integer places: y[i, d] = table[ids[i], d]. A place outside, or below 0, is an IndexError."""
     places, rows = integers(context, ids, "ids").renewed(), tensor(context, table, "table")
     if rows.rank != 2:
         raise context.error(

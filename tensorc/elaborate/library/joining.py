@@ -27,7 +27,7 @@ def _tensors(context: Context, value: Value, name: str) -> list[Array]:
 
 @builtin("concat", "xs axis", axis=0)
 def concat(context: Context, xs: Value, axis: Value) -> Array:
-    """Tensors joined along an axis that they have."""
+    """Tensors joined along an axis that they have; their other axes are equal. The dtype is their common one."""
     values = _tensors(context, xs, "concat")
     rank = values[0].rank
     dtype = arrays.common_dtype(context, values)
@@ -75,7 +75,7 @@ def concat(context: Context, xs: Value, axis: Value) -> Array:
 
 @builtin("stack", "xs axis", axis=0)
 def stack(context: Context, xs: Value, axis: Value) -> Array:
-    """Tensors of one shape joined along a new axis."""
+    """Tensors of one shape joined along a new axis at a position in the result. The dtype is their common one."""
     values = _tensors(context, xs, "stack")
     at = one_axis(context, axis, values[0].rank + 1)
     raised = [Array((*v.axes[:at], fresh(1), *v.axes[at:]), v.body, v.weak) for v in values]
@@ -182,7 +182,7 @@ def _rolled(value: Array, at: int, by: Poly) -> Array:
 
 @builtin("repeat", "x repeats axis", axis=None)
 def repeat(context: Context, x: Value, repeats: Value, axis: Value) -> Array:
-    """Each element several times in a row, along an axis or of the flattened tensor."""
+    """Each element several times in a row, along an axis or of the flattened tensor; `repeats` is a number."""
     value = tensor(context, x, "x")
     count = integer(context, repeats, "repeats")
     context.require(count, ">=", f"`repeat` {count} times", context.argument_spans.get("repeats"))

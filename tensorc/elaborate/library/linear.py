@@ -22,7 +22,9 @@ def _same_dtype(context: Context, name: str, values: Sequence[Array], spans: Whe
     want = strong[0] if strong else arrays.strong_dtype(arrays.weak_dtype([v.dtype for v in values]))
     for d in strong:
         if d is not want:
-            raise arrays.refusal(context, "E0402", f"`{name}` of {want} and {d}", values, spans, help=conversion(spans[-1] if spans else None, want))
+            raise arrays.refusal(
+                context, "E0402", f"`{name}` of {want} and {d}", values, spans, help=conversion(spans[-1] if spans else None, want)
+            )
     if want is bool_:
         raise context.error(
             "E0404",
@@ -47,7 +49,9 @@ def matmul(context: Context, left: Array, right: Array, spans: Where = ()) -> Ar
     a, b = (context.settle(v) for v in _same_dtype(context, "@", (left, right), spans))
     for v, s in zip((a, b), spans or (None, None), strict=True):
         if v.rank == 0:
-            raise context.error("E0303", "`@` wants at least one axis on each side", s, describe(v), help="the product with a number is `*`")
+            raise context.error(
+                "E0303", "`@` wants at least one axis on each side", s, describe(v), help="the product with a number is `*`"
+            )
     k = a.axes[-1]
     inner = b.axes[-2] if b.rank > 1 else b.axes[0]
     met = context.meet(k.extent, inner.extent)
@@ -55,7 +59,7 @@ def matmul(context: Context, left: Array, right: Array, spans: Where = ()) -> Ar
         left_, right_ = context.sized(k.extent), context.sized(inner.extent)
         notes = (f"the last axis on the left is {left_}, the {_inner_axis(b)} axis on the right is {right_}",)
         if b.rank > 1 and context.meet(k.extent, b.extents[-1]) is not None and len(spans) > 1 and spans[1] is not None:
-            help = f"transpose the right side: `{spans[1].text}.{'T' if b.rank == 2 else 'mT'}`"
+            help: str | None = f"transpose the right side: `{spans[1].text}.{'T' if b.rank == 2 else 'mT'}`"
         else:
             declared = ((a, a.rank - 1, inner.extent), (b, max(b.rank - 2, 0), k.extent))
             help = agreement(context, k.extent, inner.extent, *declared)
@@ -81,14 +85,17 @@ def _batch(value: Array, batch: Sequence[Index], inner: int) -> tuple[Poly, ...]
 
 @builtin("matmul", "x y")
 def matmul_(context: Context, x: Value, y: Value) -> Array:
-    """`x @ y`."""
+    """`x @ y`: the last axis of x with the second last of y (or the only one); axes before these broadcast.
+
+    The dtypes are equal and kept; half floats accumulate in f32.
+    """
     spans = (context.argument_spans.get("x"), context.argument_spans.get("y"))
     return matmul(context, tensor(context, x, "x"), tensor(context, y, "y"), spans)
 
 
 @builtin("dot", "x y")
 def dot(context: Context, x: Value, y: Value) -> Array:
-    """The inner product of two vectors."""
+    """The inner product of two vectors of one dtype, which is kept; half floats accumulate in f32."""
     a, b = tensor(context, x, "x"), tensor(context, y, "y")
     for v, n in ((a, "x"), (b, "y")):
         if v.rank != 1:
@@ -117,7 +124,7 @@ def outer(context: Context, x: Value, y: Value) -> Array:
 def einsum(context: Context, equation: Value, xs: Value) -> Array:
     """Einstein's sum: `einsum("bik,bkj->bij", x, y)`. `...` stands for leading axes, which broadcast.
 
-    Without `->` the result has the letters that occur once, sorted.
+    Without `->` the result has the letters that occur once, sorted. The dtypes are equal and kept; half floats accumulate in f32.
     """
     span = context.argument_spans.get("equation")
     if not isinstance(equation, str):
@@ -178,7 +185,7 @@ def _letters(context: Context, terms: Sequence[str], values: Sequence[Array], do
 
 @builtin("trace", "x")
 def trace(context: Context, x: Value) -> Array:
-    """The sum of the diagonal of a matrix."""
+    """The sum of the diagonal of a matrix; i64 for integers and bool."""
     from tensorc.elaborate.library.gathering import diagonal
 
     value = tensor(context, x, "x")

@@ -29,7 +29,7 @@ def filled(extents: Sequence[Poly], body: Scalar) -> Array:
 
 @builtin("zeros", "shape dtype", dtype=None)
 def zeros(context: Context, shape: Value, dtype: Value) -> Array:
-    """A tensor of zeros, f32 by default."""
+    """A tensor of zeros, f32 by default. A shape is a list of dims, or one dim."""
     return filled(checked_dims(context, shape), build.constant(0, element_type(context, dtype, f32)))
 
 
@@ -41,7 +41,7 @@ def ones(context: Context, shape: Value, dtype: Value) -> Array:
 
 @builtin("full", "shape value dtype", dtype=None)
 def full(context: Context, shape: Value, value: Value, dtype: Value) -> Array:
-    """A tensor of one value."""
+    """A tensor of one value: a number or a 0-d tensor, whose dtype it has by default."""
     element = tensor(context, value, "value")
     if element.axes:
         raise context.error("E0303", f"`full` wants one value, found {describe(element)}", context.argument_spans.get("value"))
@@ -51,7 +51,10 @@ def full(context: Context, shape: Value, value: Value, dtype: Value) -> Array:
 
 @builtin("arange", "start stop step dtype", stop=None, step=1, dtype=None)
 def arange(context: Context, start: Value, stop: Value, step: Value, dtype: Value) -> Array:
-    """start, start + step, ... below stop; `arange(n)` starts at 0. i64, or f32 where a bound is a float."""
+    """start, start + step, ... up to stop, which is left out; `arange(n)` starts at 0. i64, or f32 where a bound is a float.
+
+    Integers may be dims; floats are known when compiling.
+    """
     if stop is None:
         start, stop = arrays.constant(0), start
     first, last, by = (static_integer(v) for v in (start, stop, step))
@@ -71,7 +74,10 @@ def arange(context: Context, start: Value, stop: Value, step: Value, dtype: Valu
 
 @builtin("linspace", "start stop steps dtype", dtype=None)
 def linspace(context: Context, start: Value, stop: Value, steps: Value, dtype: Value) -> Array:
-    """`steps` evenly spaced numbers from start to stop, both included."""
+    """`steps` evenly spaced numbers from start to stop, both included and exact; f32 by default.
+
+    The ends are numbers or 0-d tensors. Integers are cut off from f32.
+    """
     count = integer(context, steps, "steps")
     context.require(count, ">=", f"`linspace` of {count} elements", context.argument_spans.get("steps"))
     want = element_type(context, dtype, f32)

@@ -201,12 +201,12 @@ def _back(value: Array, at: int) -> Array:
     return Array(tuple(axes), value.body, value.weak)
 
 
-@builtin("count_nonzero", "x axis", axis=None)
-def count_nonzero(context: Context, x: Value, axis: Value) -> Array:
-    """How many elements are not 0."""
+@builtin("count_nonzero", "x axis keepdims", axis=None, keepdims=False)
+def count_nonzero(context: Context, x: Value, axis: Value, keepdims: Value) -> Array:
+    """How many elements along axes, all by default, are not 0; i64."""
     value = arrays.cast(context, arrays.strong(context, tensor(context, x, "x")), bool_)
     axes = axis_list(context, axis, value.rank)
     if not axes:
         return arrays.cast(context, value, i64)
     body = notation.reduce(context, "sum", [value.axes[a] for a in axes], Array((), value.body), context.current)
-    return context.settle(Array(kept(value, axes, False), body))
+    return context.settle(Array(kept(value, axes, flag(context, keepdims, "keepdims")), body))

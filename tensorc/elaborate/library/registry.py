@@ -54,7 +54,10 @@ def one_axis(context: Context, value: Value, rank: int, name: str = "axis") -> i
     p = static_integer(value)
     if p is None or p.constant is None:
         raise context.error(
-            "E0604", f"`{name}` is a number known when compiling, found {describe(value)}", context.argument_spans.get(name), describe(value)
+            "E0604",
+            f"`{name}` is a number known when compiling, found {describe(value)}",
+            context.argument_spans.get(name),
+            describe(value),
         )
     n = p.constant
     if not -rank <= n < rank:
@@ -83,7 +86,10 @@ def flag(context: Context, value: Value, name: str) -> bool:
     found = static_constant(value)
     if not isinstance(found, bool):
         raise context.error(
-            "E0604", f"`{name}` is true or false, known when compiling; found {describe(value)}", context.argument_spans.get(name), describe(value)
+            "E0604",
+            f"`{name}` is true or false, known when compiling; found {describe(value)}",
+            context.argument_spans.get(name),
+            describe(value),
         )
     return found
 
@@ -92,8 +98,8 @@ def integer(context: Context, value: Value, name: str) -> Poly:
     """A static integer: a number or dims."""
     found = static_integer(value)
     if found is None:
-        found = describe(value)
-        raise context.error("E0604", f"`{name}` is an integer known at the call, found {found}", context.argument_spans.get(name), found)
+        kind = describe(value)
+        raise context.error("E0604", f"`{name}` is an integer known at the call, found {kind}", context.argument_spans.get(name), kind)
     return found
 
 

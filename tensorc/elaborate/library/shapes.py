@@ -96,7 +96,7 @@ def flatten(context: Context, value: Array, start: int = 0, end: int | None = No
 
 @builtin("flatten", "x start_dim end_dim", start_dim=0, end_dim=-1)
 def flatten_(context: Context, x: Value, start_dim: Value, end_dim: Value) -> Array:
-    """Axes start_dim..end_dim made one."""
+    """Axes start_dim to end_dim, that included, made one; a 0-d tensor gets one axis."""
     value = tensor(context, x, "x")
     if value.rank == 0:
         return flatten(context, value)
@@ -121,7 +121,7 @@ def squeeze(context: Context, x: Value, axis: Value) -> Array:
 
 @builtin("unsqueeze", "x axis")
 def unsqueeze(context: Context, x: Value, axis: Value) -> Array:
-    """A new axis of extent 1 at each position given."""
+    """A new axis of extent 1 at a position, or at each of several, counted in the result."""
     value = tensor(context, x, "x")
     items = axis.items if isinstance(axis, (List, Tuple)) else (axis,)
     rank = value.rank + len(items)
@@ -134,7 +134,7 @@ def unsqueeze(context: Context, x: Value, axis: Value) -> Array:
 
 @builtin("permute", "x axes", variadic=True)
 def permute(context: Context, x: Value, axes: Value) -> Array:
-    """The axes in another order."""
+    """The axes in another order, given one by one or as a tuple."""
     value = tensor(context, x, "x")
     order = axis_list(context, axes if isinstance(axes, (List, Tuple)) else Tuple((axes,)), value.rank, "axes")
     if len(order) != value.rank:
@@ -162,7 +162,7 @@ _swap("swapaxes")
 
 @builtin("broadcast_to", "x shape", variadic=True)
 def broadcast_to(context: Context, x: Value, shape: Value) -> Array:
-    """x under a shape that it broadcasts to."""
+    """x under a shape that it broadcasts to: new axes before its own, axes of extent 1 repeated."""
     value = tensor(context, x, "x")
     return _broadcast(context, value, dims(context, shape))
 
@@ -186,7 +186,7 @@ def _broadcast(context: Context, value: Array, wanted: tuple[Poly, ...]) -> Arra
 
 @builtin("expand", "x shape", variadic=True)
 def expand(context: Context, x: Value, shape: Value) -> Array:
-    """broadcast_to, where -1 keeps an axis."""
+    """As broadcast_to; a dim of -1 keeps an axis."""
     value = tensor(context, x, "x")
     wanted = list(dims(context, shape))
     skip = len(wanted) - value.rank

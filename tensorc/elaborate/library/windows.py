@@ -15,7 +15,6 @@ from tensorc.ir import build
 from tensorc.ir.monoids import MONOIDS
 from tensorc.ir.tensor import Scalar
 
-
 NO_PADDING = (algebra.ZERO, algebra.ZERO)
 
 
@@ -250,7 +249,7 @@ def _max_pool(name: str, digits: int | None) -> None:
 
     x is [N, C, ...] (or, where the name says the rank, without N), with {_spatial(digits)}. What is outside of x does not count; NaN is
     passed on. stride is kernel_size by default; each is a number, or one for each spatial axis. Windows that do not fit are left out:
-    there is no `ceil_mode`.
+    there is no `ceil_mode`. The gradient is shared evenly among ties, as that of `max`.
     """
     builtin(name, "x kernel_size stride padding dilation", stride=None, padding=0, dilation=1)(pool)
 
