@@ -116,6 +116,13 @@ def bind(
     return values
 
 
+def split_out(kwargs: Mapping[str, Any], takes_out: bool) -> tuple[Any, Mapping[str, Any]]:
+    """(the arrays to write to, the other keywords); `takes_out`: `out` is a parameter like any other."""
+    if takes_out or "out" not in kwargs:
+        return None, kwargs
+    return kwargs["out"], {name: value for name, value in kwargs.items() if name != "out"}
+
+
 def label(name: str, function: str) -> str:
     """What messages call a parameter."""
     return f"parameter `{name}` of `{function}`"

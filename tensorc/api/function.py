@@ -7,11 +7,11 @@ import threading
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 from tensorc import compiler
 from tensorc.api.bench import Bench, measure
-from tensorc.api.definition import Definition, Instance, Prepared
+from tensorc.api.definition import Definition, Instance, Prepared, split_out
 from tensorc.api.lanes import handle, in_graph, is_dynamo, taker
 from tensorc.api.lowered import Lowered
 from tensorc.config import config
@@ -19,10 +19,7 @@ from tensorc.errors import DTypeError
 from tensorc.frontend.trace import active_trace, find_trace
 from tensorc.runtime import arrays
 from tensorc.runtime.call import Call
-from tensorc.runtime.entry import Callable
-
-if TYPE_CHECKING:
-    from tensorc.runtime.records import Recorder
+from tensorc.runtime.entry import Callable, Remembered
 
 
 @dataclass(frozen=True)
@@ -69,7 +66,6 @@ class Function(Callable):
         self._seconds = 0.0
         self._takes_out = "out" in definition.parameters
         self._handle = handle(self)
-        self._recorder: Recorder | None = None
         self.__name__ = self.__qualname__ = definition.name
         self.__doc__ = definition.doc or None
 
@@ -83,8 +79,7 @@ class Function(Callable):
         taken = taker(args, kwargs)
         if taken is not None:
             return taken(self, args, kwargs)
-        options = kwargs if self._takes_out or "out" not in kwargs else {k: v for k, v in kwargs.items() if k != "out"}
-        out = None if options is kwargs else kwargs["out"]
+        out, options = split_out(kwargs, self._takes_out)
         prepared = self._definition.prepare(args, options)
         if prepared.has_specs:
             self._refuse_specs()
@@ -102,21 +97,8 @@ class Function(Callable):
             self._calls += 1
         value = call(inputs, out, torch)
         if self._calls > 1:  # the first call may be the last one
-            self._remember(args, kwargs, prepared, (call, inputs, captured, out, torch))
+            self._remember(self._definition, self._takes_out, Remembered(args, kwargs, prepared.key, call, inputs, captured, out, torch))
         return value
-
-    def _remember(self, args: Sequence[Any], kwargs: Mapping[str, Any], prepared: Prepared, made: tuple[Any, ...]) -> None:
-        """Keep what became of a call, so that the next ones like it need no Python."""
-        from tensorc.runtime.records import Remembered, recorder
-
-        if self._recorder is None:
-            definition = self._definition
-            found = recorder(type(self).__call__, definition.prepare, definition.parameters, definition.numbers, self._takes_out)
-            if found is None:
-                return
-            self._recorder = found
-            self._answer(found)
-        self._recorder.remember(Remembered(args, kwargs, prepared.key, *made))
 
     def _in_graph(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         """The call as torch.compile sees it, which reads this code."""
@@ -179,8 +161,7 @@ class Function(Callable):
     @property
     def stats(self) -> Stats:
         with self._lock:
-            remembered = 0 if self._recorder is None else self._recorder.calls
-            return Stats(self._calls + remembered, self._compiles, self._seconds)
+            return Stats(self._calls + self._answered, self._compiles, self._seconds)
 
     def __repr__(self) -> str:
         return f"<tensorc function {self.signature}>"

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tensorc.api.cost import Cost, cost
-from tensorc.api.definition import Prepared
+from tensorc.api.definition import Prepared, split_out
 from tensorc.api.specs import Spec, constrained
 from tensorc.errors import DTypeError
 from tensorc.runtime import arrays
 from tensorc.runtime.call import Call, Constraint
+from tensorc.runtime.entry import Callable, Remembered
 
 if TYPE_CHECKING:
     from tensorc.api.function import Function, _Entry
@@ -49,7 +50,7 @@ class Lowered:
         return f"<lowered {self._function.name}: {self.signature}>"
 
 
-class Compiled:
+class Compiled(Callable):
     """Calls of one signature: never recompiled, and an error for arguments of any other dtypes, ranks or static values."""
 
     def __init__(self, lowered: Lowered) -> None:
@@ -66,9 +67,10 @@ class Compiled:
     def signature(self) -> str:
         return self._lowered.signature
 
-    def __call__(self, *args: Any, out: Any = None, **kwargs: Any) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         function = self._lowered._function
-        prepared = function._definition.prepare(args, kwargs)
+        out, options = split_out(kwargs, function._takes_out)
+        prepared = function._definition.prepare(args, options)
         if prepared.has_specs:
             function._refuse_specs()
         if prepared.key != self._key:
@@ -76,7 +78,11 @@ class Compiled:
                 f"`{function.name}` is compiled for {self._kind(self._lowered._prepared)}, but was called with {self._kind(prepared)}"
             )
         inputs, torch = self._lowered._entry.inputs(prepared)
-        return self._call(inputs, out, torch)
+        value = self._call(inputs, out, torch)
+        captured = self._lowered._entry.instance.captured
+        made = Remembered(args, kwargs, prepared.key, self._call, inputs, captured, out, torch)
+        self._remember(function._definition, function._takes_out, made)
+        return value
 
     @staticmethod
     def _kind(prepared: Prepared | None) -> str:

@@ -31,24 +31,34 @@ T_PLACES = 1
 # The words of the context, one for a process. From TENSOR on they are filled in when torch is there.
 BYPASS = 0  # how many reasons there are to leave every call to Python
 WORKSPACE = 1  # memory for intermediates, kept for the next call
-WORKSPACE_SIZE = 2
-KEPT = 3  # the most bytes that are kept
-OUT = 4  # the name `out`
-TENSOR = 5  # the types of tensors
-PARAMETER = 6
-KEYS = 7  # what torch dispatches a plain tensor by
-INFERENCE_KEYS = 8
-DATA = 9  # functions
-SIZES = 10
-STRIDES = 11
-DIM = 12
-DTYPE = 13
-GRADIENTS = 14
-REQUIRES_GRADIENT = 15
-EMPTY = 16
-WRAP = 17
+KEPT = 2  # the most bytes that are kept
+OUT = 3  # the name `out`
+TENSOR = 4  # the types of tensors
+PARAMETER = 5
+HANDLE = 6  # where a tensor's handle is in the object
+KEYS_PLACE = 7  # where in what the handle points to the dispatch keys are
+GRADIENT_PLACE = 8  # and what autograd knows of the tensor
+KEYS = 9  # the dispatch keys of a plain tensor
+INFERENCE_KEYS = 10
+DATA = 11  # functions, those of torch's C interface
+SIZES = 12
+STRIDES = 13
+DIM = 14
+DTYPE = 15
+GRADIENTS = 16
+EMPTY = 17
 DELETE = 18
-CONTEXT_WORDS = 19
+WRAP = 19  # others
+REQUIRES_GRADIENT = 20
+FUNCTION_MODES = 21
+DISPATCH_MODES = 22
+KEY_INCLUDED = 23
+TRACER = 24  # the dispatch key of torch.jit.trace
+LEVELS = 25  # the names of the module of forward derivatives
+LEVEL = 26  # the name of the level in it
+NO_LEVEL = 27  # and what it is outside of any
+UNWATCHED = 28  # whether it is known of this call that torch does not look at it
+CONTEXT_WORDS = 29
 
 # The words of a record.
 ACTIVE = 0  # how many calls are using it
@@ -120,8 +130,6 @@ ARRAY_STRIDES = 40
 ARRAY_DTYPE = 56
 ARRAY_FLAGS = 64
 CALLABLE_STATE = 24
-TENSOR_HANDLE = 16
-TENSOR_KEYS = 168
 
 PyArray_Type = External("tensorc_array_type")
 PyTuple_Type = External("tensorc_tuple_type")
@@ -136,6 +144,7 @@ PyLong_AsLongLongAndOverflow = External("tensorc_int_as_long")
 PyObject_Vectorcall = External("tensorc_vectorcall")
 PyEval_SaveThread = External("tensorc_save_thread")
 PyEval_RestoreThread = External("tensorc_restore_thread", "void")
+PyDict_GetItem = External("tensorc_dict_get_item")
 Py_IncRef = External("tensorc_inc_ref", "void")
 Py_DecRef = External("tensorc_dec_ref", "void")
 PyErr_Clear = External("tensorc_error_clear", "void")
@@ -164,11 +173,41 @@ def describe_array(value: Word, structure: Word, at: Word, data: Word) -> Word:
     return at
 
 
+def watched(context: Word) -> Word:
+    """Whether torch looks at calls: modes and traces."""
+    if context[UNWATCHED] != 0:
+        return 0
+    if (invoke(context[FUNCTION_MODES]) | invoke(context[DISPATCH_MODES], 0) | invoke(context[KEY_INCLUDED], context[TRACER])) & 0xFF != 0:
+        return 1
+    context[UNWATCHED] = 1
+    return 0
+
+
+def differentiated(context: Word, value: Word) -> Word:
+    """Whether torch would record a call with the tensor for a derivative; it may also be that it cannot tell."""
+    if PyDict_GetItem(context[LEVELS], context[LEVEL]) != context[NO_LEVEL]:
+        return 1
+    if (invoke(context[GRADIENTS]) & 0xFF) == 0:
+        return 0
+    answer = invoke(context[REQUIRES_GRADIENT], value, 0)
+    if answer == 0:
+        PyErr_Clear()
+        return 1
+    Py_DecRef(answer)
+    if answer == Py_True:
+        return 1
+    return 0
+
+
 def describe_tensor(context: Word, value: Word, structure: Word, at: Word, data: Word) -> Word:
-    keys = ((value + TENSOR_HANDLE)[0] + TENSOR_KEYS)[0]
+    handle = value + context[HANDLE]
+    keys = (handle[0] + context[KEYS_PLACE])[0]
     if keys != context[KEYS] and keys != context[INFERENCE_KEYS]:
         return 0
-    handle = value + TENSOR_HANDLE
+    if watched(context) != 0:
+        return 0
+    if (handle[0] + context[GRADIENT_PLACE])[0] != 0 and differentiated(context, value) != 0:
+        return 0
     found = stack(5)
     found[3] = 0
     found[4] = 0
@@ -178,18 +217,9 @@ def describe_tensor(context: Word, value: Word, structure: Word, at: Word, data:
     rank = found[3]
     if (failed & 0xFFFFFFFF) != 0 or rank > LARGEST_RANK:
         return 0
-    recorded = 0
-    if (invoke(context[GRADIENTS]) & 0xFF) != 0:
-        answer = invoke(context[REQUIRES_GRADIENT], value, 0)
-        if answer == 0:
-            PyErr_Clear()
-            return 0
-        if answer == Py_True:
-            recorded = 1
-        Py_DecRef(answer)
     structure[at] = context[TENSOR]
     structure[at + 1] = found[4]
-    structure[at + 2] = rank | (recorded << 32)
+    structure[at + 2] = rank
     at = at + 3
     sizes = found[1]
     strides = found[2]
@@ -255,6 +285,7 @@ def describe(state: Word, arguments: Word, count: Word, names: Word, structure: 
         named = (names + TUPLE_LENGTH)[0]
     if count + named > MOST_ARGUMENTS:
         return 0
+    context[UNWATCHED] = 0
     structure[0] = count | (named << 32)
     at = 1
     for position in range(count):
@@ -636,4 +667,5 @@ def structure_of(state: Word, arguments: Word, count: Word, names: Word, structu
 def structure_of_value(context: Word, value: Word, structure: Word) -> Word:
     """The structure of an array that a function closes over."""
     data = stack(1)
+    context[UNWATCHED] = 0
     return describe_value(context, value, 0, structure, 0, data)

@@ -11,12 +11,17 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from tensorc.runtime import dispatch
 from tensorc.runtime.native import External, translate
+
+if TYPE_CHECKING:
+    from tensorc.runtime.arrays import Array
+    from tensorc.runtime.call import Call
+    from tensorc.runtime.records import Recorder
 
 Words = ctypes.Array[ctypes.c_int64]
 
@@ -93,6 +98,44 @@ else:
     Base = _made_base()
 
 
+class Remembering(Protocol):
+    """What a callable's definition tells of its parameters: see `api.definition.Definition`."""
+
+    @property
+    def parameters(self) -> tuple[str, ...]: ...
+
+    @property
+    def numbers(self) -> tuple[bool, ...]: ...
+
+    def prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """A call that Python made: its arguments, and what became of them.
+
+    `inputs` are the program's: the arguments' leaves, then views of the arrays that the function closes over, `captured`.
+    """
+
+    args: Sequence[Any]
+    kwargs: Mapping[str, Any]
+    key: Any
+    call: Call
+    inputs: Sequence[Array]
+    captured: Sequence[Any]
+    out: Any
+    torch: bool
+
+    @property
+    def given(self) -> tuple[Any, ...]:
+        """The arguments as the code gets them."""
+        return (*self.args, *self.kwargs.values())
+
+    @property
+    def leaves(self) -> Sequence[Array]:
+        return self.inputs[: len(self.inputs) - len(self.captured)]
+
+
 _VECTORCALL = 1 << 11
 
 
@@ -106,10 +149,25 @@ class Callable(Base):
             flags = ctypes.c_ulong.from_address(id(cls) + where)
             flags.value |= _VECTORCALL
 
-    def _answer(self, recorder: Any) -> None:
-        """From now on the code looks for each call among the recorder's records, which must live as long as this object."""
-        self._answering_state = address(recorder.state)
-        self._answering = recorder.code.call
+    _recorder: Recorder | None = None
+
+    def _remember(self, definition: Remembering, takes_out: bool, made: Remembered) -> None:
+        """Keep a call that Python made, so that the next ones like it need none."""
+        from tensorc.runtime.records import Recorder
+
+        if self._recorder is None:
+            found = code()
+            if found is None:
+                return
+            self._recorder = Recorder(found, type(self).__call__, definition, takes_out)
+            self._answering_state = address(self._recorder.state)
+            self._answering = found.call
+        self._recorder.remember(made)
+
+    @property
+    def _answered(self) -> int:
+        """How many calls needed no Python."""
+        return 0 if self._recorder is None else self._recorder.calls
 
 
 @cache
@@ -119,9 +177,7 @@ def _flags_offset() -> int | None:
         return None
     known = (int, str, tuple, list, dict, type, np.ndarray, Base)
     found = [
-        offset
-        for offset in range(_HEAD, 256, 8)
-        if all(ctypes.c_ulong.from_address(id(t) + offset).value == t.__flags__ for t in known)
+        offset for offset in range(_HEAD, 256, 8) if all(ctypes.c_ulong.from_address(id(t) + offset).value == t.__flags__ for t in known)
     ]
     return found[0] if len(found) == 1 else None
 
@@ -134,7 +190,8 @@ ARRAY = {"ARRAY_DATA": 16, "ARRAY_RANK": 24, "ARRAY_DIMS": 32, "ARRAY_STRIDES": 
 _BASE = 48
 
 
-def _word(place: int) -> int:
+def word(place: int) -> int:
+    """The 64 bits at an address."""
     return ctypes.c_int64.from_address(place).value
 
 
@@ -142,9 +199,9 @@ def offsets() -> dict[str, int]:
     """The places that the code reads, each held to what objects say of themselves. LookupError where one is not as it should be."""
     items, other = (object(), object(), object()), (1,) * 7
     places = range(_HEAD, tuple.__basicsize__ + 1, 8)
-    start = next((o for o in places if [_word(id(items) + o + 8 * n) for n in range(3)] == [id(i) for i in items]), 0)
-    lengths = [o for o in range(_HEAD, start, 8) if _word(id(items) + o) == len(items) and _word(id(other) + o) == len(other)]
-    typed = all(_word(id(o) + 8) == id(type(o)) for o in (items, start, "", np.zeros(1)))
+    start = next((o for o in places if [word(id(items) + o + 8 * n) for n in range(3)] == [id(i) for i in items]), 0)
+    lengths = [o for o in range(_HEAD, start, 8) if word(id(items) + o) == len(items) and word(id(other) + o) == len(other)]
+    typed = all(word(id(o) + 8) == id(type(o)) for o in (items, start, "", np.zeros(1)))
     if not (start and lengths and typed and _arrays_are_as_promised()):
         raise LookupError("objects do not lie in memory as they should")
     return {"TYPE": 8, "TUPLE_LENGTH": lengths[0], "TUPLE_ITEMS": start, "CALLABLE_STATE": _HEAD + 8, **ARRAY}
@@ -161,13 +218,13 @@ def _is_as_promised(array: Any) -> bool:
     """Whether a view has its fields where `ARRAY` says; the two rows of numbers are looked at last, when all around them is right."""
     at = {name: id(array) + offset for name, offset in ARRAY.items()}
     return (
-        _word(at["ARRAY_DATA"]) == array.__array_interface__["data"][0]
-        and _word(at["ARRAY_DTYPE"]) == id(array.dtype)
-        and _word(id(array) + _BASE) == id(array.base)
+        word(at["ARRAY_DATA"]) == array.__array_interface__["data"][0]
+        and word(at["ARRAY_DTYPE"]) == id(array.dtype)
+        and word(id(array) + _BASE) == id(array.base)
         and ctypes.c_int32.from_address(at["ARRAY_RANK"]).value == array.ndim
         and ctypes.c_int32.from_address(at["ARRAY_FLAGS"]).value == array.flags.num
-        and [_word(_word(at["ARRAY_DIMS"]) + 8 * n) for n in range(array.ndim)] == list(array.shape)
-        and [_word(_word(at["ARRAY_STRIDES"]) + 8 * n) for n in range(array.ndim)] == list(array.strides)
+        and [word(word(at["ARRAY_DIMS"]) + 8 * n) for n in range(array.ndim)] == list(array.shape)
+        and [word(word(at["ARRAY_STRIDES"]) + 8 * n) for n in range(array.ndim)] == list(array.strides)
     )
 
 
@@ -274,6 +331,7 @@ def _imports() -> dict[str, int]:
         "vectorcall": "PyObject_Vectorcall",
         "save_thread": "PyEval_SaveThread",
         "restore_thread": "PyEval_RestoreThread",
+        "dict_get_item": "PyDict_GetItem",
         "inc_ref": "Py_IncRef",
         "dec_ref": "Py_DecRef",
         "error_clear": "PyErr_Clear",
@@ -303,7 +361,7 @@ def _array_empty() -> int:
 
     get = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)(("PyCapsule_GetPointer", _api))
     table = get(umath._ARRAY_API, None)
-    found = _word(table + 8 * _ARRAY_EMPTY)
+    found = word(table + 8 * _ARRAY_EMPTY)
     make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_int, ctypes.c_void_p, ctypes.py_object, ctypes.c_int)(found)
     dtype, dims = np.dtype(np.float32), words([2, 3])
     _api.Py_IncRef(ctypes.py_object(dtype))  # which the function takes

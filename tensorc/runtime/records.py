@@ -6,7 +6,7 @@ import ctypes
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,10 @@ import numpy as np
 from tensorc.config import config
 from tensorc.dtypes import DType, f32, f64, i32, i64
 from tensorc.elaborate import ResultTree
-from tensorc.runtime import arrays, dispatch, entry
+from tensorc.runtime import arrays, dispatch, entry, tensors
 from tensorc.runtime.arrays import Array
-from tensorc.runtime.call import Call, flatten
-from tensorc.runtime.entry import Code, Words, address, words
+from tensorc.runtime.call import flatten
+from tensorc.runtime.entry import Code, Remembered, Remembering, Words, address, words
 from tensorc.runtime.executable import Executable, Layout
 
 MOST_RECORDS = 512
@@ -40,35 +40,6 @@ NUMBERS = {f64: dispatch.AS_DOUBLE, f32: dispatch.AS_FLOAT, i64: dispatch.AS_LON
 Source = int | None
 """Where an input comes from: the position among the arguments, keywords last; None where no argument brings it."""
 
-Prepare = Callable[[Sequence[Any], Mapping[str, Any]], Any]
-"""What makes a key and leaves of arguments (a definition's `prepare`)."""
-
-
-@dataclass(frozen=True)
-class Remembered:
-    """A call that Python made: its arguments, and what became of them.
-
-    `inputs` are the program's: the arguments' leaves, then views of the arrays that the function closes over, `captured`.
-    """
-
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-    key: Any
-    call: Call
-    inputs: Sequence[Array]
-    captured: Sequence[Any]
-    out: Any
-    torch: bool
-
-    @property
-    def given(self) -> tuple[Any, ...]:
-        """The arguments as the code gets them."""
-        return (*self.args, *self.kwargs.values())
-
-    @property
-    def leaves(self) -> Sequence[Array]:
-        return self.inputs[: len(self.inputs) - len(self.captured)]
-
 
 @dataclass(frozen=True)
 class Record:
@@ -79,15 +50,13 @@ class Record:
 
 
 class Recorder:
-    """The records of one function. `slow` is called with the function before its arguments; `numbers` tells for each parameter whether a
-    Python number is data."""
+    """The records of one callable. `slow` is called with it before the arguments."""
 
-    def __init__(
-        self, code: Code, slow: Any, prepare: Prepare, parameters: Sequence[str], numbers: Sequence[bool], takes_out: bool
-    ) -> None:
+    def __init__(self, code: Code, slow: Any, definition: Remembering, takes_out: bool) -> None:
+        parameters, numbers = definition.parameters, definition.numbers
         self.code = code
         self._slow = slow
-        self._prepare = prepare
+        self._prepare = definition.prepare
         self._numbers = dict(zip(parameters, numbers, strict=True))
         self._positions = tuple(numbers)
         self._names = [sys.intern(p) for p in parameters]
@@ -214,7 +183,7 @@ class Recorder:
         captures = self._captures(made)
         if sources is None or captures is None:
             return None
-        results = _results(outputs, layout, len(made.inputs))
+        results = _results(outputs, layout, len(made.inputs), made.torch)
         tail = (ctypes.c_int64 * (len(layout.words) // 8)).from_buffer_copy(layout.words + bytes(8))
         form, checks = words(_form(made.call.tree)), words(layout.checks)
         bounds = words([b for a in (*made.inputs, *outputs) for b in _bounds(a)])
@@ -329,22 +298,16 @@ def _outputs(made: Remembered, shapes: Sequence[tuple[int, ...]]) -> list[Array]
     return [arrays.view(o, "`out`") for o in flatten(made.call.tree, made.out, "")]
 
 
-def _results(outputs: Sequence[Array], layout: Layout, first: int) -> tuple[Words, list[Any]]:
+def _results(outputs: Sequence[Array], layout: Layout, first: int, torch: bool) -> tuple[Words, list[Any]]:
     """(the results' words, what they refer to); `first` is the number of the first among the call's arrays."""
     found: list[int] = []
     kept: list[Any] = []
     for number, array in enumerate(outputs, first):
         dims, strides, dtype = words(array.shape), words(_strides(array.shape)), array.dtype
         stand_in = layout.empty[number].ctypes.data if number in layout.empty else 0
-        found += id(dtype), array.ndim, address(dims), address(strides), stand_in
+        found += tensors.dtype_number(arrays.dtype_of(array)) if torch else id(dtype), array.ndim, address(dims), address(strides), stand_in
         kept += dims, strides, dtype
     return words(found), kept
-
-
-def recorder(slow: Any, prepare: Prepare, parameters: Sequence[str], numbers: Sequence[bool], takes_out: bool) -> Recorder | None:
-    """A new recorder; None where Python must answer every call."""
-    code = entry.code()
-    return None if code is None else Recorder(code, slow, prepare, parameters, numbers, takes_out)
 
 
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
@@ -353,7 +316,7 @@ _lock = threading.Lock()
 
 def _is_memory(value: Any) -> bool:
     """Whether the code reads the value's memory."""
-    return type(value) is np.ndarray
+    return type(value) is np.ndarray or tensors.is_plain(value)
 
 
 def _is_immutable(value: Any) -> bool:

@@ -1,0 +1,199 @@
+"""How the code that answers calls reads and makes torch tensors: by torch's C interface, where all of it is as it should be."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tensorc.dtypes import DTYPES, DType
+from tensorc.runtime import arrays, dispatch, entry
+from tensorc.runtime.entry import address, function_address, word, words
+
+_C_INTERFACE = {
+    dispatch.DATA: "aoti_torch_get_data_ptr",
+    dispatch.SIZES: "aoti_torch_get_sizes",
+    dispatch.STRIDES: "aoti_torch_get_strides",
+    dispatch.DIM: "aoti_torch_get_dim",
+    dispatch.DTYPE: "aoti_torch_get_dtype",
+    dispatch.GRADIENTS: "aoti_torch_grad_mode_is_enabled",
+    dispatch.EMPTY: "aoti_torch_empty_strided",
+    dispatch.DELETE: "aoti_torch_delete_tensor_object",
+}
+"""The functions that torch keeps stable for code that it generates."""
+
+_INTERNAL = {
+    dispatch.WRAP: "_Z16THPVariable_WrapRKN2at10TensorBaseE",  # THPVariable_Wrap(at::TensorBase const&)
+    dispatch.FUNCTION_MODES: "_ZN2at4impl27torch_function_mode_enabledEv",
+    dispatch.DISPATCH_MODES: "_ZN3c104impl20TorchDispatchModeTLS13any_modes_setEb",
+    dispatch.KEY_INCLUDED: "_ZN3c104impl28tls_is_dispatch_key_includedENS_11DispatchKeyE",
+}
+"""Functions of C++ that may be gone in another release."""
+
+_SEARCHED = range(8, 192, 8)
+"""Where in a tensor's implementation a field is looked for; it is no shorter."""
+
+
+@cache
+def is_readable() -> bool:
+    """Whether the code reads tensors; asked for the first time, it is told how. False where anything is not as it should be."""
+    code = entry.code()
+    if code is None or "torch" not in sys.modules:
+        return False
+    try:
+        found = _interface()
+    except (AttributeError, LookupError, OSError, TypeError, ValueError, RuntimeError):
+        return False
+    for position, value in found.items():
+        if position not in (dispatch.TENSOR, dispatch.PARAMETER):
+            code.context[position] = value
+    code.context[dispatch.TENSOR], code.context[dispatch.PARAMETER] = found[dispatch.TENSOR], found[dispatch.PARAMETER]
+    return True
+
+
+def is_plain(value: Any) -> bool:
+    """Whether the value is a tensor of a type that the code reads."""
+    torch = sys.modules.get("torch")
+    return torch is not None and type(value) in (torch.Tensor, torch.nn.Parameter) and is_readable()
+
+
+@cache
+def dtype_number(dtype: DType) -> int:
+    """What torch's C interface calls a dtype."""
+    get = getattr(_library("torch_cpu"), f"aoti_torch_dtype_{arrays.torch_name(dtype)}")
+    return int(get())
+
+
+@cache
+def _library(name: str) -> ctypes.CDLL:
+    folder = Path(sys.modules["torch"].__file__ or "").parent / "lib"
+    return ctypes.CDLL(str(folder / f"lib{name}{'.dylib' if sys.platform == 'darwin' else '.so'}"))
+
+
+def _interface() -> dict[int, int]:
+    """The words of the context. LookupError, AttributeError and the like where torch is not as it should be."""
+    torch: Any = sys.modules["torch"]
+    handle, keys, gradient = _places(torch)
+    found = {position: function_address(getattr(_library("torch_cpu"), name)) for position, name in _C_INTERFACE.items()}
+    found |= {position: _internal(name) for position, name in _INTERNAL.items()}
+    forward = sys.modules["torch.autograd.forward_ad"]
+    level = sys.intern("_current_level")
+    if forward._current_level != -1:
+        raise LookupError("a forward derivative is being taken")
+    found |= {
+        dispatch.TENSOR: id(torch.Tensor),
+        dispatch.PARAMETER: id(torch.nn.Parameter),
+        dispatch.HANDLE: handle,
+        dispatch.KEYS_PLACE: keys,
+        dispatch.GRADIENT_PLACE: gradient,
+        dispatch.KEYS: torch._C._dispatch_keys(torch.empty(1)).raw_repr(),
+        dispatch.REQUIRES_GRADIENT: _getter(torch._C.TensorBase, "requires_grad"),
+        dispatch.TRACER: int(torch._C._parse_dispatch_key("Tracer")),
+        dispatch.LEVELS: id(vars(forward)),
+        dispatch.LEVEL: id(level),
+        dispatch.NO_LEVEL: id(forward._current_level),
+    }
+    with torch.inference_mode():
+        found[dispatch.INFERENCE_KEYS] = torch._C._dispatch_keys(torch.empty(1)).raw_repr()
+    _kept.append(level)
+    _try(torch, found)
+    return found
+
+
+_kept: list[Any] = []
+
+
+def _internal(name: str) -> int:
+    for library in ("torch_python", "torch_cpu", "c10"):
+        found = getattr(_library(library), name, None)
+        if found is not None:
+            return function_address(found)
+    raise LookupError(f"torch has no {name}")
+
+
+def _only(found: Sequence[int], what: str) -> int:
+    if len(found) != 1:
+        raise LookupError(f"{what} of a tensor is not where it should be")
+    return found[0]
+
+
+def _places(torch: Any) -> tuple[int, int, int]:
+    """(where a tensor's handle is, where in its implementation the dispatch keys are, where what autograd knows of it)."""
+    plain = [torch.empty(3), torch.empty((2, 5), dtype=torch.int64), torch.empty(())]
+    recorded = [torch.empty(3, requires_grad=True), torch.empty((2, 3), dtype=torch.float64, requires_grad=True)]
+    with torch.inference_mode():
+        others = [torch.empty(4), torch._neg_view(plain[0]), torch.empty(2, dtype=torch.complex64).conj(), torch.empty(2, device="meta")]
+    tensors = [*plain, *recorded, *others]
+    handle = _only([o for o in range(16, torch.Tensor.__basicsize__, 8) if all(word(id(t) + o) == t._cdata for t in tensors)], "the handle")
+    keys = [(t._cdata, torch._C._dispatch_keys(t).raw_repr()) for t in tensors]
+    keys_place = _only([o for o in _SEARCHED if all(word(at + o) == known for at, known in keys)], "the key set")
+    clear = [o for o in _SEARCHED if all(word(t._cdata + o) == 0 for t in plain)]
+    return handle, keys_place, _only([o for o in clear if all(word(t._cdata + o) for t in recorded)], "the gradient")
+
+
+class _GetSet(ctypes.Structure):
+    """The start of what CPython keeps of an attribute that is written in C."""
+
+    _fields_ = (("name", ctypes.c_char_p), ("get", ctypes.c_void_p))
+
+
+_DESCRIPTION = 40
+"""Where a descriptor has the address of its `_GetSet`: behind the object's head, its type, its name and its qualified name."""
+
+
+def _getter(type_: type, name: str) -> int:
+    """The C function that gets an attribute."""
+    descriptor = vars(type_)[name]
+    if type(descriptor).__name__ != "getset_descriptor" or type(descriptor).__basicsize__ < _DESCRIPTION + 8:
+        raise LookupError(f"{name} is no attribute that is written in C")
+    if word(id(descriptor) + _DESCRIPTION - 24) != id(type_):
+        raise LookupError("an attribute's descriptor does not lie in memory as it should")
+    found = _GetSet.from_address(word(id(descriptor) + _DESCRIPTION))
+    if found.name != name.encode() or not found.get:
+        raise LookupError(f"{name} has another name in C")
+    return int(found.get)
+
+
+def _try(torch: Any, found: dict[int, int]) -> None:
+    """Raise LookupError where a function does not do with tensors what it should."""
+    tensor = torch.arange(24, dtype=torch.float64).reshape(2, 3, 4)[:, ::2, 1:]
+    handle = id(tensor) + found[dispatch.HANDLE]
+    answer = words([0])
+
+    def asked(position: int) -> int:
+        if _function(found[position], ctypes.c_int32, 2)(handle, address(answer)):
+            raise LookupError("torch's C interface fails")
+        return answer[0]
+
+    def row(position: int) -> list[int]:
+        start = asked(position)
+        return [word(start + 8 * n) for n in range(tensor.dim())]
+
+    made, shape, strides = words([0]), words(tensor.shape), words((6, 3, 1))
+    arguments = 3, address(shape), address(strides), asked(dispatch.DTYPE) & 0xFFFFFFFF, 0, 0, address(made)
+    known = [asked(dispatch.DATA), asked(dispatch.DIM), row(dispatch.SIZES), row(dispatch.STRIDES), asked(dispatch.DTYPE) & 0xFFFFFFFF]
+    expected = [tensor.data_ptr(), tensor.dim(), list(tensor.shape), list(tensor.stride()), dtype_number(DTYPES["f64"])]
+    modes = [
+        _function(found[dispatch.GRADIENTS], ctypes.c_bool, 0)() == torch.is_grad_enabled(),
+        not _function(found[dispatch.FUNCTION_MODES], ctypes.c_bool, 0)(),
+        not _function(found[dispatch.DISPATCH_MODES], ctypes.c_bool, 1)(0),
+        not _function(found[dispatch.KEY_INCLUDED], ctypes.c_bool, 1)(found[dispatch.TRACER]),
+    ]
+    if known != expected or not all(modes) or _function(found[dispatch.EMPTY], ctypes.c_int32, 7)(*arguments):
+        raise LookupError("torch's C interface says something else than torch")
+    wrapped = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(found[dispatch.WRAP])(made[0])
+    _function(found[dispatch.DELETE], ctypes.c_int32, 1)(made[0])
+    if type(wrapped) is not torch.Tensor or wrapped.shape != tensor.shape or wrapped.dtype != tensor.dtype:
+        raise LookupError("torch makes another tensor than it should")
+    get = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p)(found[dispatch.REQUIRES_GRADIENT])
+    recorded = torch.empty(1, requires_grad=True)
+    if get(id(tensor), None) is not False or get(id(recorded), None) is not True:
+        raise LookupError("torch's attribute `requires_grad` is not what it should be")
+
+
+def _function(place: int, result: Any, count: int) -> Callable[..., Any]:
+    made: Callable[..., Any] = ctypes.PYFUNCTYPE(result, *[ctypes.c_int64] * count)(place)
+    return made
