@@ -44,7 +44,6 @@ def grad_text(
     from tensorc.cli.ir import lowered_of
     from tensorc.ir.source import source
     from tensorc.transform import programs
-    from tensorc.transform.readable import readable
 
     with settings():
         program = lowered_of(session, place, shapes, texts).program
@@ -55,7 +54,7 @@ def grad_text(
         else:
             made, name = programs.pullback(program, chosen), f"{program.name}_vjp"
         results = made.results if with_value else made.results[len(program.results) :]
-        return name, source(readable(replace(made, name=name, results=results)))
+        return name, source(replace(made, name=name, results=results))
 
 
 def _chosen(program: Program, wrt: str | None) -> list[Input]:

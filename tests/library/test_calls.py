@@ -70,6 +70,25 @@ def test_numbers_take_the_dtype_of_what_they_meet() -> None:
     assert one("pow(x, 2)", np.array([3], "i4")).dtype == np.int32 and one("hypot(x, 1)", np.array([3.0])).dtype == np.float64
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "conv1d(unsqueeze(x, 0), [[[0.5, 1], [2, 3]]], [1])", "linear(x, [[1, 2, 3]], [0.5])", "layer_norm(x, [1, 2, 3], [0, 1, 0])",
+        "x @ [1, 2, 3]", 'einsum("ij,j", x, [1, 2, 3])', "concat([x, [[1, 2, 3]]])", "cross_entropy(x, [0, 2])",
+        "where([true, false, true], x, 0)", "nll_loss(x, [2, 0], [1, 1, 1])", "mse_loss(x, [0, 1, 2])", "lerp(x, [1, 2, 3], 0.5)",
+    ],
+)  # fmt: skip
+def test_literal_arrays_take_the_dtype_of_what_they_meet(text: str) -> None:
+    for name, dtype in (("f8", "f64"), ("f2", "f16")):
+        assert one(f"fn f(x: {dtype}[2, 3]) = {text}", X.astype(name)).dtype == np.dtype(name)
+
+
+def test_literal_arrays_alone() -> None:
+    assert one("softmax([1, 2, 3])").dtype == np.float32 and one("sort([3, 1, 2])").tolist() == [1, 2, 3]
+    assert one("embedding([1, 0], x)", X).tolist() == X[::-1].tolist() and one("one_hot([1, 0], 2)").tolist() == [[0, 1], [1, 0]]
+    assert one("take([10, 20, 30], x)", IDS).tolist() == [30, 10]
+
+
 def test_inside_index_notation() -> None:
     same("fn f(x: f32[N, M]) { let y[i, j] = gelu(x[i, j]) + logaddexp(x[i, j], 0) return y }", "gelu(x) + logaddexp(x, 0)")
     same("fn f(x: f32[N, M]) { let y[i] = sum[j](relu(x[i, j])) return y }", "sum(relu(x), axis=1)")

@@ -17,7 +17,8 @@ from tensorc.ir import build
 from tensorc.ir.tensor import Scalar
 
 
-def _same_dtype(context: Context, name: str, values: Sequence[Array], spans: Where) -> list[Array]:
+def same_dtype(context: Context, name: str, values: Sequence[Array], spans: Where) -> list[Array]:
+    """The operands of a product, which have one dtype; literals take it."""
     strong = [v.dtype for v in values if not v.weak]
     want = strong[0] if strong else arrays.strong_dtype(arrays.weak_dtype([v.dtype for v in values]))
     for d in strong:
@@ -46,7 +47,7 @@ def _product(bodies: Sequence[Scalar]) -> Scalar:
 
 def matmul(context: Context, left: Array, right: Array, spans: Where = ()) -> Array:
     """`a @ b`: [..., N, K] with [..., K, M]; a vector stands as a row on the left and as a column on the right."""
-    a, b = (context.settle(v) for v in _same_dtype(context, "@", (left, right), spans))
+    a, b = (context.settle(v) for v in same_dtype(context, "@", (left, right), spans))
     for v, s in zip((a, b), spans or (None, None), strict=True):
         if v.rank == 0:
             raise context.error(
@@ -130,7 +131,7 @@ def einsum(context: Context, equation: Value, xs: Value) -> Array:
     if not isinstance(equation, str):
         raise context.error("E0604", f'`einsum` wants its equation first: `einsum("ij,jk->ik", x, y)`, found {describe(equation)}', span)
     given = xs.items if isinstance(xs, Tuple) else (xs,)
-    values = _same_dtype(
+    values = same_dtype(
         context, "einsum", [context.settle(arrays.as_array(context, v, context.argument_spans.get("xs"))) for v in given], ()
     )
     text, _, result = equation.replace(" ", "").partition("->")

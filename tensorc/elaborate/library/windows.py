@@ -9,6 +9,7 @@ from tensorc.algebra import Index, Poly, fresh, poly
 from tensorc.dtypes import i64
 from tensorc.elaborate import arrays, notation
 from tensorc.elaborate.context import Context
+from tensorc.elaborate.library.linear import same_dtype
 from tensorc.elaborate.library.registry import builtin, flag, integer, tensor
 from tensorc.elaborate.values import Array, List, Tuple, Value, describe
 from tensorc.ir import build
@@ -104,13 +105,14 @@ def _unbatched(context: Context, value: Array, axes: Sequence[Index], alone: boo
 
 def _convolution(name: str, digits: int | None) -> None:
     def convolve(context: Context, x: Value, w: Value, b: Value, stride: Value, padding: Value, dilation: Value, groups: Value) -> Array:
-        given, filters = (arrays.strong(context, tensor(context, v, n)) for v, n in ((x, "x"), (w, "w")))
+        names = ("x", "w") if b is None else ("x", "w", "b")
+        values = [tensor(context, v, n) for v, n in zip((x, w, b), names, strict=False)]
+        values = same_dtype(context, name, values, [context.argument_spans.get(n) for n in names])
+        given, filters = values[:2]
         rank = filters.rank - 2 if digits is None else digits
         if filters.rank != rank + 2 or rank < 1:
             message = f"`{name}` wants filters [O, C / groups, {'...' if digits is None else f'{rank} more'}], found rank {filters.rank}"
             raise context.error("E0303", message, context.argument_spans.get("w"), describe(filters))
-        values = [given, filters] if b is None else [given, filters, arrays.strong(context, tensor(context, b, "b"))]
-        _same_dtype(context, name, values)
         image, alone = _batched(context, name, given, rank)
         size = list(filters.extents[2:])
         by, apart = _each(context, stride, rank, "stride"), _each(context, dilation, rank, "dilation")
@@ -142,23 +144,6 @@ def _convolution(name: str, digits: int | None) -> None:
 
 def _spatial(digits: int | None) -> str:
     return "any number of spatial axes" if digits is None else "one spatial axis" if digits == 1 else f"{digits} spatial axes"
-
-
-def _same_dtype(context: Context, name: str, values: Sequence[Array]) -> None:
-    want = values[0].dtype
-    for v, parameter in zip(values, "xwb", strict=False):
-        if v.dtype is not want:
-            raise context.error(
-                "E0402",
-                f"`{name}` of {want} and {v.dtype}",
-                context.argument_spans.get(parameter),
-                describe(v),
-                help=f"convert it: `cast({parameter}, {want})`",
-            )
-    if want.category == 0:
-        raise context.error(
-            "E0404", f"`{name}` is not defined for bool", context.argument_spans.get("x"), help="cast to an integer or a float first"
-        )
 
 
 def _padding(
