@@ -106,7 +106,7 @@ SERIAL = Bind()
 
 @dataclass(frozen=True)
 class Part:
-    """Some points of an axis: number * size .. (number + 1) * size - 1, as far as there are so many. `number` is in scope, a point at a time."""
+    """Some points of an axis: number * size .. (number + 1) * size - 1, if there are so many. `number` is in scope, a point at a time."""
 
     number: Index
     size: Poly
@@ -117,8 +117,8 @@ class For:
     """The body for each block of points 0 .. axis.extent-1, in increasing order. An extent of 0 runs nothing.
 
     `within`: the points of the current tile of the same axis only. `parallel`: blocks may run at the same time: they write different
-    places, and fold into nothing outside. `part`: those points only. On every path through a nest at most one loop is a vector, and it is the
-    innermost but for serial and unrolled ones below it.
+    places, and fold into nothing outside. `part`: those points only. On every path through a nest at most one loop is a vector, and it is
+    the innermost but for serial and unrolled ones below it.
     """
 
     axis: Index

@@ -15,12 +15,14 @@ import numpy as np
 from tensorc import algebra
 from tensorc.algebra import Index, Poly, poly
 from tensorc.backends.llvm import library, target
-from tensorc.backends.llvm.emit import ENTRY, Emitted, emit
+from tensorc.backends.llvm.emit import ENTRY, Emitted, emit, lanes_of
 from tensorc.backends.llvm.frame import Frame, Strides, usual_strides
+from tensorc.backends.llvm.parallel import pieces
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Input
-from tensorc.loops.nest import Buffer, For, Memory, Schedule, Statement
-from tensorc.runtime import memory
+from tensorc.loops.nest import Buffer, For, Kernel, Memory, Schedule, Statement
+from tensorc.loops.work import work
+from tensorc.runtime import memory, threads
 from tensorc.runtime.arrays import Array
 
 MOST_VARIANTS = 6
@@ -72,6 +74,7 @@ class Executable:
         self._layouts: dict[Any, Layout] = {}
         self._lock = threading.RLock()
         self._lifetimes = _lifetimes(self.frame)
+        self._regions = [_Region(schedule.kernels[number], n, self.target) for number, n in self.frame.regions]
         self.texts: Mapping[str, str] = _Texts({"llvm": lambda: self.emitted().text, "asm": self.assembly})
         self._variant(self._usual)
 
@@ -121,12 +124,13 @@ class Executable:
 
     def layout(self, arrays: Sequence[Array], sizes: Mapping[str, int]) -> Layout:
         """What follows from the sizes of a call and from the strides of its inputs and outputs."""
-        key = (tuple([sizes[name] for name in self.frame.sizes]), tuple([a.strides for a in arrays]))
+        count = threads.count()
+        key = (count, tuple([sizes[name] for name in self.frame.sizes]), tuple([a.strides for a in arrays]))
         found = self._layouts.get(key)
         if found is None:
             if len(self._layouts) >= MOST_LAYOUTS:
                 self._layouts.clear()
-            found = self._layouts[key] = self._layout(arrays, sizes)
+            found = self._layouts[key] = self._layout(arrays, sizes, count)
         return found
 
     def _call(self, layout: Layout, arrays: Sequence[Array]) -> int | None:
@@ -158,7 +162,7 @@ class Executable:
                 given[number][...] = arrays[number]
         return failed
 
-    def _layout(self, arrays: Sequence[Array], sizes: Mapping[str, int]) -> Layout:
+    def _layout(self, arrays: Sequence[Array], sizes: Mapping[str, int], count: int) -> Layout:
         known: list[Strides] = []
         strides: list[int] = []
         copied: list[int] = []
@@ -174,19 +178,26 @@ class Executable:
                 facts = _known_strides(tensor, array.shape, steps)
             known.append(facts)
             strides += steps
-        blocks = [
-            memory.Block(self._bytes(m, sizes), first, last)
-            for (_, m), (first, last) in zip(self.frame.owned, self._lifetimes, strict=True)
-        ]
-        offsets, total = memory.plan(blocks)
+        regions = [threads.region(region.units(sizes), region.work(sizes), count) for region in self._regions]
+        offsets, slots, slot = self._places(sizes)
+        parallel = any(r.chunk for r in regions)
+        total = slots + slot * (count if parallel else 1)
         shape = self._largest(sizes)
         if total > memory.LARGEST:
             raise _too_large(self.program, shape, total)
         words = [*(sizes[name] for name in self.frame.sizes), *strides, *offsets]
+        words += [count, threads.parallel() if parallel else 0, slots, slot, *(word for r in regions for word in (r.units, r.chunk))]
         start = len(self.schedule.intermediates)
         checks = tuple(offsets[start : start + len(self.schedule.checks)])
         packed = struct.pack(f"={len(words)}q", *words)
         return Layout(self._variant(tuple(known)), packed, total, checks, tuple(copied), empty, shape)
+
+    def _places(self, sizes: Mapping[str, int]) -> tuple[list[int], int, int]:
+        """(where each memory of the workspace lies, a scratch among its thread's; where the threads' begin; how much each has)."""
+        blocks = [memory.Block(self._bytes(m, sizes), *life) for (_, m), life in zip(self.frame.owned, self._lifetimes, strict=True)]
+        shared = sum(kernel is None for kernel, _ in self.frame.owned)
+        (places, slots), (own, slot) = memory.plan(blocks[:shared]), memory.plan(blocks[shared:])
+        return places + own, slots, -(-slot // memory.APART) * memory.APART
 
     def _bytes(self, m: Memory, sizes: Mapping[str, int]) -> int:
         """At least one element along each axis: a clamped subscript reads the first."""
@@ -199,6 +210,21 @@ class Executable:
         """The shape of the largest intermediate, for messages."""
         largest = max((m for _, m in self.frame.owned), key=lambda m: self._bytes(m, sizes), default=None)
         return () if largest is None else tuple(algebra.evaluate(e, sizes) for e in largest.extents)
+
+
+class _Region:
+    """A piece of a kernel that is shared out among threads."""
+
+    def __init__(self, kernel: Kernel, number: int, cpu: target.Target) -> None:
+        self._piece = pieces(kernel)[number]
+        self._lanes = lanes_of(kernel, cpu)
+        self._work = work(self._piece.body)
+
+    def units(self, sizes: Mapping[str, int]) -> int:
+        return self._piece.units(self._lanes, sizes)
+
+    def work(self, sizes: Mapping[str, int]) -> int:
+        return algebra.evaluate(self._work, sizes)
 
 
 def _points(body: Sequence[Statement], axes: tuple[Index, ...]) -> Iterator[Poly]:

@@ -11,6 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 ALIGNMENT = 64
+
+APART = 256
+"""So far from each other is what different threads write: processors fetch more than a line at a time."""
+
 LARGEST = 1 << 47
 """More bytes than any machine addresses."""
 

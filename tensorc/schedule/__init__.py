@@ -10,12 +10,13 @@ from tensorc.dtypes import i64
 from tensorc.ir import build as scalars
 from tensorc.ir.program import BoundsCheck, Program
 from tensorc.ir.tensor import Load, Tensor
-from tensorc.loops.nest import Kernel, Schedule
+from tensorc.loops.nest import Buffer, Kernel, Schedule
 from tensorc.schedule import special
 from tensorc.schedule.build import kernel
 from tensorc.schedule.group import Group, partition
 from tensorc.schedule.inline import inline
 from tensorc.schedule.memory import Names, Storage, store
+from tensorc.schedule.partial import share
 from tensorc.schedule.rules import Rule, ScanRule, ScatterRule, SortRule
 from tensorc.schedule.separate import separate
 from tensorc.schedule.views import flatten
@@ -33,16 +34,21 @@ def schedule(program: Program) -> Schedule:
     names = Names(t.name for t in program.inputs)
     storage = store(program, outputs, groups, inlined.aliases, names)
     titles = Names()
-    kernels = tuple(_kernel(titles.unique(_title(g)), g, storage, names) for g in groups)
+    kernels: list[Kernel] = []
+    partial: list[Buffer] = []
+    for g in groups:
+        made, totals = share(_kernel(titles.unique(_title(g)), g, storage, names), names, titles)
+        kernels += made
+        partial += totals
     count = len(program.results)
     return Schedule(
         program.name,
         program.inputs,
         storage.results[:count],
         storage.results[count:],
-        storage.intermediates,
+        (*storage.intermediates, *partial),
         storage.aliases,
-        kernels,
+        tuple(kernels),
         _facts(program),
     )
 

@@ -31,6 +31,19 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Share:
+    """The blocks of a loop that a chunk has, each of `step` points, where it stands in a loop that is shared out: those that have any of
+    `low` .. `high` - 1, counted in the innermost such loop's blocks. A block has `inside` of them, in the loop over `inner`.
+    """
+
+    low: Value
+    high: Value
+    step: int
+    inside: Value
+    inner: Index | None
+
+
+@dataclass(frozen=True)
 class Block:
     """The points of an axis that are taken at once, from `base`: `count` of them, or `count` registers of them if `vector`."""
 
@@ -68,12 +81,13 @@ class Context:
     code: Code
     lanes: int
     facts: Facts
-    places: Mapping[Memory, Place]
+    places: Mapping[Memory, Place]  # of all memory that the kernel touches
     sizes: Mapping[str, Value]
     written: frozenset[Memory]  # memory that the kernel reads as well as writes, its other shapes too
     owners: Mapping[Memory, Memory]  # of buffers that are another shape of a buffer
     bound: dict[Index, Block] = field(default_factory=dict)
     tiles: dict[Index, tuple[Value, Value]] = field(default_factory=dict)
+    shares: dict[Index, Share] = field(default_factory=dict)  # of the loops that are shared out
     vector: Index | None = None
     mask: Value | None = None  # the lanes that are points, where not all are
     valid_lanes: Value | None = None  # how many of the first lanes are points, where not all are

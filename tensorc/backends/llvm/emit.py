@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorc.algebra import Poly
-from tensorc.backends.llvm import index, statements
+from tensorc.backends.llvm import index, parallel, statements
 from tensorc.backends.llvm.code import Code, Module
 from tensorc.backends.llvm.context import Context, Place
 from tensorc.backends.llvm.frame import Frame, Strides
@@ -35,7 +35,7 @@ def emit(frame: Frame, strides: Mapping[Input, Strides], target: Target) -> Emit
     """The module of a schedule for inputs and results of whose strides so much is known."""
     schedule = frame.schedule
     module = module_for(target)
-    names = [_kernel(module, frame, number, strides, target) for number in range(len(schedule.kernels))]
+    names = [name for number in range(len(schedule.kernels)) for name in _kernel(module, frame, number, strides, target)]
     calls = "".join(f"  call void @{name}(ptr %frame)\n" for name in names)
     module.functions.append(f'define void @"{ENTRY}"(ptr %frame) #0 {{\n{calls}  ret void\n}}\n')
     return Emitted(f"; {schedule.name}\n\n{module.text()}", tuple(module.symbols))
@@ -45,26 +45,70 @@ def module_for(target: Target) -> Module:
     return Module(target.attributes, target.has_fused_multiply_add, target.has_half_conversions, target.vector_bytes == 64)
 
 
-def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, Strides], target: Target) -> str:
+def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, Strides], target: Target) -> list[str]:
+    """Emits a kernel; the functions of its pieces, by name, which take the frame and run in this order."""
     kernel = frame.schedule.kernels[number]
+    names = []
+    for n, piece in enumerate(parallel.pieces(kernel)):
+        name = f"kernel.{number}.{n}.{re.sub('[^0-9A-Za-z_]', '_', kernel.name)}"
+        code = Code(module)
+        context = Context(
+            code,
+            lanes_of(kernel, target),
+            frame.schedule.facts,
+            {},
+            {size: _word(code, frame.size(size), INT) for size in frame.sizes},
+            _read_and_written(kernel, frame.schedule.aliases),
+            frame.schedule.aliases,  # type: ignore[arg-type]  # a mapping is invariant in its keys
+        )
+        scratch = Value("%scratch", POINTER) if piece.shared else _slots(code, frame)
+        context.places = {m: _place(context, frame, number, m, strides, scratch) for m in (*kernel.memory, *kernel.scratch)}
+        if piece.shared:
+            parallel.begin(context, piece, Value("%low", INT), Value("%high", INT))
+        statements.emit(context, piece.body)
+        code.effect("ret void")
+        if piece.shared:
+            module.functions.append(
+                f"define internal void @{name}.part(ptr %frame, i64 %low, i64 %high, ptr %scratch) #0 {{\n{code.text()}}}\n"
+            )
+            _region(module, frame, (number, n), name)
+        else:
+            module.functions.append(f"define internal void @{name}(ptr %frame) #0 {{\n{code.text()}}}\n")
+        names.append(name)
+    return names
+
+
+def _region(module: Module, frame: Frame, region: tuple[int, int], name: str) -> None:
+    """The function that runs a piece: in chunks, by as many threads as there are, or as a whole."""
     code = Code(module)
-    places: dict[Memory, Place] = {}
-    context = Context(
-        code,
-        lanes_of(kernel, target),
-        frame.schedule.facts,
-        places,
-        {name: _word(code, frame.size(name), INT) for name in frame.sizes},
-        _read_and_written(kernel, frame.schedule.aliases),
-        frame.schedule.aliases,  # type: ignore[arg-type]  # a mapping is invariant in its keys
-    )
-    for memory in (*kernel.memory, *kernel.scratch):
-        places[memory] = _place(context, frame, number, memory, strides)
-    statements.emit(context, kernel.body)
-    code.effect("ret void")
-    name = f"kernel.{number}.{re.sub('[^0-9A-Za-z_]', '_', kernel.name)}"
-    module.functions.append(f"define internal void @{name}(ptr %frame) #0 {{\n{code.text()}}}\n")
-    return name
+    scratch = _slots(code, frame)
+    units, chunk = (_word(code, frame.threads(word, region), INT) for word in ("units", "chunk"))
+    threads, slot = (_word(code, frame.threads(word), INT) for word in ("threads", "slot"))
+    run = _word(code, frame.threads("parallel"), POINTER)
+    some = code.compare("icmp sgt", units, integer(0))
+    whole = code.compare("icmp eq", chunk, integer(0))
+    lines = [
+        f"  br i1 {some.text}, label %any, label %done",
+        "any:",
+        f"  br i1 {whole.text}, label %whole, label %chunks",
+        "whole:",
+        f"  call void @{name}.part(ptr %frame, i64 0, i64 {units.text}, ptr {scratch.text})",
+        "  ret void",
+        "chunks:",
+        f"  call void {run.text}(ptr @{name}.part, ptr %frame, i64 {units.text}, i64 {chunk.text}, i64 {threads.text}, "
+        f"ptr {scratch.text}, i64 {slot.text})",
+        "  ret void",
+        "done:",
+        "  ret void",
+    ]
+    body = "\n".join(lines)
+    module.functions.append(f"define internal void @{name}(ptr %frame) #0 {{\n{code.text()}{body}\n}}\n")
+
+
+def _slots(code: Code, frame: Frame) -> Value:
+    """The first thread's scratch."""
+    workspace, offset = _word(code, frame.workspace, POINTER), _word(code, frame.threads("slots"), INT)
+    return code.pure(POINTER, f"getelementptr i8, ptr {workspace.text}, i64 {offset.text}", workspace, offset)
 
 
 def _read_and_written(kernel: Kernel, owners: Mapping[Buffer, Buffer]) -> frozenset[Memory]:
@@ -81,7 +125,7 @@ def _word(code: Code, word: int, type: object) -> Value:
 # Memory.
 
 
-def _place(context: Context, frame: Frame, number: int, memory: Memory, strides: Mapping[Input, Strides]) -> Place:
+def _place(context: Context, frame: Frame, number: int, memory: Memory, strides: Mapping[Input, Strides], scratch: Value) -> Place:
     code = context.code
     if memory in strides:
         known = strides[memory]
@@ -89,9 +133,9 @@ def _place(context: Context, frame: Frame, number: int, memory: Memory, strides:
         return Place(_word(code, frame.pointer(memory), POINTER), found, 1)
     assert isinstance(memory, (Buffer, Scratch))
     owner = frame.schedule.aliases.get(memory, memory) if isinstance(memory, Buffer) else memory
-    workspace = _word(code, frame.workspace, POINTER)
+    base = scratch if isinstance(memory, Scratch) else _word(code, frame.workspace, POINTER)
     offset = _word(code, frame.offset(number, owner), INT)
-    pointer = code.pure(POINTER, f"getelementptr i8, ptr {workspace.text}, i64 {offset.text}", workspace, offset)
+    pointer = code.pure(POINTER, f"getelementptr i8, ptr {base.text}, i64 {offset.text}", base, offset)
     return Place(pointer, row_major(context, memory.extents), memory.dtype.bytes)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tensorc import algebra
+from tensorc.backends.llvm.parallel import pieces
 from tensorc.ir.tensor import Input
 from tensorc.loops.nest import Buffer, Memory, Schedule, Scratch
 
@@ -19,7 +20,10 @@ class Frame:
     """Which word of the frame holds what.
 
     First the addresses of the inputs, of the results and of the workspace, which change with each call; then what follows from sizes and
-    strides: the sizes, the strides in elements of inputs and results, and where in the workspace each intermediate, check and scratch lies.
+    strides: the sizes, the strides in elements of inputs and results, and where in the workspace each intermediate and check lies, and each
+    scratch in what a thread has for itself. Then how the kernels run on threads: how many there are; the function that runs a region on
+    them; where in the workspace the first thread's scratch lies, and how many bytes further each other's; and for each region how many
+    units it has, and how many a thread takes at a time, 0 where one takes all.
     """
 
     schedule: Schedule
@@ -31,13 +35,19 @@ class Frame:
 
     @cached_property
     def owned(self) -> tuple[tuple[int | None, Memory], ...]:
-        """The row-major memory in the workspace, each scratch with its kernel's number."""
+        """The row-major memory in the workspace, each scratch with its kernel's number, the scratch last."""
         scratch = ((number, s) for number, kernel in enumerate(self.schedule.kernels) for s in kernel.scratch)
         return (*((None, b) for b in (*self.schedule.intermediates, *self.schedule.checks)), *scratch)
 
     @cached_property
     def sizes(self) -> tuple[str, ...]:
         return tuple(sorted({s.name for t in self.schedule.inputs for e in t.extents for s in algebra.sizes(e)}))
+
+    @cached_property
+    def regions(self) -> tuple[tuple[int, int], ...]:
+        """The pieces of kernels that are shared out, each by the kernel's number and its own."""
+        every = enumerate(self.schedule.kernels)
+        return tuple((number, n) for number, kernel in every for n, piece in enumerate(pieces(kernel)) if piece.shared)
 
     @property
     def workspace(self) -> int:
@@ -54,6 +64,8 @@ class Frame:
         keys += [("size", name) for name in self.sizes]
         keys += [("stride", t, axis) for t in self.strided for axis in range(len(t.extents))]
         keys += self.owned
+        keys += ["threads", "parallel", "slots", "slot"]
+        keys += [(word, region) for region in self.regions for word in ("units", "chunk")]
         return {key: word for word, key in enumerate(keys)}
 
     @property
@@ -70,8 +82,12 @@ class Frame:
         return self._words["stride", memory, axis]
 
     def offset(self, kernel: int, memory: Buffer | Scratch) -> int:
-        """The word with the place in the workspace, in bytes."""
+        """The word with the place in the workspace, or among a thread's scratch, in bytes."""
         return self._words[(kernel, memory) if isinstance(memory, Scratch) else (None, memory)]
+
+    def threads(self, word: str, region: tuple[int, int] | None = None) -> int:
+        """A word that tells how kernels run on threads: "threads", "parallel", "slots", "slot", or a region's "units" or "chunk"."""
+        return self._words[word if region is None else (word, region)]
 
 
 def usual_strides(memory: Input) -> Strides:

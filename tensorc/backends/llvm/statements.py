@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from tensorc.algebra import Index, Poly
-from tensorc.backends.llvm import access, accumulate, index, sort
+from tensorc.backends.llvm import access, accumulate, index, parallel, sort
 from tensorc.backends.llvm.context import Block, Context
 from tensorc.backends.llvm.interior import interior
 from tensorc.backends.llvm.scalar import evaluate
@@ -93,6 +93,12 @@ def _range(context: Context, s: For) -> tuple[Value, Value, int | None]:
         start, stop = context.tiles[s.axis]
         return start, stop, None
     stop = index.number(context, s.axis.extent, {})
+    if s.part is not None:
+        size = index.number(context, s.part.size, {})
+        start = context.code.mul(context.bound[s.part.number].base, size)
+        return start, context.code.least(context.code.add(start, size), stop), None
+    if s.axis in context.shares:
+        return *parallel.span(context, context.shares[s.axis], stop), None
     return integer(0), stop, number_of(stop)
 
 
@@ -117,6 +123,8 @@ def _run(
             context.tiles[s.axis] = (counter, end)
         else:
             context.bind(s.axis, Block(counter, block.count, block.vector))
+            if s.axis in context.shares:
+                parallel.enter(context, context.shares[s.axis], counter)
             if block.vector:
                 context.vector = s.axis
                 context.valid_lanes = code.sub(stop, counter) if masked else None

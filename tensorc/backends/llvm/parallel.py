@@ -1,0 +1,150 @@
+"""Which loops of a kernel are shared out among threads, and where in them a chunk begins and ends.
+
+A kernel runs in pieces, one after the other. A piece whose outer loops are parallel is a function of a range of their blocks, counted
+through all of them: a chunk of a nest of 3 rows of 1000 blocks may begin in the middle of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tensorc import algebra
+from tensorc.backends.llvm import index
+from tensorc.backends.llvm.context import Context, Share
+from tensorc.backends.llvm.types import Value, integer
+from tensorc.ir import walk
+from tensorc.ir.tensor import Input
+from tensorc.loops.nest import (
+    SERIAL,
+    Bind,
+    Done,
+    Fold,
+    For,
+    Init,
+    Kernel,
+    Let,
+    Scratch,
+    SortRow,
+    Statement,
+    Store,
+    Update,
+    Var,
+    scalars,
+    statements,
+)
+
+SHORT = 512
+"""A loop of so many points, where that is known, is not divided."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Statements that run together. `shared`: the loops whose blocks are shared out, the outermost first, each all that stands in the one
+    around it; none where the piece runs as a whole.
+    """
+
+    body: tuple[Statement, ...]
+    shared: tuple[For, ...]
+
+    def units(self, lanes: int, sizes: Mapping[str, int]) -> int:
+        """How many blocks there are to share out."""
+        total = 1
+        for loop in self.shared:
+            total *= -(-algebra.evaluate(loop.axis.extent, sizes) // _step(loop.bind, lanes))
+        return total
+
+
+def pieces(kernel: Kernel) -> tuple[Piece, ...]:
+    """A kernel in pieces that share neither variables nor scratch; in one piece, run as a whole, where some would."""
+    found: list[list[Statement]] = []
+    for s in kernel.body:
+        shared = isinstance(s, For) and s.parallel
+        if shared or not found or _is_shared(found[-1]):
+            found.append([s])
+        else:
+            found[-1].append(s)
+    used: set[Input] = set()
+    for part in found:
+        own = _own(part)
+        if used & own:
+            return (Piece(kernel.body, ()),)
+        used |= own
+    return tuple(Piece(tuple(part), _shared(part[0]) if _is_shared(part) else ()) for part in found)
+
+
+def _is_shared(part: Sequence[Statement]) -> bool:
+    return isinstance(part[0], For) and part[0].parallel
+
+
+def _own(part: Sequence[Statement]) -> set[Input]:
+    """The variables and the scratch that statements name."""
+    found: set[Input] = set()
+    for s in statements(tuple(part)):
+        found |= {load.tensor for value in scalars(s) for load in walk.loads(value) if isinstance(load.tensor, (Var, Scratch))}
+        match s:
+            case Let(var) | Init(var) | Fold(var) | Done(var):
+                found.add(var)
+            case Store(Scratch() as memory) | Update(Scratch() as memory):
+                found.add(memory)
+            case SortRow():
+                found.add(s.work)
+            case _:
+                pass
+    return found
+
+
+def _shared(s: Statement) -> tuple[For, ...]:
+    match s:
+        case For(_, bind, (For(parallel=True, part=None) as inner,)) if bind == SERIAL and not inner.within and not _is_short(inner):
+            return (s, *_shared(inner))
+        case For():
+            return (s,)
+        case _:
+            return ()
+
+
+def _is_short(loop: For) -> bool:
+    return loop.bind.kind == "vector" and loop.axis.extent.constant is not None and loop.axis.extent.constant <= SHORT
+
+
+def _step(bind: Bind, lanes: int) -> int:
+    return bind.count * (lanes if bind.kind == "vector" else 1)
+
+
+# Chunks.
+
+
+def begin(context: Context, piece: Piece, low: Value, high: Value) -> None:
+    """From here on the loops of a piece run over the blocks from `low` on and before `high`."""
+    inner, inside = None, integer(1)
+    for loop in reversed(piece.shared):
+        step = _step(loop.bind, context.lanes)
+        context.shares[loop.axis] = Share(low, high, step, inside, inner)
+        blocks = index.number(context, loop.axis.extent, {})
+        if step > 1:
+            blocks = context.code.binary("sdiv", context.code.add(blocks, integer(step - 1)), integer(step))
+        inner, inside = loop.axis, context.code.mul(inside, blocks)
+
+
+def span(context: Context, share: Share, extent: Value) -> tuple[Value, Value]:
+    """The first point and the end of a loop's chunk."""
+    code = context.code
+    low, high = share.low, share.high
+    if share.inner is not None:
+        low = code.binary("sdiv", low, share.inside)
+        high = code.binary("sdiv", code.add(high, code.sub(share.inside, integer(1))), share.inside)
+    step = integer(share.step)
+    return code.mul(low, step), code.least(code.mul(high, step), extent)
+
+
+def enter(context: Context, share: Share, block: Value) -> None:
+    """At a block of a loop, the chunk of the loop inside: of the blocks that it has there, those in the range."""
+    if share.inner is None:
+        return
+    code = context.code
+    before = code.mul(block, share.inside)
+    inner = context.shares[share.inner]
+    low = code.greatest(code.sub(share.low, before), integer(0))
+    high = code.least(code.sub(share.high, before), share.inside)
+    context.shares[share.inner] = Share(low, high, inner.step, inner.inside, inner.inner)

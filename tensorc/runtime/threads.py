@@ -1,0 +1,204 @@
+"""The threads that kernels run on: how many, and the code that hands out chunks to them (`pool.ll`).
+
+Where PyTorch is loaded they are its own OpenMP threads: those of a second runtime would fight with them for the processors, spinning. Else
+they are a pool that starts with the first large kernel. On Windows kernels run on the thread that calls them.
+"""
+
+from __future__ import annotations
+
+import atexit
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from tensorc.backends.llvm import target
+from tensorc.config import config, processors
+from tensorc.loops.work import SMALL
+
+MOST = 256
+"""The most threads that a kernel runs on."""
+
+SPINS = 2000
+"""How often a thread looks for work before it sleeps: some ten microseconds."""
+
+GRAIN = 1 << 17
+"""The least work in a chunk."""
+
+CHUNKS = 8
+"""So many chunks for each thread even out what differs between chunks, and between processors."""
+
+IMPORTS = (
+    "pthread_create",
+    "pthread_join",
+    "pthread_sigmask",
+    "sigfillset",
+    "pthread_mutex_init",
+    "pthread_mutex_lock",
+    "pthread_mutex_unlock",
+    "pthread_cond_init",
+    "pthread_cond_wait",
+    "pthread_cond_broadcast",
+    "sched_yield",
+)
+
+SUPPORTED = sys.platform != "win32"
+
+
+def count() -> int:
+    """How many threads a kernel may run on here."""
+    if not SUPPORTED:
+        return 1
+    chosen = config.num_threads
+    return min(_available() if chosen is None else chosen, MOST)
+
+
+@cache
+def _available() -> int:
+    return processors()
+
+
+@dataclass(frozen=True)
+class Region:
+    """A number of units, and how many of them a thread takes at a time; 0 where one thread takes them all.
+
+    What is computed does not depend on the chunk: a unit is a block of points that nothing is combined across.
+    """
+
+    units: int
+    chunk: int
+
+
+def region(units: int, work: int, threads: int) -> Region:
+    """How units of so much work, in units of `loops.work`, are shared out."""
+    if threads == 1 or units < 2 or work < SMALL:
+        return Region(units, 0)
+    chunks = min(units, threads * CHUNKS, max(work // GRAIN, 2))
+    return Region(units, -(-units // chunks))
+
+
+# The pool.
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The code of `pool.ll` in this process. `parallel` is the address of the function that runs a region."""
+
+    loaded: target.Loaded
+    parallel: int
+
+    def call(self, name: str) -> Any:
+        return ctypes.CFUNCTYPE(ctypes.c_int32)(self.loaded.addresses[name])()
+
+    def set(self, name: str, value: int) -> None:
+        ctypes.c_int64.from_address(self.loaded.addresses[name]).value = value
+
+
+def parallel() -> int:
+    """The address of the function that runs a region: void (part, frame, units, chunk, threads, scratch, slot), see `pool.ll`."""
+    global _pool
+    with _lock:
+        if _pool is None:
+            _pool = _load()
+        pool = _pool
+    if not _forked and "torch" in sys.modules:
+        pool.set("tensorc.openmp", _openmp_of_torch() or 0)
+    return pool.parallel
+
+
+_pool: Pool | None = None
+_lock = threading.Lock()
+
+
+def _load() -> Pool:
+    libc = ctypes.CDLL(None)
+    imports = {name: ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0 for name in IMPORTS}
+    machine = target.Target(target.host().triple, "", "")
+    names = ("tensorc.parallel", "tensorc.reset", "tensorc.stop", "tensorc.openmp", "tensorc.spins")
+    loaded = target.load(target.emit_object(text(machine.triple), machine), names, imports)
+    pool = Pool(loaded, loaded.addresses["tensorc.parallel"])
+    pool.call("tensorc.reset")
+    pool.set("tensorc.spins", SPINS)
+    atexit.register(_stop, pool)
+    return pool
+
+
+def text(triple: str) -> str:
+    """`pool.ll` for a machine."""
+    made = files("tensorc.runtime").joinpath("pool.ll").read_text(encoding="utf-8")
+    for name, code in _machine(triple.partition("-")[0]).items():
+        made = made.replace(f"  {name}\n", "".join(f"  {line}\n" for line in code if not line.startswith("declare")))
+        made += "".join(f"{line}\n" for line in code if line.startswith("declare"))
+    return made.replace("SETMASK", str(int(signal.SIG_SETMASK)))
+
+
+def _machine(architecture: str) -> dict[str, tuple[str, ...]]:
+    match architecture:
+        case "x86_64":
+            return {
+                "RELAX": ("call void @llvm.x86.sse2.pause()", "declare void @llvm.x86.sse2.pause()"),
+                "MODE": ("call void @llvm.x86.sse.stmxcsr(ptr %place)", "declare void @llvm.x86.sse.stmxcsr(ptr)"),
+                "ADOPT": ("call void @llvm.x86.sse.ldmxcsr(ptr %place)", "declare void @llvm.x86.sse.ldmxcsr(ptr)"),
+            }
+        case "aarch64" | "arm64":
+            return {
+                "RELAX": ("call void @llvm.aarch64.hint(i32 1)", "declare void @llvm.aarch64.hint(i32)"),
+                "MODE": (
+                    "%control = call i64 @llvm.aarch64.get.fpcr()",
+                    "%short = trunc i64 %control to i32",
+                    "store i32 %short, ptr %place",
+                    "declare i64 @llvm.aarch64.get.fpcr()",
+                ),
+                "ADOPT": (
+                    "%control = zext i32 %mode to i64",
+                    "call void @llvm.aarch64.set.fpcr(i64 %control)",
+                    "declare void @llvm.aarch64.set.fpcr(i64)",
+                ),
+            }
+        case _:
+            return {"RELAX": (), "MODE": (), "ADOPT": ()}
+
+
+# Other runtimes, forks and the end.
+
+_forked = False
+"""Whether this process is the child of a fork: there PyTorch's runtime may believe in threads that are not."""
+
+
+def _after_fork() -> None:
+    global _forked, _lock
+    _forked = True
+    _lock = threading.Lock()
+    _available.cache_clear()
+    if _pool is not None:
+        _pool.call("tensorc.reset")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@cache
+def _openmp_of_torch() -> int | None:
+    """The address of GOMP_parallel in the runtime that PyTorch itself calls; None where it has none of the kind."""
+    for found in sorted((Path(sys.modules["torch"].__file__ or "").parent / "lib").glob("libtorch_cpu.*")):
+        try:
+            return ctypes.cast(ctypes.CDLL(str(found)).GOMP_parallel, ctypes.c_void_p).value
+        except (OSError, AttributeError):
+            continue
+    return None
+
+
+def _stop(pool: Pool) -> None:
+    """End the pool's threads, before their code goes. A kernel that still runs, on a thread that nobody waits for, keeps them."""
+    for _ in range(100):
+        if pool.call("tensorc.stop"):
+            return
+        time.sleep(0.001)
