@@ -121,6 +121,9 @@ CASES = [
         )
         for text, o in (("1", 1), ("0", 0), ("inf", INF), ("-inf", -INF), ("3", 3), ("0.5", 0.5), ("ord=-1", -1))
     ],
+    Case(
+        "norm", "norm(x, axis=0, dtype=f64)", lambda x: torch.linalg.vector_norm(x, dim=0, dtype=torch.float64), ((Given((3, 4)),),), FLOATS
+    ),
     Case("norm", "norm(x, 1, axis=1)", lambda x: torch.linalg.vector_norm(x, 1, dim=1), ((Given((3, 0)),),)),
     Case(
         "norm", "norm(x)", torch.linalg.vector_norm, ((Given(values=(3e4, 3e4, 1.0)),), (Given(values=(0.0, 0.0)),), (Given((0,)),)), FLOATS
