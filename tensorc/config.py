@@ -86,8 +86,8 @@ class Configuration:
         self._tell(0)
 
     def watch(self, watcher: Callable[[int], None]) -> None:
-        """From now on call `watcher`: with 1 and -1 where a scope with another target or number of threads begins and ends, with 0 where the
-        process's settings change."""
+        """From now on call `watcher`: with 1 and -1 where a scope with another target or number of threads begins and ends, with 0 where
+        the process's settings change."""
         self._watchers.append(watcher)
 
     def _tell(self, scopes: int) -> None:

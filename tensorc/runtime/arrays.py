@@ -220,10 +220,10 @@ def may_overlap(a: Array, b: Array) -> bool:
 
 def repeats_itself(array: Array) -> bool:
     """Whether two elements of the array may have memory in common; False is certain."""
+    if array.size == 0:
+        return False
     reach = array.itemsize
     for extent, stride in sorted(zip(array.shape, map(abs, array.strides), strict=True), key=lambda axis: axis[1]):
-        if extent == 0:
-            return False
         if extent > 1:
             if stride < reach:
                 return True

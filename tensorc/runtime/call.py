@@ -183,7 +183,7 @@ class Call:
             raise ShapeError(f"{what} has the shape {list(array.shape)}, but the result has {list(shape)}")
         if not array.flags.writeable:
             raise ValueError(f"{what} is read-only")
-        if any(stride == 0 and extent > 1 for stride, extent in zip(array.strides, array.shape, strict=True)):
+        if array.size and any(stride == 0 and extent > 1 for stride, extent in zip(array.strides, array.shape, strict=True)):
             raise ValueError(f"{what} has one element in several places (a broadcast view), so it cannot be written to; pass a copy")
         return array
 
