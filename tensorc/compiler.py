@@ -85,6 +85,8 @@ class Compilation:
         match stage:
             case "typed":
                 return show(self.typed)
+            case "grad":
+                return self._grad()
             case "opt":
                 return show(self.optimised)
             case "schedule":
@@ -96,9 +98,22 @@ class Compilation:
         texts: Mapping[str, str] = getattr(self.executable, "texts", {})
         if stage not in texts:
             raise ValueError(
-                f"the target `{self.target}` has no stage `{stage}`; it has typed opt schedule loops {' '.join(texts)}".rstrip()
+                f"the target `{self.target}` has no stage `{stage}`; it has typed grad opt schedule loops {' '.join(texts)}".rstrip()
             )
         return texts[stage]
+
+    def _grad(self) -> str:
+        """The backward pass of the program, headed by what it keeps of the forward pass and what it computes again."""
+        from tensorc.ir.text import show
+        from tensorc.transform.partition import describe, partition
+        from tensorc.transform.programs import float_inputs, float_results, pullback
+
+        wrt = float_inputs(self.typed)
+        if not wrt or not float_results(self.typed):
+            raise ValueError(f"`{self.typed.name}` has no derivative: it has no float {'result' if wrt else 'parameter'}")
+        back = pullback(self.typed, wrt)
+        found = partition(back, len(self.typed.results), back.inputs[len(self.typed.inputs) :])
+        return "\n".join(f"# {line}" for line in describe(found)) + "\n" + show(found.backward)
 
     def _stage(self, stage: str, run: Callable[[], Result]) -> Result:
         """Run a stage; what it raises that is no error of the user's becomes an InternalError with a file to reproduce it."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tensorc.cli.values import Value
     from tensorc.elaborate import ParameterInfo
 
-STAGES = ("ast", "typed", "opt", "schedule", "loops", "llvm", "asm")
+STAGES = ("ast", "typed", "grad", "opt", "schedule", "loops", "llvm", "asm")
 
 
 @click.command("ir", short_help="Print a stage of the compiler, from the syntax tree to assembly.")
@@ -31,7 +31,8 @@ def command(session: Session, place: str, stage: str, shapes: tuple[str, ...], t
     \b
     ast       the syntax tree
     typed     definitions with dtypes, symbolic shapes and ranges
-    opt       the same, simplified
+    grad      the backward pass, and what it keeps of the forward pass
+    opt       typed, simplified
     schedule  the kernels, and what is stored between them
     loops     the loop nest of each kernel
     llvm      LLVM IR

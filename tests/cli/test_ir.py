@@ -27,6 +27,7 @@ def program(folder: Path) -> None:
     [
         ("ast", "Function name='pair'", "Binary operator='@'"),
         ("typed", "fn pair(x: f32[N, M], w: f32[M]) -> (f32[N], f32[M]) {", "sum["),
+        ("grad", "# inputs that the backward pass reads: x: f32[N, M], w: f32[M]", "sum["),
         ("opt", "fn pair(x: f32[N, M], w: f32[M]) -> (f32[N], f32[M]) {", "sum["),
         ("schedule", "schedule pair(x: f32[N, M], w: f32[M])", "kernel"),
         ("loops", "kernel ", "for "),
@@ -68,7 +69,7 @@ def test_what_is_refused(tensorc: Callable[..., Any], words: list[str], code: in
 
 def test_an_unknown_stage(tensorc: Callable[..., Any]) -> None:
     ran = tensorc("ir", "p.tx:pair", "--stage", "llmv")
-    assert ran.code == 2 and "'ast', 'typed', 'opt', 'schedule', 'loops', 'llvm', 'asm'" in ran.err
+    assert ran.code == 2 and "'ast', 'typed', 'grad', 'opt', 'schedule', 'loops', 'llvm', 'asm'" in ran.err
 
 
 def test_the_tree_of_a_wrong_program(tensorc: Callable[..., Any]) -> None:
