@@ -79,6 +79,8 @@ def view(context: Context, value: Array, extents: tuple[Poly, ...]) -> Array:
         return Array(tuple(fresh(1) if e is algebra.ONE else next(rest) for e in extents), body, value.weak)
     if value.weak:
         value = arrays.strong(context, value)
+    if algebra.ZERO in extents and not context.exact:  # there are no elements
+        return Array(tuple(map(fresh, extents)), build.constant(0, value.dtype))
     own = context.settle(value)
     return of_tensor_like(View(own.tensor(), (*(a.extent for a in own.free), *extents)), own)
 
