@@ -1,10 +1,14 @@
-"""Turns the grammar into what the parser runs on: a regular expression for the tokens and the LALR tables, by Lark."""
+"""What the parser runs on: a regular expression for the tokens and LALR tables, which are made of the grammar beforehand."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from tensorc.grammar import grammar_text
@@ -13,11 +17,6 @@ STARTS = ("file", "only_type", "signature", "only_expression")
 END = "$END"
 UNTERMINATED = "UNTERMINATED"
 UNKNOWN = "UNKNOWN"
-
-# Terminals whose text an action needs; the others are keywords and punctuation.
-_LITERALS = ("INTEGER", "FLOAT", "STRING", "CONSTANT", "TRUTH", "NONE")
-_OPERATORS = ("**", "TIMES", "SIGN", "~", "SHIFT", "&", "^", "|", "COMPARE", "<", ">", "and", "or", "not")
-_WITH_TEXT = frozenset(("NAME", *_LITERALS, *_OPERATORS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,70 +53,48 @@ class Tables:
     """Where a chain of unit rules leads, by the state below it, its own and the next token; the parser fills it."""
 
 
+FILE = Path(__file__).with_name("tables.json")
+
+
 @cache
 def tables() -> Tables:
-    """Built once a process, when something is first parsed."""
-    from lark import Lark
-    from lark.parsers.lalr_analysis import Shift
+    """Read from `tables.json`; made anew, which takes Lark and a while, where that is of another grammar than the one that is there."""
+    grammar = grammar_text()
+    try:
+        made = json.loads(FILE.read_text(encoding="utf-8"))
+        if made["grammar"] == digest(grammar):
+            return unpacked(made)
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    from tensorc.syntax.generate import generate
 
-    lark: Any = Lark(grammar_text(), parser="lalr", lexer="basic", start=list(STARTS), keep_all_tokens=True)
-    table = lark.parser.parser._parse_table
-    kinds = {terminal.name: _kind(terminal) for terminal in lark.terminals} | {END: END}
-    rules = {rule: _rule(rule, kinds) for rule in lark.rules}
-    actions: list[dict[str, int | Rule]] = []
-    gotos: list[dict[str, int]] = []
-    for state in range(len(table.states)):
-        row: dict[str, int | Rule] = {}
-        goto: dict[str, int] = {}
-        for symbol, (action, argument) in table.states[state].items():
-            if symbol not in kinds:
-                goto[str(symbol)] = argument
-            else:
-                row[kinds[symbol]] = argument if action is Shift else rules[argument]
-        actions.append(row)
-        gotos.append(goto)
-    token, groups = _token_pattern(lark, kinds)
-    return Tables(tuple(actions), tuple(gotos), dict(table.start_states), dict(table.end_states), token, groups)
+    return generate(grammar)
 
 
-def _kind(terminal: Any) -> str:
-    keyword = re.fullmatch(r"([a-z]+)\\b", terminal.pattern.value)
-    if keyword:
-        return keyword[1]
-    return str(terminal.name if terminal.pattern.type == "re" else terminal.pattern.value)
+def digest(grammar: str) -> str:
+    return hashlib.sha256(grammar.encode()).hexdigest()
 
 
-def _rule(rule: Any, kinds: dict[str, str]) -> Rule:
-    size = len(rule.expansion)
-    kept = tuple(
-        position - size for position, symbol in enumerate(rule.expansion) if not symbol.is_term or kinds[symbol.name] in _WITH_TEXT
-    )
-    origin = str(rule.origin.name)
-    return Rule(
-        action=str(rule.alias or origin),
-        origin=origin,
-        size=size,
-        kept=kept,
-        spliced=any(rule.expansion[position].name.startswith("__") for position in kept if not rule.expansion[position].is_term),
-        is_run=origin.startswith("__"),
-        is_unit=size == 1 and not rule.alias and rule.options.expand1 and not rule.expansion[0].is_term,
-    )
+# Tables as JSON: a state's actions by kind, where n >= 0 shifts to a state and -1 - n reduces by a rule.
 
 
-def _token_pattern(lark: Any, kinds: dict[str, str]) -> tuple[re.Pattern[str], dict[str, str]]:
-    """White space and comments, then a token, the end, or what is neither; it matches everywhere."""
-    terminals = {terminal.name: terminal for terminal in lark.terminals}
-    ignored = "|".join(f"(?:{terminals[name].pattern.value})" for name in lark.ignore_tokens)
-    # Lark's own order: by priority, then the longest first.
-    order = sorted(terminals.values(), key=lambda t: (-t.priority, -t.pattern.max_width, -len(t.pattern.value), t.name))
-    groups: dict[str, str] = {}
-    alternatives = []
-    for number, terminal in enumerate(order):
-        if terminal.name in lark.ignore_tokens:
-            continue
-        groups[f"g{number}"] = kinds[terminal.name]
-        alternatives.append(f"(?P<g{number}>{terminal.pattern.to_regexp()})")
-    groups |= {END: END, UNTERMINATED: UNTERMINATED, UNKNOWN: UNKNOWN}
-    groups["END"] = groups.pop(END)
-    alternatives += [r"(?P<END>\Z)", rf"(?P<{UNTERMINATED}>[\"'][^\r\n]*)", rf"(?P<{UNKNOWN}>[^\x00-\x7f]+|[\s\S])"]
-    return re.compile(f"(?:{ignored})*+(?:{'|'.join(alternatives)})"), groups
+def packed(tables: Tables, grammar: str) -> dict[str, Any]:
+    """The tables of a grammar as what JSON can say."""
+    rules = sorted({a for row in tables.actions for a in row.values() if isinstance(a, Rule)}, key=repr)
+    numbers = {rule: -1 - n for n, rule in enumerate(rules)}
+    return {
+        "grammar": digest(grammar),
+        "rules": [[r.action, r.origin, r.size, r.kept, r.spliced, r.is_run, r.is_unit] for r in rules],
+        "actions": [{k: numbers[a] if isinstance(a, Rule) else a for k, a in sorted(row.items())} for row in tables.actions],
+        "gotos": [dict(sorted(row.items())) for row in tables.gotos],
+        "starts": dict(sorted(tables.starts.items())),
+        "ends": dict(sorted(tables.ends.items())),
+        "token": tables.token.pattern,
+        "groups": tables.groups,
+    }
+
+
+def unpacked(made: Mapping[str, Any]) -> Tables:
+    rules = [Rule(action, origin, size, tuple(kept), *flags) for action, origin, size, kept, *flags in made["rules"]]
+    actions = tuple([{k: a if a >= 0 else rules[-1 - a] for k, a in row.items()} for row in made["actions"]])
+    return Tables(actions, tuple(made["gotos"]), made["starts"], made["ends"], re.compile(made["token"]), made["groups"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 from tensorc import grammar
 from tensorc.source import Source
 from tensorc.syntax.build import Builder
-from tensorc.syntax.tables import STARTS, Rule, tables
+from tensorc.syntax.generate import generate, written
+from tensorc.syntax.tables import FILE, STARTS, Rule, digest, packed, tables, unpacked
 from tensorc.syntax.tokens import comments, tokenize
 
 
@@ -49,6 +51,28 @@ def test_every_rule_has_an_action() -> None:
     for rule in rules:
         if not rule.is_unit and not rule.is_run:
             assert callable(builder.action(rule.action))
+
+
+def test_the_tables_are_those_of_the_grammar() -> None:
+    """After a change of the grammar: `python -m tensorc.syntax.generate`."""
+    text = grammar.grammar_text()
+    made = generate(text)
+    assert FILE.read_text(encoding="utf-8") == written(packed(made, text))
+    read = unpacked(json.loads(FILE.read_text(encoding="utf-8")))
+    assert (read.actions, read.gotos, read.starts, read.ends) == (made.actions, made.gotos, made.starts, made.ends)
+    assert (read.token, read.groups) == (made.token, made.groups)
+
+
+def test_tables_of_another_grammar_are_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for text in (
+        "",
+        "[]",
+        FILE.read_text(encoding="utf-8")[:-200],
+        FILE.read_text(encoding="utf-8").replace(digest(grammar.grammar_text()), "0"),
+    ):
+        (tmp_path / "tables.json").write_text(text, encoding="utf-8")
+        monkeypatch.setattr("tensorc.syntax.tables.FILE", tmp_path / "tables.json")
+        assert tables.__wrapped__().actions == tables().actions
 
 
 def test_an_installed_grammar_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
