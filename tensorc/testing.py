@@ -13,16 +13,23 @@ from tensorc.api.function import Function
 Array = np.ndarray[Any, Any]
 
 STEP = 1e-6
-"""The step of the differences, times the size of the argument: near the cube root of f64's precision, where rounding and curvature are alike."""
+"""The step of the differences, times the size of the argument: near the cube root of f64's precision, where both errors are alike."""
 
 
 def check_grad(
-    f: Callable[..., Any], *args: Any, wrt: Names = None, rtol: float = 1e-5, atol: float = 1e-7, directions: int = 3, seed: int = 0, **kwargs: Any
+    f: Callable[..., Any],
+    *args: Any,
+    wrt: Names = None,
+    rtol: float = 1e-5,
+    atol: float = 1e-7,
+    directions: int = 3,
+    seed: int = 0,
+    **kwargs: Any,
 ) -> None:
-    """Compare f's derivatives at arguments with central differences, in float64 by the oracle. AssertionError with a report where they differ.
+    """Compare f's derivatives at arguments with central differences, in float64 by the oracle. AssertionError where they differ.
 
-    In each of some random directions u with a random cotangent v: the tangent J u is compared with differences, and the product of v with J u with
-    that of u and the pullback of v. float32 and half arguments are taken in float64, so the function must take float64 too.
+    In each of some random directions u, with a random cotangent v, the tangent J u is compared with differences, and the product of v and
+    J u with that of u and the pullback of v. Arguments of other floats are taken in float64, so the function must take float64 too.
     """
     function = f if isinstance(f, Function) else _function(f)
     arguments = [_wide(a) for a in args]

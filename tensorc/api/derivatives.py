@@ -14,6 +14,7 @@ from tensorc.api.specs import Spec
 from tensorc.diagnostics import error
 from tensorc.dtypes import DType
 from tensorc.elaborate import ResultTree
+from tensorc.elaborate.arrays import constant
 from tensorc.elaborate.values import Builtin, List, Routine, Transformed, Tuple, Value
 from tensorc.errors import DTypeError, ShapeError, suggestion
 from tensorc.frontend.trace import current_trace
@@ -29,7 +30,7 @@ Axes = int | None | Sequence[int | None]
 
 
 def grad(f: Callable[..., Any], wrt: Names = None) -> Function:
-    """The function that gives the gradient of f's scalar result by the parameters `wrt`: an array for one, a tuple for several."""
+    """The function that gives the gradient of f's scalar result by the parameters `wrt`: bare for one, a tuple for several."""
     return _transformed("grad", f, wrt)
 
 
@@ -39,7 +40,7 @@ def value_and_grad(f: Callable[..., Any], wrt: Names = None) -> Function:
 
 
 def vjp(f: Callable[..., Any], wrt: Names = None) -> Function:
-    """The function of f's arguments and a cotangent of each float result that gives (f's results, the cotangents of the parameters `wrt`)."""
+    """The function of f's arguments and a cotangent of each float result that gives (f's results, the cotangents of `wrt`)."""
     return _transformed("vjp", f, wrt)
 
 
@@ -49,7 +50,7 @@ def jvp(f: Callable[..., Any], wrt: Names = None) -> Function:
 
 
 def vmap(f: Callable[..., Any], in_axes: Axes = 0) -> Function:
-    """f for each place along an axis of its arguments; results have that axis first. `in_axes` is an axis or None, for all or for each array."""
+    """f for each place along an axis of its arguments; results have that axis first. `in_axes` is an axis or None, or a list of such."""
     return Function(_Batched(_definition(f), in_axes))
 
 
@@ -190,7 +191,9 @@ class Derivative:
         if failure is not None and len(args) <= 1:
             raise failure
         of = "float result" if self.kind == "vjp" else "parameter that it differentiates by"
-        raise TypeError(f"`{self.name}` takes the arguments of `{self.inner.name}` and one {self._what} for each {of}; {len(args)} were given")
+        raise TypeError(
+            f"`{self.name}` takes the arguments of `{self.inner.name}` and one {self._what} for each {of}; {len(args)} were given"
+        )
 
     def _wanted(self, instance: Instance) -> list[Any]:
         return programs.float_results(instance.program) if self.kind == "vjp" else list(self._inputs(instance)[0])
@@ -284,10 +287,21 @@ def _moved(tree: ResultTree, by: int) -> ResultTree:
 
 def _make_value_and_grad(d: Derivative, instance: Instance, wrt: list[Input], tree: ResultTree) -> Made:
     program = instance.program
-    if len(program.results) != 1 or not isinstance(instance.result, int) or program.results[0].extents or not program.results[0].dtype.is_float:
+    if (
+        len(program.results) != 1
+        or not isinstance(instance.result, int)
+        or program.results[0].extents
+        or not program.results[0].dtype.is_float
+    ):
         shown = ", ".join(f"{t.dtype}[{', '.join(map(str, t.extents))}]" if t.extents else str(t.dtype) for t in program.results)
         help = "sum it to a scalar, or use `vjp` with a cotangent of its shape"
-        raise error("E0701", f"`{d.kind}` wants a scalar result, but `{d.inner.name}` returns {shown}", program.spans.get(program.results[0]), shown, help=help)
+        raise error(
+            "E0701",
+            f"`{d.kind}` wants a scalar result, but `{d.inner.name}` returns {shown}",
+            program.spans.get(program.results[0]),
+            shown,
+            help=help,
+        )
     return programs.value_and_grad(program, wrt), (0, _moved(tree, 1))
 
 
@@ -405,16 +419,14 @@ class _Batched:
         return Prepared(("vmap", prepared.key, order), whole, (prepared, order), prepared.torch or torch, specs)
 
     def _axis(self, given: Any, leaf: Any, number: int) -> int | None:
-        axis = self.in_axes
-        if given is not None:
-            axis = next(given, self)
-            if axis is self:
-                raise TypeError(f"`in_axes` of `{self.name}` has {number} entries, and there are more arrays")
+        axis: Any = self.in_axes if given is None else next(given, self)
+        if axis is self:
+            raise TypeError(f"`in_axes` of `{self.name}` has {number} entries, and there are more arrays")
         if axis is None:
             return None
         if not isinstance(axis, int) or not -leaf.ndim <= axis < leaf.ndim:
             raise ShapeError(f"`{self.name}`: axis {axis} of array {number}, which has {leaf.ndim}")
-        return axis % leaf.ndim
+        return int(axis % leaf.ndim)
 
     def _check_sizes(self, axes: Sequence[int | None], leaves: Sequence[Any]) -> None:
         sizes = {leaf.shape[a] for a, leaf in zip(axes, leaves, strict=True) if a is not None and not isinstance(leaf, Spec)}
@@ -452,13 +464,20 @@ def _value(definition: Any) -> Routine | Builtin | Transformed:
     match definition:
         case Derivative(kind, inner, wrt):
             if kind not in ("grad", "value_and_grad", "vjp", "jvp"):
-                raise error("E0704", f"`{kind}` cannot be called from a traced function", None, help="call it outside, or use `jvp`, `vjp` and `vmap`")
+                raise error(
+                    "E0704",
+                    f"`{kind}` cannot be called from a traced function",
+                    None,
+                    help="call it outside, or use `jvp`, `vjp` and `vmap`",
+                )
             names = _names(kind, inner, wrt)
             option: Value = None if names is None else names[0] if isinstance(wrt, (str, int)) else Tuple(names)
             return Transformed(kind, _value(inner), option)
         case _Batched(inner, in_axes):
-            axes: Any = in_axes if isinstance(in_axes, int) or in_axes is None else List(tuple(in_axes))  # type: ignore[arg-type]
-            return Transformed("vmap", _value(inner), axes)
+            every = [in_axes] if isinstance(in_axes, int) or in_axes is None else list(in_axes)
+            axes = [None if a is None else constant(a) for a in every]
+            whole = isinstance(in_axes, int) or in_axes is None
+            return Transformed("vmap", _value(inner), axes[0] if whole else List(tuple(axes)))
         case TxDefinition():
             return Routine(definition.unit, definition.unit.functions[definition.name])
         case LibraryDefinition():

@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 @click.option("--arg", "-a", "texts", multiple=True, metavar="NAME=VALUE", help="The value of a static parameter.")
 @json_option
 @click.pass_obj
-def command(
-    session: Session, place: str, wrt: str | None, with_value: bool, shapes: tuple[str, ...], texts: tuple[str, ...]
-) -> Report:
+def command(session: Session, place: str, wrt: str | None, with_value: bool, shapes: tuple[str, ...], texts: tuple[str, ...]) -> Report:
     """Print the derivative of one function. Of a float scalar it is the gradient; else it takes a cotangent of each result, `dy`, and
     gives those of the parameters. It compiles as it stands.
 
@@ -44,6 +42,7 @@ def grad_text(
     from tensorc.cli.ir import lowered_of
     from tensorc.ir.source import source
     from tensorc.transform import programs
+    from tensorc.transform.readable import readable
 
     with settings():
         program = lowered_of(session, place, shapes, texts).program
@@ -54,7 +53,7 @@ def grad_text(
         else:
             made, name = programs.pullback(program, chosen), f"{program.name}_vjp"
         results = made.results if with_value else made.results[len(program.results) :]
-        return name, source(replace(made, name=name, results=results))
+        return name, source(readable(replace(made, name=name, results=results)))
 
 
 def _chosen(program: Program, wrt: str | None) -> list[Input]:

@@ -1,7 +1,7 @@
 """grad, value_and_grad, vjp, jvp and vmap as functions of functions: what they give is called like any other function.
 
-The function is elaborated with placeholders for its arguments, its graph is transformed, and the arguments take the placeholders' places. So they nest
-in any order, and the same arguments may be given twice.
+The function is elaborated with placeholders for its arguments, its graph is transformed, and the arguments take the placeholders' places.
+So they nest in any order, and the same arguments may be given twice.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly, fresh
+from tensorc.diagnostics import CompileError
 from tensorc.dtypes import DTYPES, DType
 from tensorc.elaborate import arrays
 from tensorc.elaborate.context import Context
@@ -53,13 +54,18 @@ def _register(kind: str, option: str, doc: str) -> None:
     def make(context: Context, f: Value, option: Value) -> Transformed:
         span = context.argument_spans.get("f")
         if not isinstance(f, (Routine, Builtin, Transformed)):
-            raise context.error("E0704", f"`{kind}` wants a function, found {describe(f)}", span, describe(f), help=f"`{kind}(f)(x)`, not `{kind}(f(x))`")
+            raise context.error(
+                "E0704", f"`{kind}` wants a function, found {describe(f)}", span, describe(f), help=f"`{kind}(f)(x)`, not `{kind}(f(x))`"
+            )
         if isinstance(f, Builtin) and f.name in KINDS:
-            raise context.error("E0704", f"`{kind}` wants a function of tensors, and `{f.name}` is one of functions", span, help=f"`{kind}({f.name}(g))`")
+            raise context.error(
+                "E0704", f"`{kind}` wants a function of tensors, and `{f.name}` is one of functions", span, help=f"`{kind}({f.name}(g))`"
+            )
         return Transformed(kind, f, option)
 
     make.__doc__ = doc
-    builtin(kind, f"f {option}", **{option: 0 if kind == "vmap" else None})(make)
+    defaults: dict[str, Any] = {option: arrays.constant(0) if kind == "vmap" else None}
+    builtin(kind, f"f {option}", **defaults)(make)
 
 
 KINDS = {
@@ -67,7 +73,10 @@ KINDS = {
     "value_and_grad": ("wrt", "As `grad`, of (f's value, the gradient)."),
     "vjp": ("wrt", "The function of f's arguments and its results' cotangents that gives (f's results, the arguments' cotangents)."),
     "jvp": ("wrt", "The function of f's arguments and their tangents that gives (f's results, their tangents)."),
-    "vmap": ("in_axes", "f for each place along an axis of its arguments: `in_axes` is an axis, none, or one of these for each tensor argument."),
+    "vmap": (
+        "in_axes",
+        "f for each place along an axis of its arguments: `in_axes` is an axis, none, or one of these for each tensor argument.",
+    ),
 }
 
 for _kind, (_option, _doc) in KINDS.items():
@@ -105,7 +114,9 @@ def given(context: Context, f: Function, arguments: Sequence[Argument]) -> list[
     for position, (name, value, span) in enumerate(arguments):
         label, declared = _parameter(inner, name, position)
         if declared is None:
-            static = not isinstance(value, (Array, List)) or (isinstance(value, Array) and value.weak and not value.axes and isinstance(inner, Builtin))
+            static = not isinstance(value, (Array, List)) or (
+                isinstance(value, Array) and value.weak and not value.axes and isinstance(inner, Builtin)
+            )
         else:
             static = isinstance(declared.type, tree.StaticType)
         if not static:
@@ -164,12 +175,20 @@ def selected(context: Context, kind: str, wrt: Value, arguments: Sequence[Given]
     for name in names:
         known = ", ".join(f"`{g.label}`" for g in floats)
         if not isinstance(name, str):
-            raise context.error("E0702", f"`wrt` is a parameter's name or several, found {describe(name)}", span, help=f"the float tensors are {known}")
+            raise context.error(
+                "E0702", f"`wrt` is a parameter's name or several, found {describe(name)}", span, help=f"the float tensors are {known}"
+            )
         g = next((g for g in arguments if g.label == name), None)
         if g is None:
             raise context.error("E0702", f"`wrt` names `{name}`, which is no argument here", span, help=f"the float tensors are {known}")
         if not g.is_float:
-            raise context.error("E0703", f"`{name}` is {describe(g.value)}: it has no derivative", g.span or span, describe(g.value), help=f"the float tensors are {known}")
+            raise context.error(
+                "E0703",
+                f"`{name}` is {describe(g.value)}: it has no derivative",
+                g.span or span,
+                describe(g.value),
+                help=f"the float tensors are {known}",
+            )
         found.append(g)
     return found, isinstance(wrt, str)
 
@@ -180,7 +199,7 @@ def selected(context: Context, kind: str, wrt: Value, arguments: Sequence[Given]
 class Boundary:
     """Stands between a function and its arguments: inside they are inputs of their own, outside what they are.
 
-    Open arguments, which depend on bound indices of an index definition around the call, and the axis of a vmap, become leading axes of everything.
+    Open arguments, which depend on indices of an index definition around the call, and the axis of a vmap become leading axes.
     """
 
     def __init__(self, context: Context, extent: Poly | None = None) -> None:
@@ -210,7 +229,9 @@ class Boundary:
         context = self.context
         free = tuple(sorted({i for _, value, batched in self.open for i in value.free if i is not batched}, key=lambda i: i.level))
         if self.is_draft:
-            return [dummy(((self.extent,) if self.extent is not None else ()) + t.extents, Array((), build.load(t, t.extents))) for t in tensors]
+            return [
+                dummy(((self.extent,) if self.extent is not None else ()) + t.extents, Array((), build.load(t, t.extents))) for t in tensors
+            ]
         inside = context.checks[self.checks :]
         outputs = [*tensors, *(c.place for c in inside)]
         if self.open:
@@ -267,7 +288,7 @@ def bare(items: Sequence[Value], alone: bool) -> Value:
 
 
 class Call:
-    """One call of a transformed function: `inside` are the arguments to call the function with, `finish` makes the result of what it returns."""
+    """One call of a transformed function: `inside` gives the function's arguments, `finish` makes the result of what it returns."""
 
     def __init__(self, context: Context, f: Transformed, arguments: Sequence[Argument]) -> None:
         self.context = context
@@ -323,8 +344,14 @@ class Call:
     def _value_and_grad(self, result: Value) -> Value:
         context = self.context
         if not isinstance(result, Array) or result.rank or not result.dtype.is_float:
-            help = "sum it to a scalar, or use `vjp` with a cotangent of its shape" if isinstance(result, Array) and result.dtype.is_float else "return one float scalar"
-            raise context.error("E0701", f"`{self.kind}` wants a scalar result, found {describe(result)}", self.span, describe(result), help=help)
+            help = (
+                "sum it to a scalar, or use `vjp` with a cotangent of its shape"
+                if isinstance(result, Array) and result.dtype.is_float
+                else "return one float scalar"
+            )
+            raise context.error(
+                "E0701", f"`{self.kind}` wants a scalar result, found {describe(result)}", self.span, describe(result), help=help
+            )
         chosen, alone = selected(context, self.kind, self.option, self.arguments)
         value = arrays.strong(context, result).tensor()
         wrt = [self._input(g) for g in chosen]
@@ -345,7 +372,7 @@ class Call:
         outputs = flatten(context, result, self.kind)
         floats = [a for a in outputs if a.dtype.is_float]
         if len(floats) != len(self.extra):
-            self._wrong_number(len(floats), "cotangent", "float result")
+            raise self._wrong_number(len(floats), "cotangent", "float result")
         seeds = [self._seed(g, a) for g, a in zip(self.extra, floats, strict=True)]
         chosen, alone = selected(context, self.kind, self.option, self.arguments)
         wrt = [self._input(g) for g in chosen]
@@ -375,9 +402,19 @@ class Call:
         assert isinstance(value, Array)
         if value.weak:
             value = arrays.convert(context, value, like.dtype, g.span)
-        if value.dtype is not like.dtype or value.rank != like.rank or any(context.meet(p, q) is None for p, q in zip(value.extents, like.extents, strict=True)):
+        if (
+            value.dtype is not like.dtype
+            or value.rank != like.rank
+            or any(context.meet(p, q) is None for p, q in zip(value.extents, like.extents, strict=True))
+        ):
             name = "cotangent" if self.kind == "vjp" else "tangent"
-            raise context.error("E0705", f"the {name} of {describe(like)} is {describe(g.value)}", g.span or self.span, describe(g.value), help="it has the same shape and dtype")
+            raise context.error(
+                "E0705",
+                f"the {name} of {describe(like)} is {describe(g.value)}",
+                g.span or self.span,
+                describe(g.value),
+                help="it has the same shape and dtype",
+            )
         return self.boundary.enter("cotangent" if self.kind == "vjp" else "tangent", value).tensor()
 
     def _tangents(self) -> int:
@@ -390,7 +427,7 @@ class Call:
                 return taken
         taken = required(self.function, [g.name for g in keywords])
         self.extra = positional[taken:]
-        return self._wrong_number(len(self._chosen([*positional[:taken], *keywords])), "tangent", "float tensor argument")
+        raise self._wrong_number(len(self._chosen([*positional[:taken], *keywords])), "tangent", "float tensor argument")
 
     def _chosen(self, arguments: Sequence[Given]) -> list[Given]:
         if self.option is None:
@@ -407,10 +444,10 @@ class Call:
     def _as_tensor(self, g: Given) -> Given:
         return replace(g, value=arrays.as_array(self.context, g.value, g.span), is_static=False)
 
-    def _wrong_number(self, wanted: int, what: str, of: str) -> Any:
+    def _wrong_number(self, wanted: int, what: str, of: str) -> CompileError:
         plural = "" if wanted == 1 else "s"
         message = f"`{self.kind}` wants {wanted} {what}{plural}, one for each {of}, found {len(self.extra)}"
-        raise self.context.error("E0705", message, self.span, help=f"they follow the function's own arguments: `{self.kind}(f)(x, dx)`")
+        return self.context.error("E0705", message, self.span, help=f"they follow the function's own arguments: `{self.kind}(f)(x, dx)`")
 
     # vmap.
 
@@ -418,19 +455,25 @@ class Call:
         """The axis that the vmap runs over, of each tensor argument."""
         context = self.context
         tensors = [g for g in self.arguments if not g.is_static]
-        option: Value = self.option
-        items: list[Any] = list(option.items) if isinstance(option, (Tuple, List)) else [option] * len(tensors)
+        option = self.option
+        items: list[Value] = list(option.items) if isinstance(option, (Tuple, List)) else [option] * len(tensors)
         if len(items) != len(tensors):
             message = f"`in_axes` has {len(items)} entries for {len(tensors)} tensor argument{'' if len(tensors) == 1 else 's'}"
             raise context.error("E0706", message, self.span, help="one for each tensor argument: an axis, or none")
         found: dict[str, int | None] = {}
         for g, item in zip(tensors, items, strict=True):
             assert isinstance(g.value, Array)
-            axis = item if isinstance(item, int) else None if item is None else static_constant(item)
+            axis = None if item is None else static_constant(item)
             if axis is not None and (not isinstance(axis, int) or isinstance(axis, bool) or not -g.value.rank <= axis < g.value.rank):
                 shown = describe(item) if not isinstance(axis, int) else str(axis)
                 help = "write `none` for an argument that all share"
-                raise context.error("E0706", f"`in_axes` is {shown} for `{g.label}`, which is {describe(g.value)}", g.span or self.span, describe(g.value), help=help)
+                raise context.error(
+                    "E0706",
+                    f"`in_axes` is {shown} for `{g.label}`, which is {describe(g.value)}",
+                    g.span or self.span,
+                    describe(g.value),
+                    help=help,
+                )
             found[g.label] = None if axis is None else axis % g.value.rank
         return found
 

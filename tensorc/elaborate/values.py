@@ -114,7 +114,7 @@ class Transformed:
 
     kind: str
     function: Routine | Builtin | Transformed
-    option: Value | int
+    option: Value
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,8 +1,8 @@
 """The partial derivatives of the scalar operations: one entry for each that is not constant wherever it has a derivative.
 
-An entry is given `ops`, the arguments and the result, and yields the partial derivative by each argument. They are values with Python's operators;
-`ops.exp(x)`, `ops.eq(a, b)` apply a row of the operations' table, `ops.where(c, a, b)` chooses, and a number may stand for a value.
-Where a function has no derivative, the subgradient is PyTorch's. `add sub mul div neg cast` are linear or products and need no entry.
+An entry is given `ops`, the arguments and the result, and gives the partial derivative by each argument. They are values with Python's
+operators; `ops.exp(x)`, `ops.eq(a, b)` apply a row of the operations' table, `ops.where(c, a, b)` chooses, and a number may stand for a
+value. Where a function has no derivative, the subgradient is PyTorch's. `add sub mul div neg cast` are linear or products: no entry.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ def _pow(ops: Any, x: Any, y: Any, r: Any) -> tuple[Any, Any]:
 def _extremum(loses: str) -> Partials:
     """Half to each argument where they are equal, all to both where one is NaN."""
 
-    def partials(ops: Any, a: Any, b: Any, r: Any) -> tuple[Any, Any]:
+    def partials(ops: Any, a: Any, b: Any, r: Any) -> tuple[Any, ...]:
         test = getattr(ops, loses)
-        return tuple(ops.where(ops.eq(a, b), 0.5, ops.where(test(x, y), 0, 1)) for x, y in ((a, b), (b, a)))  # type: ignore[return-value]
+        return tuple(ops.where(ops.eq(a, b), 0.5, ops.where(test(x, y), 0, 1)) for x, y in ((a, b), (b, a)))
 
     return partials
 
@@ -38,7 +38,10 @@ def _atan2(ops: Any, a: Any, b: Any, r: Any) -> tuple[Any, Any]:
 
 
 def _digamma(ops: Any, x: Any, r: Any) -> tuple[Any]:
-    """psi(x): reflected to the right half, moved beyond 9 by psi(y) = psi(y + 1) - 1 / y, then the asymptotic series (Abramowitz and Stegun 6.3.18)."""
+    """psi(x): reflected to the right half, moved beyond 9 by psi(y) = psi(y + 1) - 1 / y, then an asymptotic series.
+
+    Abramowitz and Stegun, "Handbook of Mathematical Functions", 6.3.18.
+    """
     left = ops.lt(x, 0.5)
     y = ops.where(left, 1 - x, x)
     z = y + 9

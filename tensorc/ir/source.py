@@ -1,7 +1,7 @@
 """A program as .tx source for people: what `text` prints, in the language that files are written in.
 
-The text of an IR means just the nodes that it names; here every read is one that the checker accepts: where it is not proved inside, it has an `else`,
-since its value outside is not used.
+The text of an IR means just the nodes that it names; here every read is one that the checker accepts: where it is not proved inside, it has
+an `else`, since its value outside is not used.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tensorc import algebra
-from tensorc.algebra import Facts, Index, Poly, poly
+from tensorc.algebra import Facts, Index, Poly
 from tensorc.ir import walk
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Define, Int, Load, Scalar, Scatter, Tensor
@@ -78,4 +78,3 @@ class _SourcePrinter(_Printer):
             if not (read in self.plain and algebra.elements(p)):
                 return False
         return True
-

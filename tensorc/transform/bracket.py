@@ -1,7 +1,7 @@
 """Bracket solving: for which values of the variables [target = subscript] holds, as substitutions, guards and what is left to sum over.
 
-dx[j] = sum[i, k](c * [j = a(i, k)]) is solved by moves of ranks: the equations' least move is made, substituted everywhere, and again. So a broadcast
-becomes a sum, and a convolution's derivative a convolution.
+dx[j] = sum[i, k](c * [j = a(i, k)]) is solved by moves of ranks: the equations' least move is made, substituted everywhere, and again. So a
+broadcast becomes a sum, and a convolution's derivative a convolution.
 """
 
 from __future__ import annotations
@@ -10,7 +10,23 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from tensorc import algebra
-from tensorc.algebra import ZERO, Atom, Index, Poly, Quotient, Remainder, atoms, divide_terms, exact, floordiv, fresh, mod, poly, split, substitute
+from tensorc.algebra import (
+    ZERO,
+    Atom,
+    Index,
+    Poly,
+    Quotient,
+    Remainder,
+    atoms,
+    divide_terms,
+    exact,
+    floordiv,
+    fresh,
+    mod,
+    poly,
+    split,
+    substitute,
+)
 from tensorc.ir import build
 from tensorc.ir.tensor import Scalar
 from tensorc.transform import canonical
@@ -100,7 +116,13 @@ def _moves(e: Equation, variables: Sequence[Index], reduced: frozenset[Index]) -
         outer = split(right, a)
         for v in variables:
             inner = split(a.numerator, v)
-            if outer is not None and outer[0].constant in (1, -1) and inner is not None and inner[0].constant in (1, -1) and v not in atoms(outer[1]):
+            if (
+                outer is not None
+                and outer[0].constant in (1, -1)
+                and inner is not None
+                and inner[0].constant in (1, -1)
+                and v not in atoms(outer[1])
+            ):
                 value = (left - outer[1]) * outer[0]
                 yield Move(6, v.level, e, lambda s, a=a, v=v, inner=inner, value=value: _division(s, a, v, inner, value))  # type: ignore[misc]
             if a.numerator is poly(v) and not algebra.indices(a.divisor):

@@ -1,8 +1,8 @@
 """Sums and products in canonical form, for the scalars that transforms make: like terms meet, and what cancels is gone.
 
-What a user writes keeps its order of arithmetic; a derivative is the transform's own, and may be reassociated. Its sums and products are Apply nodes
-of two operations that are not in the operations' table, SUM and PRODUCT, so that every walk over scalars works on them; `lower` makes them rows of the
-table again. They are f32 or f64: a half float is computed in f32, and rounded where it is stored.
+What a user writes keeps its order of arithmetic; a derivative is the transform's own, and may be reassociated. Its sums and products are
+Apply nodes of two operations that are not in the operations' table, SUM and PRODUCT, so that every walk over scalars works on them; `lower`
+makes them rows of the table again. They are f32 or f64: a half float is computed in f32, and rounded where it is stored.
 """
 
 from __future__ import annotations
@@ -52,12 +52,17 @@ def is_product(s: Scalar) -> bool:
     return isinstance(s, Apply) and s.operation == PRODUCT
 
 
+def _constant_of(s: Scalar) -> float:
+    assert isinstance(s, Const)
+    return s.value
+
+
 @cache
 def terms(s: Scalar) -> Pairs:
     """s as terms with their coefficients; a constant is the term 1."""
     match s:
         case Apply(operation, arguments, _) if operation == SUM:
-            return tuple((t, k.value) for t, k in zip(arguments[::2], arguments[1::2], strict=True))  # type: ignore[union-attr]
+            return tuple((t, _constant_of(k)) for t, k in zip(arguments[::2], arguments[1::2], strict=True))
         case Const(value, dtype) if isfinite(value):
             return ((constant(1.0, dtype), value),)
         case _:
@@ -69,7 +74,7 @@ def factors(s: Scalar) -> tuple[tuple[Scalar, int], ...]:
     """s as bases with their exponents."""
     match s:
         case Apply(operation, arguments, _) if operation == PRODUCT:
-            return tuple((b, int(n.value)) for b, n in zip(arguments[::2], arguments[1::2], strict=True))  # type: ignore[union-attr]
+            return tuple((b, int(_constant_of(n))) for b, n in zip(arguments[::2], arguments[1::2], strict=True))
         case _:
             return ((s, 1),)
 

@@ -17,7 +17,7 @@ from tensorc.transform.workspace import Workspace
 
 
 def vjp(outputs: Sequence[Tensor], seeds: Sequence[Tensor], wrt: Sequence[Tensor]) -> list[Tensor]:
-    """The cotangent of each tensor of `wrt`, given one of each output (of its extents and dtype). Tensors that nothing depends on get zeros."""
+    """The cotangent of each tensor of `wrt`, given one of each output (of its extents and dtype); zeros where nothing depends on it."""
     work = Workspace(walk.topological((*outputs, *seeds, *wrt)))
     return lower(work, tidy(work, cotangents(work, outputs, seeds, wrt)))
 

@@ -83,5 +83,3 @@ def _scan(work: Workspace, t: Scan, known: Mapping[Tensor, Tensor]) -> Tensor | 
         change = mul(canonical.element(known[t.decay], at), canonical.element(t, before))
         parts.append(select(inside, change, constant(0.0, wide(t.dtype))))
     return Scan("sum", work.define(axes, add(*parts), t.dtype), nodes.decay(work, t), t.reverse)
-
-

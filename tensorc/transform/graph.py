@@ -8,7 +8,7 @@ from typing import Any, assert_never
 from tensorc import algebra
 from tensorc.algebra import Atom, Element, Poly
 from tensorc.ir import build, walk
-from tensorc.ir.tensor import Define, Input, Load, Scalar, Scan, Scatter, Sort, Stop, Tensor, View
+from tensorc.ir.tensor import Define, Input, Scalar, Scan, Scatter, Sort, Stop, Tensor, View
 
 Rewrite = Callable[..., Scalar]
 """`walk.rewrite` or `canonical.rewrite`."""
@@ -29,7 +29,9 @@ def number_changed(p: Poly, new: Mapping[Tensor, Tensor]) -> Poly:
     return algebra.rebuild(p, elements_changed(new)) if algebra.elements(p) else p
 
 
-def body_changed(body: Scalar, new: Mapping[Tensor, Tensor], rewrite: Rewrite = walk.rewrite, load: Callable[..., Scalar] = build.load) -> Scalar:
+def body_changed(
+    body: Scalar, new: Mapping[Tensor, Tensor], rewrite: Rewrite = walk.rewrite, load: Callable[..., Scalar] = build.load
+) -> Scalar:
     """A body that reads the new tensors."""
     changes = [u for t in _tensors(body) if (u := new.get(t, t)) is not t]
     if not changes:
@@ -41,7 +43,9 @@ def _tensors(body: Scalar) -> Iterable[Tensor]:
     return (moved.tensor for moved in walk.loads(body))
 
 
-def with_sources(t: Tensor, new: Mapping[Tensor, Tensor], rewrite: Rewrite = walk.rewrite, load: Callable[..., Scalar] = build.load) -> Tensor:
+def with_sources(
+    t: Tensor, new: Mapping[Tensor, Tensor], rewrite: Rewrite = walk.rewrite, load: Callable[..., Scalar] = build.load
+) -> Tensor:
     """t made of new sources."""
     match t:
         case Input():

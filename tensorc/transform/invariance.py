@@ -1,7 +1,8 @@
-"""Which maxima are mere shifts: a max whose tangent dies before every output is a constant to differentiation (softmax, logsumexp, attention).
+"""Which maxima are mere shifts: one whose tangent dies before every output is a constant to differentiation (softmax, attention).
 
 Perturb m by an arbitrary epsilon[i] and push it forward, sums distributed over monomials and invariants taken out of them. In
-e = exp(x - m), s = sum(e), p = e / s this gives -e*epsilon, then -epsilon*s (the sum of e *is* s), then -e*epsilon/s + e*epsilon*s/s**2, which cancels.
+e = exp(x - m), s = sum(e), p = e / s this gives -e*epsilon, then -epsilon*s (the sum of e *is* s), then -e*epsilon/s + e*epsilon*s/s**2,
+which cancels.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Canonical scalars as ordinary ones: sums and products become rows of the operations' table in a fixed order, so that nothing else sees canonical form."""
+"""Canonical scalars as ordinary ones: sums and products become operations in a fixed order, so that nothing else sees canonical form."""
 
 from __future__ import annotations
 
@@ -34,7 +34,9 @@ def _tensor(t: Tensor, new: dict[Tensor, Tensor]) -> Tensor:
             return build.define(t.indices, lowered) if monoid is None else Define(extents, monoid, bound, lowered)
         case Scatter(extents, iteration, subscripts, body, base):
             lowering = _Body(new)
-            return Scatter(extents, iteration, tuple(map(lowering.number, subscripts)), lowering.lower(body), None if base is None else new[base])
+            return Scatter(
+                extents, iteration, tuple(map(lowering.number, subscripts)), lowering.lower(body), None if base is None else new[base]
+            )
         case _:
             return with_sources(t, new)
 
@@ -121,7 +123,7 @@ class _Body:
         return build.apply("div", top, self._chain(below, 1.0, s.dtype)) if below else top
 
     def _chain(self, powers: Sequence[tuple[Scalar, int]], coefficient: float, dtype: DType) -> Scalar:
-        parts = [] if coefficient == 1 else [build.constant(coefficient, dtype)]
+        parts: list[Scalar] = [] if coefficient == 1 else [build.constant(coefficient, dtype)]
         size = algebra.ONE
         for b, n in powers:
             if isinstance(b, Apply) and b.operation == "cast" and isinstance(whole := b.arguments[0], Int):
@@ -132,7 +134,7 @@ class _Body:
             parts += [base] * n if n <= REPEATED else [build.apply("pow", base, build.constant(n, dtype))]
         if size is not algebra.ONE:
             parts.append(build.cast(build.integer(size), dtype))
-        total = parts[0] if parts else constant(1.0, dtype)
+        total: Scalar = parts[0] if parts else constant(1.0, dtype)
         for p in parts[1:]:
             total = build.apply("mul", total, p)
         return total

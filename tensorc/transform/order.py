@@ -9,7 +9,24 @@ from zlib import crc32
 from tensorc import algebra
 from tensorc.algebra import Atom, Element, Poly
 from tensorc.ir import walk
-from tensorc.ir.tensor import Apply, Const, Define, Input, Int, IsZero, Load, Nonnegative, Scalar, Scan, Scatter, Select, Sort, Stop, Tensor, View
+from tensorc.ir.tensor import (
+    Apply,
+    Const,
+    Define,
+    Input,
+    Int,
+    IsZero,
+    Load,
+    Nonnegative,
+    Scalar,
+    Scan,
+    Scatter,
+    Select,
+    Sort,
+    Stop,
+    Tensor,
+    View,
+)
 
 Key = tuple[int, int, str]
 """(kind, how far from the inputs, text): constants first, then sizes, elements from the inputs on, functions, sums, choices."""

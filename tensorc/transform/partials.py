@@ -11,7 +11,21 @@ from tensorc.ir import build
 from tensorc.ir.operations import OPERATIONS
 from tensorc.ir.tensor import Apply, Load, Scalar, Select
 from tensorc.ir.walk import loads
-from tensorc.transform.canonical import PRODUCT, SUM, add, constant, convert, factors, is_constant, mul, negation, power, scale, select, terms
+from tensorc.transform.canonical import (
+    PRODUCT,
+    SUM,
+    add,
+    constant,
+    convert,
+    factors,
+    is_constant,
+    mul,
+    negation,
+    power,
+    scale,
+    select,
+    terms,
+)
 
 
 class _Term:
@@ -35,7 +49,7 @@ class _Term:
         return _Term(add(self.scalar, scale(-1.0, self._other(other))))
 
     def __rsub__(self, other: Any) -> _Term:
-        return -self + other
+        return _Term(add(scale(-1.0, self.scalar), self._other(other)))
 
     def __mul__(self, other: Any) -> _Term:
         return _Term(mul(self.scalar, self._other(other)))
@@ -66,7 +80,7 @@ class _Operations:
 
 
 Local = tuple[Scalar, Callable[[Scalar], Scalar]]
-"""An argument, and what multiplies by the partial derivative by it. A cotangent of the result becomes one of the argument; a tangent goes the other way."""
+"""An argument, and what multiplies by the partial derivative by it: a cotangent of the result to one of the argument, or a tangent back."""
 
 
 def local(s: Scalar, forward: bool = False) -> Iterator[Local]:
@@ -159,5 +173,3 @@ def tangent(body: Scalar, known: Callable[[Load], Scalar | None]) -> Scalar:
         tangents[s] = add(*parts) if parts else None
     result = tangents.get(body)
     return constant(0.0, body.dtype) if result is None else result
-
-

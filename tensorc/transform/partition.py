@@ -1,8 +1,8 @@
 """What a backward pass keeps of the forward pass and what it computes again: a minimum cut between stored bytes and recomputation.
 
-A graph of the tensors that do not depend on a cotangent: on the source's side of the cut a tensor is computed by the forward pass alone, on the sink's
-side by the backward pass. One on the source's side that something on the other needs is kept, at the cost of its bytes; one on the sink's side costs
-its instructions.
+A graph of the tensors that do not depend on a cotangent: on the source's side of the cut a tensor is computed by the forward pass alone, on
+the sink's side by the backward pass. One on the source's side that something on the other needs is kept, at the cost of its bytes; one on
+the sink's side costs its instructions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ INSTRUCTION = 0.25
 
 @dataclass(frozen=True)
 class Partition:
-    """`forward` gives the results and then what is `kept`; `backward` gives the cotangents from the inputs in use, what is kept, and the results' cotangents.
+    """`forward` gives the results, then what is `kept`; `backward` the cotangents from `inputs`, what is kept, and the results' cotangents.
 
     `recomputed` are the tensors of the forward pass that the backward pass computes too.
     """
@@ -88,7 +88,15 @@ def _backward(
             known |= sizes
     conditions = tuple(c for c in program.conditions if algebra.sizes(c.value) <= known)
     names = {new[t]: name for t, name in program.names.items() if t in new} | {i: i.name for i in kept}
-    made = replace(program, name=f"{program.name}_backward", inputs=(*inputs, *kept, *cotangents), results=results, conditions=conditions, checks=(), names=names)
+    made = replace(
+        program,
+        name=f"{program.name}_backward",
+        inputs=(*inputs, *kept, *cotangents),
+        results=results,
+        conditions=conditions,
+        checks=(),
+        names=names,
+    )
     return made, tuple(inputs)
 
 
@@ -173,7 +181,7 @@ def _body(s: Scalar) -> float:
 
 
 def _cut(ahead: Sequence[Tensor], needed: set[Tensor]) -> tuple[set[Tensor], list[Tensor]]:
-    """(what the backward pass computes again, what is kept), over the tensors that both passes could compute, sources first."""
+    """(what the backward pass computes again, what is kept), of the tensors that both passes could compute, sources first."""
     flow = Flow("forward", "backward")
     for t in ahead:
         if not isinstance(t, Input):
@@ -191,7 +199,7 @@ def _cut(ahead: Sequence[Tensor], needed: set[Tensor]) -> tuple[set[Tensor], lis
 
 
 class Flow:
-    """A maximum flow by Dinic's algorithm ("Algorithm for solution of a problem of maximum flow in networks with power estimation", 1970)."""
+    """A maximum flow by Dinic's algorithm: "Algorithm for solution of a problem of maximum flow in networks", 1970."""
 
     def __init__(self, source: Hashable, sink: Hashable) -> None:
         self.source, self.sink = source, sink

@@ -1,4 +1,4 @@
-"""Transforms of programs: gradients, pullbacks, pushforwards and batching as programs over the same inputs, and the further ones they need."""
+"""Transforms of programs: gradients, pullbacks, pushforwards and batching, over the same inputs and the further ones that they need."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def pushforward(program: Program, wrt: Sequence[Input]) -> Program:
     """The results, and the tangents of the float ones: given, as further inputs, one of each input `wrt`."""
     outputs = float_results(program)
     taken = {i.name for i in program.inputs}
-    given = {i: _further(i, f"d{i.name}", taken) for i in wrt}
+    given: dict[Tensor, Input] = {i: _further(i, f"d{i.name}", taken) for i in wrt}
     found = jvp(outputs, given)
     names = {t: _result_name(program, y, len(outputs)) for y, t in zip(outputs, found, strict=True)}
     return _extended(program, tuple(given.values()), found, names)
@@ -66,7 +66,8 @@ def batched(program: Program, axes: Sequence[int | None]) -> Program:
     outputs = batch(program.outputs, lifted, [extent])
     count = len(program.results)
     checks = tuple(replace(c, place=p) for c, p in zip(program.checks, outputs[count:], strict=True))
-    names = {**program.names, **{i: i.name for i in inputs}}
+    names: dict[Tensor, str] = dict(program.names)
+    names.update((i, i.name) for i in inputs)
     names |= {new: program.names[old] for old, new in zip(program.outputs, outputs, strict=True) if old in program.names}
     return replace(program, inputs=tuple(inputs), results=tuple(outputs[:count]), checks=checks, names=names)
 
@@ -103,7 +104,6 @@ def _extended(program: Program, inputs: Iterable[Input], results: Iterable[Tenso
         if not isinstance(t, Input) or t in further:
             kept.setdefault(t, name)
     return replace(program, inputs=(*program.inputs, *further), results=(*program.results, *results), names=kept)
-
 
 
 def jacobian(program: Program, wrt: Sequence[Input], forward: bool) -> Program:

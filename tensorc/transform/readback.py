@@ -104,5 +104,3 @@ class Products:
                 if after is not s:
                     return self.read_back(after, reader)
         return s
-
-

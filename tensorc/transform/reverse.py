@@ -54,7 +54,7 @@ def _active(order: Sequence[Tensor], outputs: Sequence[Tensor], wrt: Sequence[Te
 
 
 def _total(work: Workspace, t: Tensor, parts: Sequence[Tensor], totals: set[Tensor]) -> Tensor:
-    """The sum of the contributions to a tensor's cotangent. Pointwise ones are read through, but for whole cotangents, which are used elsewhere too."""
+    """The sum of the contributions to a tensor's cotangent. Pointwise ones are read through, but for whole cotangents."""
     parts = _gathered(parts)
     if len(parts) == 1 and parts[0].dtype is t.dtype:
         return parts[0]
@@ -64,14 +64,16 @@ def _total(work: Workspace, t: Tensor, parts: Sequence[Tensor], totals: set[Tens
 
 def _gathered(parts: Sequence[Tensor]) -> list[Tensor]:
     """The contributions with those that scatter to the same places made one: a gather may be read by several definitions."""
-    bodies: dict[Any, list[Scalar]] = {}
+    scatters: dict[Any, list[Scatter]] = {}
     rest: list[Tensor] = []
     for p in parts:
         if isinstance(p, Scatter) and p.base is None:
-            bodies.setdefault((p.extents, p.iteration, p.subscripts), []).append(p.body)
+            scatters.setdefault((p.extents, p.iteration, p.subscripts), []).append(p)
         else:
             rest.append(p)
-    return rest + [Scatter(*where, add(*found), None) for where, found in bodies.items()]
+    for same in scatters.values():
+        rest.append(Scatter(same[0].extents, same[0].iteration, same[0].subscripts, add(*(s.body for s in same)), None))
+    return rest
 
 
 def _through(work: Workspace, p: Tensor, axes: Sequence[Index], totals: set[Tensor]) -> Scalar:
@@ -142,7 +144,7 @@ def _scattered(work: Workspace, x: Tensor, places: Sequence[Poly], coefficient: 
 
 
 def _scan_parts(work: Workspace, t: Scan, dy: Tensor, active: set[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-    """lambda[t] = dy[t] + decay[t+1] * lambda[t+1] is the same recurrence from the other end; max and min scatter to where they come from."""
+    """lambda[t] = dy[t] + decay[t+1] * lambda[t+1] is the same recurrence from the other end; a max or min scatters to where it is from."""
     axes = fresh_axes(t)
     at = tuple(map(poly, axes))
     if t.monoid in ("max", "min"):
@@ -163,5 +165,3 @@ def _scan_parts(work: Workspace, t: Scan, dy: Tensor, active: set[Tensor]) -> It
     if t.decay is not None and t.decay in active:
         before, inside = nodes.neighbour(t, axes, 1 if t.reverse else -1)
         yield t.decay, work.define(axes, select(inside, mul(here, canonical.element(t, before)), zero), t.dtype)
-
-

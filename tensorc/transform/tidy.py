@@ -1,4 +1,4 @@
-"""What a derivation made, made smaller: pointwise definitions inlined, common factors taken out, known products read back. To a fixed point."""
+"""What a derivation made, made smaller: pointwise definitions inlined, common factors taken out, known products read back."""
 
 from __future__ import annotations
 
@@ -50,7 +50,9 @@ def tidy_anew(work: Workspace, outputs: Sequence[Tensor]) -> list[Tensor]:
     return tidy(work, [new[t] for t in outputs])
 
 
-def _rebuilt(work: Workspace, outputs: Sequence[Tensor], change: Callable[[Scalar, Tensor], Scalar], seen: Callable[[Tensor], None]) -> list[Tensor]:
+def _rebuilt(
+    work: Workspace, outputs: Sequence[Tensor], change: Callable[[Scalar, Tensor], Scalar], seen: Callable[[Tensor], None]
+) -> list[Tensor]:
     """Each made tensor with its sources replaced and its body changed; `seen` is told of each tensor in order."""
     new: dict[Tensor, Tensor] = {}
     for t in walk.topological(outputs):
@@ -102,7 +104,7 @@ def _share(work: Workspace, outputs: Sequence[Tensor]) -> list[Tensor]:
 
 
 def _inline(work: Workspace, outputs: Sequence[Tensor], into_sums: bool) -> list[Tensor]:
-    """Made pointwise definitions that are read in one place go into their reader, unless it would compute them more than once an element."""
+    """Made pointwise definitions that are read in one place go into their reader, unless it would compute an element twice."""
     order = walk.topological(outputs)
     readers: dict[Tensor, list[Tensor]] = {}
     for r in order:
@@ -120,7 +122,13 @@ def _inline(work: Workspace, outputs: Sequence[Tensor], into_sums: bool) -> list
 
     def read(moved: Load) -> Scalar:
         t = new.get(moved.tensor, moved.tensor)
-        if moved.tensor in chosen and isinstance(t, Define) and t.monoid is None and t not in work.program and len(walk.postorder(t.body)) <= BODY:
+        if (
+            moved.tensor in chosen
+            and isinstance(t, Define)
+            and t.monoid is None
+            and t not in work.program
+            and len(walk.postorder(t.body)) <= BODY
+        ):
             at: dict[Atom, Poly] = dict(zip(t.indices, moved.subscripts, strict=True))
             return canonical.rewrite(t.body, at)
         return canonical.load(t, moved.subscripts)
@@ -133,7 +141,9 @@ def _inline(work: Workspace, outputs: Sequence[Tensor], into_sums: bool) -> list
 
             body = canonical.rewrite(t.body, {}, read, elements_changed(new))
             if isinstance(t, Scatter):
-                t_new: Tensor = Scatter(t.extents, t.iteration, tuple(number_changed(p, new) for p in t.subscripts), body, t.base and new[t.base])
+                t_new: Tensor = Scatter(
+                    t.extents, t.iteration, tuple(number_changed(p, new) for p in t.subscripts), body, t.base and new[t.base]
+                )
             else:
                 t_new = with_body(work, t, body)
             new[t] = t_new

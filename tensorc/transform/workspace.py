@@ -1,4 +1,4 @@
-"""Definitions and sums that transforms make: simplified when they are made, and those of the program that is transformed are found again."""
+"""Definitions and sums that transforms make: simplified when made, and those of the program that is transformed are found again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,22 @@ from tensorc.ir import build, walk
 from tensorc.ir.tensor import Const, Define, IsZero, Load, Scalar, Scatter, Select, Tensor
 from tensorc.ir.walk import indices
 from tensorc.transform import canonical
-from tensorc.transform.canonical import add, constant, factors, is_constant, is_product, is_sum, mul, number_of, power, scale, select, stored, terms, value
+from tensorc.transform.canonical import (
+    add,
+    constant,
+    factors,
+    is_constant,
+    is_product,
+    is_sum,
+    mul,
+    number_of,
+    power,
+    scale,
+    select,
+    stored,
+    terms,
+    value,
+)
 
 EXPANSION = 32
 """Monomials of a product that is multiplied out to see whether it cancels; a longer one is left alone."""
@@ -50,9 +65,9 @@ class Workspace:
 
     def pointwise(self, extents: tuple[Poly, ...], body: Scalar) -> Tensor:
         """As `define`, for a body over the indices of the levels 0, 1, ..."""
-        if isinstance(body, Load) and body.tensor.extents == extents:
-            if body.subscripts == tuple(poly(Index(level, e)) for level, e in enumerate(extents)):
-                return body.tensor
+        own = tuple(poly(Index(level, e)) for level, e in enumerate(extents))
+        if isinstance(body, Load) and body.tensor.extents == extents and body.subscripts == own:
+            return body.tensor
         made = Define(extents, None, (), body)
         return self.known.get(made, made)
 
@@ -152,19 +167,19 @@ class Workspace:
             rest = select(canonical.both(*(p for p in parts if not _free(p, used))), body.then, zero)
             return select(canonical.both(*outside), self.sum(used, rest), zero)
         for p in parts:  # sum[k](where(k == a, f(k), 0)) -> f(a) where a is in range
-            for k in used if isinstance(p, IsZero) else ():
-                ends = algebra.split(p.value, k)
-                if ends is not None and ends[0].constant in (1, -1):
-                    at: dict[Atom, Poly] = {k: ends[1] * -ends[0].constant}
-                    guards = [canonical.rewrite(q, at) for q in parts if q is not p]
-                    chosen = canonical.both(self.inside(at[k], k.extent), *guards)
-                    return self.sum([u for u in used if u is not k], select(chosen, canonical.rewrite(body.then, at), zero))
+            solved = _solved(p, used)
+            if solved is not None:
+                k, value_of_k = solved
+                at: dict[Atom, Poly] = {k: value_of_k}
+                guards = [canonical.rewrite(q, at) for q in parts if q is not p]
+                chosen = canonical.both(self.inside(value_of_k, k.extent), *guards)
+                return self.sum([u for u in used if u is not k], select(chosen, canonical.rewrite(body.then, at), zero))
         return self.reduction("sum", used, body)
 
     # What cancels.
 
     def _cancels(self, used: tuple[Index, ...], body: Scalar) -> bool:
-        """Whether the sum of the separate terms is 0, as sum[j](x[i, j] - mean[i]) is. They are separated only to see that: it would round badly."""
+        """Whether the sum of the separate terms is 0, as sum[j](x[i, j] - mean[i]) is. Only that is asked: apart they would round badly."""
         key = used, body
         if key not in self.zeros_known:
             parts = [scale(c, self.sum(used, m)) for m, c in expand(body)]
@@ -221,8 +236,18 @@ def _is_at_one_place(used: Sequence[Index], s: Scalar) -> bool:
     """Whether s is 0 but where one of the indices has one value."""
     if not isinstance(s, Select) or not is_constant(s.otherwise, 0):
         return False
-    guards = [p.value for p in canonical.conjuncts(s.condition) if isinstance(p, IsZero)]
-    return any((ends := algebra.split(p, k)) is not None and ends[0].constant in (1, -1) for p in guards for k in used)
+    return any(_solved(p, used) is not None for p in canonical.conjuncts(s.condition))
+
+
+def _solved(guard: Scalar, used: Sequence[Index]) -> tuple[Index, Poly] | None:
+    """(an index, its value), where the guard gives one of the indices one value."""
+    if not isinstance(guard, IsZero):
+        return None
+    for k in used:
+        ends = algebra.split(guard.value, k)
+        if ends is not None and ends[0].constant in (1, -1):
+            return k, -ends[1] * ends[0]
+    return None
 
 
 def _contracts(used: Sequence[Index], s: Scalar) -> bool:
@@ -311,8 +336,5 @@ def is_zero(t: Tensor) -> bool:
     return isinstance(t, Define) and is_constant(t.body, 0)
 
 
-
 def fresh_axes(t: Tensor) -> tuple[Index, ...]:
     return tuple(algebra.fresh(e) for e in t.extents)
-
-

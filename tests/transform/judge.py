@@ -1,4 +1,4 @@
-"""Programs whose derivatives PyTorch judges: a .tx expression beside the PyTorch function of the same meaning, in float64 through the oracle."""
+"""Programs whose derivatives PyTorch judges: a .tx expression beside the PyTorch function of the same meaning, in float64."""
 
 from __future__ import annotations
 

@@ -24,21 +24,45 @@ def norm2(x: Any) -> Any:
     return torch.linalg.vector_norm(x)
 
 
-# name in the table: (expression of x, and y; arguments; first derivative by x; second; PyTorch's function, where it agrees through second order)
+# name in the table: (expression of x and y, arguments, first derivative by x, second, PyTorch's function where it agrees)
 ROWS: dict[str, tuple[str, tuple[Any, ...], Any, Any, Callable[..., Any] | None]] = {
     "relu(0)": ("relu(x)", ([0.0, -0.0],), [0, 0], [0, 0], torch.relu),
     "abs(0)": ("abs(x)", ([0.0],), [0], [0], torch.abs),
-    "sign, floor, ceil, round, trunc": ("sign(x) + floor(x) + ceil(x) + round(x) + trunc(x)", ([0.0, 0.5, 2.0],), [0, 0, 0], [0, 0, 0], None),
+    "sign, floor, ceil, round, trunc": (
+        "sign(x) + floor(x) + ceil(x) + round(x) + trunc(x)",
+        ([0.0, 0.5, 2.0],),
+        [0, 0, 0],
+        [0, 0, 0],
+        None,
+    ),
     "sqrt(0)": ("sqrt(x)", ([0.0],), [INF], [-INF], torch.sqrt),
     "norm(0), std of equal elements": ("norm(x)", ([0.0, 0.0],), [0, 0], [0, 0], None),
-    "maximum(a, a), minimum(a, a)": ("maximum(x, y) + 2 * minimum(x, y)", ([1.0, 2.0], [1.0, 3.0]), [1.5, 2], [0, 0], lambda x, y: torch.maximum(x, y) + 2 * torch.minimum(x, y)),
+    "maximum(a, a), minimum(a, a)": (
+        "maximum(x, y) + 2 * minimum(x, y)",
+        ([1.0, 2.0], [1.0, 3.0]),
+        [1.5, 2],
+        [0, 0],
+        lambda x, y: torch.maximum(x, y) + 2 * torch.minimum(x, y),
+    ),
     "max, min, amax, amin": ("max(x) + 2 * amin(x)", ([3.0, 1.0, 3.0, 1.0],), [0.5, 1, 0.5, 1], [0] * 4, lambda x: x.amax() + 2 * x.amin()),
-    "cummax, cummin": ("cummax(x, 0) * y", ([1.0, 1.0, 0.0], [1.0, 10.0, 100.0]), [1, 110, 0], [0, 0, 0], lambda x, y: x.cummax(0).values * y),
+    "cummax, cummin": (
+        "cummax(x, 0) * y",
+        ([1.0, 1.0, 0.0], [1.0, 10.0, 100.0]),
+        [1, 110, 0],
+        [0, 0, 0],
+        lambda x, y: x.cummax(0).values * y,
+    ),
     "clamp(x, a, b)": ("clamp(x, 0, 1) * x", ([-1.0, 0.0, 1.0, 2.0],), [0, 0, 2, 1], [0, 2, 2, 0], lambda x: x.clamp(0, 1) * x),
     "hardtanh": ("hardtanh(x) * x", ([-1.0, 1.0],), [-1, 1], [0, 0], lambda x: F.hardtanh(x) * x),
     "leaky_relu(0), elu(0), selu(0)": ("leaky_relu(x, 0.25) + elu(x, 0.5)", ([0.0],), [0.75], [0.5], None),
     "a // b": ("x // y", ([4.0, 5.0], [2.0, 2.0]), [0, 0], [0, 0], None),
-    "a % b, fmod(a, b)": ("x % y + fmod(x, y)", ([4.0, 5.0], [2.0, 2.0]), [2, 2], [0, 0], lambda x, y: torch.remainder(x, y) + torch.fmod(x, y)),
+    "a % b, fmod(a, b)": (
+        "x % y + fmod(x, y)",
+        ([4.0, 5.0], [2.0, 2.0]),
+        [2, 2],
+        [0, 0],
+        lambda x, y: torch.remainder(x, y) + torch.fmod(x, y),
+    ),
     "where(c, f, g)": ("where(x > 0, log(x), 0)", ([0.0, -1.0, 2.0],), [0, 0, 0.5], [0, 0, -0.25], None),
     "xlogy(0, y)": ("xlogy(x, y)", ([0.0, 0.0], [2.0, 1.0]), [math.log(2), 0], [0, 0], torch.xlogy),
     "a ** b": ("x ** 2 + x ** 0 + x ** 1", ([0.0],), [1], [2], None),

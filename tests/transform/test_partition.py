@@ -40,7 +40,10 @@ def test_both_passes_compute_what_the_whole_does(text: str) -> None:
     check(found.forward)
     check(found.backward)
     rng = np.random.default_rng(0)
-    sizes = {s.name: n + 2 for n, s in enumerate(sorted({s for i in whole.inputs for e in i.extents for s in algebra.sizes(e)}, key=lambda s: s.name))}
+    sizes = {
+        s.name: n + 2
+        for n, s in enumerate(sorted({s for i in whole.inputs for e in i.extents for s in algebra.sizes(e)}, key=lambda s: s.name))
+    }
     arrays = {i.name: rng.standard_normal([algebra.evaluate(e, sizes) for e in i.extents]).astype(np.float32) for i in whole.inputs}
     expected = evaluate(whole, [arrays[i.name] for i in whole.inputs])
     results = len(whole.results) - len(found.backward.results)
@@ -64,7 +67,9 @@ def test_contractions_are_not_computed_again() -> None:
     _, found = split(MLP)
     assert [t.extents for t in found.kept] == [(algebra.size("N"), algebra.size("H"))]
     _, found = split(ATTENTION)
-    assert not any(t.monoid == "sum" and t.body.operation == "mul" for t in found.recomputed if hasattr(t, "monoid") and hasattr(t.body, "operation"))
+    assert not any(
+        t.monoid == "sum" and t.body.operation == "mul" for t in found.recomputed if hasattr(t, "monoid") and hasattr(t.body, "operation")
+    )
 
 
 def test_the_cut_is_a_minimum() -> None:

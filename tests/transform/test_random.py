@@ -1,7 +1,7 @@
 """Random programs: both modes agree with each other and with finite differences, a batch with a loop, to third order.
 
-Programs are made of every kind of node: index rules with random affine subscripts, `//` and `%`, guards, reductions, scans, sorts, gathers, scatters,
-reshapes; at fixed and symbolic sizes, some of them 0 or 1.
+Programs are made of every kind of node: index rules with random affine subscripts, `//` and `%`, guards, reductions, scans, sorts, gathers,
+scatters, reshapes; at fixed and symbolic sizes, some of them 0 or 1.
 """
 
 from __future__ import annotations
@@ -85,7 +85,9 @@ class Writer:
     def read(self, variables: list[Index]) -> Scalar:
         """An element at random subscripts, 0 outside."""
         t = self.any()
-        places = [poly(self.rng.choice(variables)) if variables and self.rng.random() < 0.3 else self.subscript(variables) for _ in t.extents]
+        places = [
+            poly(self.rng.choice(variables)) if variables and self.rng.random() < 0.3 else self.subscript(variables) for _ in t.extents
+        ]
         inside = build.both(*(build.inside(p, e) for p, e in zip(places, t.extents, strict=True)))
         return build.select(inside, build.load(t, tuple(places)), build.constant(0, f64))
 
@@ -106,7 +108,9 @@ class Writer:
             return self.elementwise()
         kept = self.rng.sample(axes, self.rng.randint(0, len(axes) - 1))
         bound = [a for a in axes if a not in kept]
-        return build.define(kept, build.reduce(self.rng.choice(("sum", "max", "min", "prod")), bound, build.load(t, tuple(map(poly, axes)))))
+        return build.define(
+            kept, build.reduce(self.rng.choice(("sum", "max", "min", "prod")), bound, build.load(t, tuple(map(poly, axes))))
+        )
 
     def scan(self) -> Tensor:
         t = self.any()
@@ -227,7 +231,10 @@ def test_a_batch_is_a_loop(rng: Random) -> None:
     axes = [rng.choice((0, None)) if a.ndim else None for a in (*arrays, *seeds)]
     axes[0] = 0
     count = rng.randint(0, 3)
-    stacked = [a if axis is None else np.stack([a * (n + 1) // 1 for n in range(count)]) if count else np.zeros((0, *a.shape), a.dtype) for a, axis in zip((*arrays, *seeds), axes, strict=True)]
+    stacked = [
+        a if axis is None else np.stack([a * (n + 1) // 1 for n in range(count)]) if count else np.zeros((0, *a.shape), a.dtype)
+        for a, axis in zip((*arrays, *seeds), axes, strict=True)
+    ]
     stacked = [a.astype(i.dtype.numpy) for a, i in zip(stacked, back.inputs, strict=True)]
     whole = run(batched(back, axes), stacked)
     for n in range(count):
