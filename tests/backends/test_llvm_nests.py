@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from tensorc.dtypes import DType, bool_, f32, f64, i32, i64
 from tensorc.ir import build
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Input, Load, Scalar
+from tensorc.loops.check import check_kernel
+from tensorc.loops.interpret import interpret
 from tensorc.loops.nest import (
     SERIAL,
     Bind,
@@ -130,6 +133,34 @@ def test_a_matrix_product(rows: Bind, columns: Bind, tiled: bool) -> None:
         x, y, out = normal(n, d), normal(d, m), np.empty((n, m), "f4")
         program.run([x, y], {"N": n, "M": m, "K": d}, [out])
         assert np.allclose(out, x @ y, 1e-5, 1e-5)
+
+
+def test_a_place_in_a_tile() -> None:
+    """Panels of both factors are copied, into scratch that is as large as a tile; tiles are divided into tiles."""
+    a, b, c = Input("a", (N, K), f32), Input("b", (M, K), f32), Buffer("c", (N, M), f32)
+    left, right = Scratch("left", (poly(12), K), f32), Scratch("right", (K, poly(64)), f32)
+    p = variable("p", f32, (i, j))
+    product = build.apply("mul", load(left, poly(i) % 12, k), load(right, k, poly(j) % 64))
+    block = (
+        Init(p, "sum", (k,)),
+        For(k, SERIAL, (Fold(p, "sum", product, (k,)),)),
+        Done(p, "sum", (k,)),
+        Store(c, (poly(i), poly(j)), read(p)),
+    )
+    rows = For(j, Bind("vector", 2), (For(i, Bind("unroll", 4), block, within=True),), within=True)
+    copy_rows = For(k, Bind("vector", 1), (For(i, SERIAL, (Store(left, (poly(i) % 12, poly(k)), load(a, i, k)),), within=True),))
+    copy_columns = For(
+        k, Bind("unroll", 16), (For(j, Bind("vector", 1), (Store(right, (poly(k), poly(j) % 64), load(b, j, k)),), within=True),)
+    )
+    inner = For(i, Bind("tile", 36), (For(i, Bind("tile", 12), (copy_rows, rows), within=True),))
+    program = compiled([For(j, Bind("tile", 64), (copy_columns, inner))], [a, b], [c], (left, right))
+    check_kernel(replace(program.schedule.kernels[0], names={i: "i", j: "j", k: "k"}))
+    for n, m, d in ((1, 1, 1), (5, 17, 3), (13, 64, 18), (50, 70, 5), (37, 133, 33), (6, 33, 0), (0, 5, 5)):
+        x, y, out = normal(n, d), normal(m, d), np.empty((n, m), "f4")
+        program.run([x, y], {"N": n, "M": m, "K": d}, [out])
+        assert np.allclose(out, x @ y.T, 1e-5, 1e-5)
+        (found,), _ = interpret(program.schedule, [x, y], {"N": n, "M": m, "K": d})
+        assert np.allclose(found, x @ y.T, 1e-5, 1e-5)
 
 
 def test_column_sums_in_memory() -> None:

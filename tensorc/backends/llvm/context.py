@@ -31,6 +31,15 @@ class Place:
 
 
 @dataclass(frozen=True)
+class Tile:
+    """The points of an axis that loops inside run over, from `start` to `stop`; `start` is a multiple of `count`."""
+
+    start: Value
+    stop: Value
+    count: int
+
+
+@dataclass(frozen=True)
 class Share:
     """The blocks of a loop that a chunk has, each of `step` points, where it stands in a loop that is shared out: those that have any of
     `low` .. `high` - 1, counted in the innermost such loop's blocks. A block has `inside` of them, in the loop over `inner`.
@@ -66,7 +75,7 @@ class Saved:
     """What a loop changes of the context."""
 
     bound: dict[Index, Block]
-    tiles: dict[Index, tuple[Value, Value]]
+    tiles: dict[Index, tuple[Tile, ...]]
     blocked: tuple[Index, ...]
     vector: Index | None
     mask: Value | None
@@ -86,7 +95,7 @@ class Context:
     written: frozenset[Memory]  # memory that the kernel reads as well as writes, its other shapes too
     owners: Mapping[Memory, Memory]  # of buffers that are another shape of a buffer
     bound: dict[Index, Block] = field(default_factory=dict)
-    tiles: dict[Index, tuple[Value, Value]] = field(default_factory=dict)
+    tiles: dict[Index, tuple[Tile, ...]] = field(default_factory=dict)  # of an axis the outermost first
     shares: dict[Index, Share] = field(default_factory=dict)  # of the loops that are shared out
     vector: Index | None = None
     mask: Value | None = None  # the lanes that are points, where not all are

@@ -6,14 +6,14 @@ from functools import cache
 from typing import assert_never
 
 from tensorc import algebra
-from tensorc.algebra import Atom, Element, Index, Poly, Quotient, Remainder, Size
+from tensorc.algebra import Atom, Element, Index, Poly, Quotient, Remainder, Size, poly
 from tensorc.backends.llvm import integers
 from tensorc.backends.llvm.context import Context, Coordinates
 from tensorc.backends.llvm.types import INT, Type, Value, constant, integer, number_of, of
 
 
 @cache
-def split(p: Poly, axis: Index) -> tuple[Poly, Poly] | None:
+def split(p: Poly, axis: Atom) -> tuple[Poly, Poly] | None:
     """(c, r) with p = c * axis + r and the axis in neither; None where there is none."""
     return algebra.split(p, axis)
 
@@ -61,6 +61,9 @@ def atom(context: Context, a: Atom, at: Coordinates) -> Value:
         case Quotient(n, d):
             return _divided(context, n, d, at, quotient=True)
         case Remainder(n, d):
+            tile = _tile(context, a)
+            if tile is not None:
+                return context.code.sub(_index(context, tile[0], at), tile[1])
             return _divided(context, n, d, at, quotient=False)
         case Element(tensor, subscripts):
             from tensorc.backends.llvm import access
@@ -84,6 +87,15 @@ def origin(context: Context, axis: Index, at: Coordinates) -> Value:
     return context.code.add(block.base, integer(at.get(axis, 0) * step))
 
 
+def _tile(context: Context, a: Remainder) -> tuple[Index, Value] | None:
+    """(the axis, where its tile starts) of a point's place in its tile: the difference of the two."""
+    axis = a.numerator.atom
+    if not isinstance(axis, Index):
+        return None
+    start = next((t.start for t in context.tiles.get(axis, ()) if t.count == a.divisor.constant), None)
+    return None if start is None else (axis, start)
+
+
 def _divided(context: Context, n: Poly, d: Poly, at: Coordinates, quotient: bool) -> Value:
     a, b = context.code.unify(number(context, n, at), number(context, d, at))
     divisor = d.constant
@@ -99,14 +111,18 @@ def along_lanes(context: Context, p: Poly, at: Coordinates) -> tuple[Value, Valu
     axis = context.vector
     if axis is None or axis not in context.axes(p):
         return number(context, p, at), integer(0)
-    parts = split(p, axis)
-    if parts is None:
+    parts, first = split(p, axis), origin(context, axis, at)
+    for tile in context.tiles.get(axis, ()) if parts is None else ():
+        parts = split(p, Remainder(poly(axis), poly(tile.count)))
+        if parts is not None and parts[0].terms:
+            first = context.code.sub(first, tile.start)
+            break
+    if parts is None or axis in context.axes(parts[0]) | context.axes(parts[1]):
         return None
     step, rest = (number(context, q, at) for q in parts)
     if step.type.lanes or rest.type.lanes:
         return None
-    base = context.code.mul(step, origin(context, axis, at))
-    return _sum(context, [rest, base]), step
+    return _sum(context, [rest, context.code.mul(step, first)]), step
 
 
 # Guards.

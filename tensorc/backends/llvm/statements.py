@@ -8,7 +8,7 @@ from typing import assert_never
 
 from tensorc.algebra import Index, Poly
 from tensorc.backends.llvm import access, accumulate, index, parallel, sort
-from tensorc.backends.llvm.context import Block, Context
+from tensorc.backends.llvm.context import Block, Context, Tile
 from tensorc.backends.llvm.interior import interior
 from tensorc.backends.llvm.scalar import evaluate
 from tensorc.backends.llvm.types import Value, integer, number_of
@@ -90,8 +90,8 @@ def loop(context: Context, s: For) -> None:
 def _range(context: Context, s: For) -> tuple[Value, Value, int | None]:
     """The first point, the end, and how many points there are where that is known."""
     if s.within:
-        start, stop = context.tiles[s.axis]
-        return start, stop, None
+        tile = context.tiles[s.axis][-1]
+        return tile.start, tile.stop, None
     stop = index.number(context, s.axis.extent, {})
     if s.part is not None:
         size = index.number(context, s.part.size, {})
@@ -120,7 +120,7 @@ def _run(
         context.proved |= proved
         if block is None:
             end = code.least(code.add(counter, integer(step)), stop)
-            context.tiles[s.axis] = (counter, end)
+            context.tiles[s.axis] = (*context.tiles.get(s.axis, ()), Tile(counter, end, step))
         else:
             context.bind(s.axis, Block(counter, block.count, block.vector))
             if s.axis in context.shares:
