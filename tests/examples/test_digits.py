@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 import tensorc as tc
 
@@ -47,3 +48,35 @@ def test_the_script_reaches_its_accuracy() -> None:
     accuracy = next(line for line in printed.splitlines() if line.startswith("accuracy"))
     assert float(accuracy.split()[1]) >= 97
     assert "written (row) taken for (column)" in printed
+
+
+def test_the_network_learns_and_its_loss_is_drawn(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, DIGITS / "train.py", tmp_path / "loss.png"]
+    printed = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True, env=environment).stdout
+    accuracy = next(line for line in printed.splitlines() if line.startswith("accuracy"))
+    assert float(accuracy.split()[1]) >= 97
+    picture = (tmp_path / "loss.png").read_bytes()
+    assert picture.startswith(b"\x89PNG\r\n\x1a\n") and len(picture) > 1000
+
+
+def test_the_step_is_pytorchs_adam() -> None:
+    torch = pytest.importorskip("torch")
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(6, 4)).astype(np.float32), rng.integers(0, 3, 6)
+    weights = [rng.normal(size=s).astype(np.float32) for s in ((4, 5), (5,), (5, 3), (3,))]
+    state = [*weights, *(np.zeros_like(w) for w in weights * 2)]
+    leaves = [torch.tensor(w, requires_grad=True) for w in weights]
+    optimizer = torch.optim.Adam(leaves, lr=0.01)
+    program = tc.load(DIGITS / "train.tx")
+    for t in range(1, 4):
+        batch = rng.integers(0, 6, 4)
+        loss, state = program.step(*state, x, y, batch, t, 0.01)
+        optimizer.zero_grad()
+        hidden = torch.relu(torch.tensor(x[batch]) @ leaves[0] + leaves[1])
+        expected = torch.nn.functional.cross_entropy(hidden @ leaves[2] + leaves[3], torch.tensor(y[batch]))
+        expected.backward()
+        optimizer.step()
+        np.testing.assert_allclose(loss, expected.item(), rtol=1e-5)
+        for ours, theirs in zip(state, leaves, strict=False):
+            np.testing.assert_allclose(ours, theirs.detach().numpy(), rtol=1e-4, atol=1e-5)
