@@ -159,9 +159,11 @@ class Callable(Base):
             found = code()
             if found is None:
                 return
-            self._recorder = Recorder(found, type(self).__call__, definition, takes_out)
-            self._answering_state = address(self._recorder.state)
-            self._answering = found.call
+            with _making:
+                if self._recorder is None:
+                    self._recorder = Recorder(found, type(self).__call__, definition, takes_out)
+                    self._answering_state = address(self._recorder.state)
+                    self._answering = found.call
         self._recorder.remember(made)
 
     @property
@@ -262,12 +264,17 @@ def code() -> Code | None:
     """The code of this process, made when it is first needed; None where it cannot be had, and Python answers every call."""
     if _flags_offset() is None:
         return None
-    try:
-        return _made_code()
-    except (LookupError, OSError, RuntimeError, SyntaxError, ImportError):
-        return None
+    with _making:  # several threads may ask at once, and what one of them has must not go
+        try:
+            return _made_code()
+        except (LookupError, OSError, RuntimeError, SyntaxError, ImportError):
+            return None
 
 
+_making = threading.Lock()
+
+
+@cache
 def _made_code() -> Code:
     from tensorc.backends.llvm import target
     from tensorc.runtime import memory
