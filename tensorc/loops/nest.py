@@ -94,8 +94,8 @@ class Bind:
     """How a loop takes its points: `serial` one by one, `unroll` and `tile` `count` at a time, `vector` `count` registers of lanes.
 
     The lanes of a register are the emitter's choice. A last block is shorter; that is the emitter's business too (masked lanes, single
-    points). A tile is not a block: under a tile loop the axis has no value until a loop `within` it binds it again. Tiles start at multiples
-    of `count`, so that `axis % count` is a point's place in its tile. Tiles may be divided into tiles.
+    points). A tile is not a block: under a tile loop the axis has no value until a loop `within` it binds it again. Tiles start at
+    multiples of `count`, so that `axis % count` is a point's place in its tile. Tiles may be divided into tiles.
     """
 
     kind: Literal["serial", "unroll", "vector", "tile"] = "serial"
@@ -117,9 +117,9 @@ class Part:
 class For:
     """The body for each block of points 0 .. axis.extent-1, in increasing order. An extent of 0 runs nothing.
 
-    `within`: the points of the current, innermost tile of the same axis only. `parallel`: blocks may run at the same time: they write different
-    places, and fold into nothing outside. `part`: those points only. On every path through a nest at most one loop is a vector, and it is
-    the innermost but for serial and unrolled ones below it.
+    `within`: the points of the current, innermost tile of the same axis only. `parallel`: blocks may run at the same time: they write
+    different places, and fold into nothing outside. `part`: those points only. On every path through a nest at most one loop is a vector,
+    and it is the innermost but for serial and unrolled ones below it.
     """
 
     axis: Index
