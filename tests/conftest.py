@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+# Tests run side by side: threads of each would only wait for those of the others. What is about threads asks for them.
+os.environ.setdefault("TENSORC_NUM_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 GOLDEN = Path(__file__).parent / "golden"
 _CASE = re.compile(
