@@ -17,8 +17,6 @@ from tensorc.elaborate import library_names
 
 CASES = [*elementwise.CASES, *reductions.CASES, *structure.CASES, *neural.CASES]
 
-PAIRS = [pytest.param(case, dtype, id=f"{case.name}: {case.text}-{dtype}") for case in CASES for dtype in case.dtypes]
-
 
 def arguments(case: Case, dtype: DType) -> list[list[Any]]:
     random = np.random.default_rng(zlib.crc32(f"{case.text} {dtype}".encode()))
@@ -27,8 +25,14 @@ def arguments(case: Case, dtype: DType) -> list[list[Any]]:
     ]
 
 
-@pytest.mark.parametrize(("case", "dtype"), PAIRS)
-def test_by_oracle(case: Case, dtype: DType) -> None:
+@pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c.name}: {c.text}")
+def test_by_oracle(case: Case) -> None:
+    for dtype in case.dtypes:
+        check(case, dtype)
+
+
+def check(case: Case, dtype: DType) -> None:
+    """The row by the oracle, for one dtype."""
     name = str(dtype)
     compared = 0
     for arrays in arguments(case, dtype):
@@ -41,6 +45,7 @@ def test_by_oracle(case: Case, dtype: DType) -> None:
         if name in case.fewer or (expected is None and name not in case.more):
             with pytest.raises((tc.CompileError, ValueError, IndexError)):
                 by_oracle(case.text, arrays)
+                pytest.fail(f"{case.text} takes {name}, which PyTorch refuses")
             continue
         found = by_oracle(case.text, arrays)
         compared += 1
@@ -64,7 +69,8 @@ ACCURATE = {"lgamma": 64, "erfc": 16, "gelu": 16, "pow": 8}
 @pytest.mark.parametrize("case", [c for c in CASES if not c.refused], ids=lambda c: f"{c.name}: {c.text}")
 def test_compiled(case: Case) -> None:
     dtype = f32 if f32 in case.dtypes else case.dtypes[0]
-    for arrays in arguments(case, dtype):
+    given = arguments(case, dtype)
+    for arrays in given[:1] + given[1:][-1:]:  # the plainest and the strangest
         try:
             expected = by_oracle(case.text, arrays)
         except (tc.CompileError, ValueError, IndexError):
