@@ -144,18 +144,38 @@ def _view_torch(tensor: Any, what: str) -> Array:
         raise DTypeError(f"{what} is a {str(tensor.layout)[6:]} tensor; write `x.to_dense()`")
     if tensor.dtype.is_complex:
         raise DTypeError(f"{what} is complex ({str(tensor.dtype)[6:]}); tensorc has no complex numbers, pass `torch.view_as_real(x)`")
+    dtype = torch_dtype(tensor.dtype)
+    if dtype is None:
+        raise DTypeError(f"{what} has the dtype {str(tensor.dtype)[6:]}, which tensorc does not have")
     if tensor.is_neg():
         tensor = tensor.resolve_neg()
-    tensor = tensor.detach()
     try:
-        if tensor.dtype == torch.bfloat16:
-            return tensor.view(torch.int16).numpy().view(bf16.numpy)  # type: ignore[no-any-return]
-        array: Array = tensor.numpy()
+        return memory_of(tensor, dtype)
     except (TypeError, RuntimeError) as reason:
         raise DTypeError(f"{what} is a torch tensor whose memory cannot be read: {reason}") from None
-    if _known_dtype(array.dtype) is None:
-        raise DTypeError(f"{what} {_why_not(array.dtype)}")
-    return array
+
+
+class _Memory:
+    """The memory of a torch tensor by NumPy's protocol. `Tensor.numpy` would forbid torch to resize it for ever."""
+
+    __slots__ = ("__array_interface__", "tensor")
+
+    def __init__(self, tensor: Any, dtype: DType) -> None:
+        self.tensor = tensor  # which keeps the memory alive
+        size = dtype.bytes
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": tuple(tensor.shape),
+            "typestr": "<i2" if dtype is bf16 else dtype.numpy.str,
+            "data": (tensor.data_ptr(), False),
+            "strides": tuple([s * size for s in tensor.stride()]),
+        }
+
+
+def memory_of(tensor: Any, dtype: DType) -> Array:
+    """The memory of a torch tensor on the processor, whose dtype this is."""
+    array: Array = np.asarray(_Memory(tensor, dtype))
+    return array.view(bf16.numpy) if dtype is bf16 else array
 
 
 def to_torch(array: Array) -> Any:
@@ -165,6 +185,15 @@ def to_torch(array: Array) -> Any:
     if array.dtype == bf16.numpy:
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
     return torch.from_numpy(array)
+
+
+def empty_torch(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """New memory of torch's, for a result."""
+    import torch
+
+    found = _known_dtype(dtype)
+    assert found is not None
+    return torch.empty(shape, dtype=getattr(torch, torch_name(found)))
 
 
 def torch_name(dtype: DType) -> str:
@@ -177,7 +206,12 @@ def torch_dtype(value: object) -> DType | None:
     torch = sys.modules.get("torch")
     if torch is None or not isinstance(value, getattr(torch, "dtype", ())):
         return None
-    return next((t for t in DTYPES.values() if torch_name(t) == str(value).removeprefix("torch.")), None)
+    return _torch_dtypes().get(str(value))
+
+
+@cache
+def _torch_dtypes() -> dict[str, DType]:
+    return {f"torch.{torch_name(t)}": t for t in DTYPES.values()}
 
 
 # Numbers.

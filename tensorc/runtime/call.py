@@ -70,13 +70,12 @@ class Call:
         sizes, shapes = self.sizes_and_shapes(inputs)
         if out is not None:
             return self._into(inputs, sizes, shapes, out)
-        outputs = [np.empty(shape, result[0]) for shape, result in zip(shapes, self.results, strict=True)]
-        self._run(inputs, sizes, outputs)
+        make = arrays.empty_torch if torch else np.empty
+        made: list[Any] = [make(shape, result[0]) for shape, result in zip(shapes, self.results, strict=True)]
+        self._run(inputs, sizes, [arrays.view(m, "a result") for m in made] if torch else made)
         if not self.is_plain:
-            outputs = [outputs[r] if r not in self.leaves[:n] else outputs[r].copy() for n, r in enumerate(self.leaves)]
-        if torch:
-            outputs = [arrays.to_torch(o) for o in outputs]
-        return outputs[0] if self.tree == 0 else rebuild(self.tree, outputs)
+            made = [made[r] if r not in self.leaves[:n] else copy(made[r]) for n, r in enumerate(self.leaves)]
+        return made[0] if self.tree == 0 else rebuild(self.tree, made)
 
     def sizes_and_shapes(self, inputs: Sequence[Array]) -> tuple[dict[str, int], list[tuple[int, ...]]]:
         """The sizes and the shapes of the results for shapes of the inputs; kept, since the next call most likely has the same ones."""
@@ -229,6 +228,11 @@ def _evaluator(p: Poly) -> Callable[[Mapping[str, int]], int]:
         name = atom.name
         return lambda sizes: sizes[name]
     return lambda sizes: algebra.evaluate(p, sizes)
+
+
+def copy(array: Any) -> Any:
+    """The same elements in memory of its own."""
+    return array.clone() if arrays.is_torch(array) else array.copy()
 
 
 # Trees of results.

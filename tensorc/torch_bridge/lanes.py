@@ -11,6 +11,7 @@ from torch import Tensor
 from tensorc.algebra import poly, size
 from tensorc.api.lanes import TakenCall
 from tensorc.api.specs import Spec
+from tensorc.errors import TargetUnavailable
 from tensorc.runtime import arrays
 from tensorc.runtime.call import flatten, rebuild
 from tensorc.torch_bridge.function import apply, recorded, traced
@@ -28,10 +29,22 @@ def call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The value of a Function, through torch's dispatch and autograd."""
     taken = TakenCall(function, args, kwargs, lambda value: _stand_in(value, function.name))
     tensors = [v if isinstance(v, Tensor) else of_array(arrays.view(v, "an argument")) for v in taken.leaves]
+    _check_devices(taken, tensors, function.name)
     results = apply(taken.primitive, tensors)
     if taken.out is not None:
         return _into(taken, results, function.name)
     return rebuild(taken.tree, results)
+
+
+def _check_devices(taken: TakenCall, tensors: Sequence[Tensor], function: str) -> None:
+    """Raise TargetUnavailable where the tensors lie on several devices."""
+    there = [n for n, t in enumerate(tensors) if t.device.type != "cpu"]
+    here = [n for n, t in enumerate(tensors) if t.device.type == "cpu"]
+    if there and here:
+        names = taken.primitive.names
+        raise TargetUnavailable(
+            f"`{names[there[0]]}` of `{function}` is on the device {tensors[there[0]].device}, and `{names[here[0]]}` is on the processor"
+        )
 
 
 def _stand_in(value: Any, function: str) -> Any:

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from tensorc.algebra import Poly, Size, evaluate
-from tensorc.api.primitive import Primitive
+from tensorc.api.primitive import Primitive as Primitive
+from tensorc.api.primitive import primitive_of as primitive_of
 from tensorc.api.specs import spec
+from tensorc.elaborate import library_names
 from tensorc.elaborate.reading import read
 from tensorc.errors import ShapeError
 from tensorc.ir.program import BoundsCheck, Program
@@ -33,7 +35,8 @@ def text_of(primitive: Primitive) -> str:
     found = vars(primitive).get("_text")
     if found is None:
         p = primitive.program
-        whole = Program(p.name, p.inputs, p.outputs, p.conditions, (), p.names, p.spans)
+        name = f"{p.name}_" if p.name in library_names() else p.name  # a function of the library's name would call itself
+        whole = Program(name, p.inputs, p.outputs, p.conditions, (), p.names, p.spans)
         places = range(len(p.results), len(p.outputs))
         checks = [f"# check {n} of i64[{c.extent}]: axis {c.axis}, {c.subject}\n" for n, c in zip(places, p.checks, strict=True)]
         found = "".join(checks) + show(whole)
@@ -51,7 +54,8 @@ def primitive_of_text(text: str) -> Primitive:
         whole = read(Source("<program>", text))
         checks = [_check(whole, *match.groups()) for match in _CHECK.finditer(text)]
         count = len(whole.results) - len(checks)
-        program = Program(whole.name, whole.inputs, whole.results[:count], whole.conditions, tuple(checks), whole.names)
+        name = whole.name.removesuffix("_") if whole.name.removesuffix("_") in library_names() else whole.name
+        program = Program(name, whole.inputs, whole.results[:count], whole.conditions, tuple(checks), whole.names)
         with _lock:
             found = _by_text.setdefault(text, Primitive(program))
     return found
