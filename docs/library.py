@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 
 from tensorc.elaborate.library import library, library_names
-from tensorc.elaborate.values import MISSING, Builtin
+from tensorc.elaborate.values import MISSING, Array, Builtin, static_constant
 
 WIDTH = 120
 """Columns of the signatures and texts, which stand as they are written: they are full of stars and brackets."""
@@ -89,6 +89,8 @@ def _signature(builtin: Builtin) -> str:
 
 
 def _literal(value: object) -> str:
+    if isinstance(value, Array):
+        value = static_constant(value)
     return {None: "none", True: "true", False: "false"}[value] if value is None or isinstance(value, bool) else repr(value)
 
 
