@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tensorc import compiler
@@ -27,6 +27,9 @@ Names = str | int | Sequence[str | int] | None
 """Parameters by name or position: one, whose gradient is bare, or several; by default every float parameter."""
 
 Axes = int | None | Sequence[int | None]
+
+Like = tuple[DType, int]
+"""A dtype and a rank."""
 
 
 def grad(f: Callable[..., Any], wrt: Names = None) -> Function:
@@ -115,9 +118,14 @@ class Derivative:
     kind: str
     inner: Definition
     wrt: Names
+    _taken: dict[Any, int] = field(default_factory=dict, repr=False, compare=False)  # by the number and names of arguments
+    _likes: dict[Hashable, tuple[Like, ...]] = field(default_factory=dict, repr=False, compare=False)  # by the key of the function's own
 
     def __post_init__(self) -> None:
         _names(self.kind, self.inner, self.wrt)
+
+    def __reduce__(self) -> Any:
+        return Derivative, (self.kind, self.inner, self.wrt)
 
     @property
     def name(self) -> str:
@@ -159,8 +167,8 @@ class Derivative:
         prepared, taken, wanted = self._split(args, kwargs)
         extra = list(_flat(args[taken:]))
         leaves = []
-        for number, (value, input) in enumerate(zip(extra, wanted, strict=True)):
-            leaves.append(_like(value, input, f"the {self._what} {number} of `{self.name}`"))
+        for number, (value, like) in enumerate(zip(extra, wanted, strict=True)):
+            leaves.append(_like(value, like, f"the {self._what} {number} of `{self.name}`"))
         key: list[Hashable] = [(leaf.dtype.numpy if isinstance(leaf, Spec) else leaf.dtype, leaf.ndim) for leaf in leaves]
         specs = any(isinstance(leaf, Spec) for leaf in leaves)
         torch = any(map(arrays.is_torch, extra))
@@ -176,27 +184,35 @@ class Derivative:
     def _what(self) -> str:
         return "cotangent" if self.kind == "vjp" else "tangent"
 
-    def _split(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Prepared, int, list[Any]]:
+    def _split(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[Prepared, int, tuple[Like, ...]]:
         """(the function's own arguments, how many of the positional ones these are, what the others are like)."""
+        shape = len(args), tuple(kwargs)
+        known = self._taken.get(shape)
         failure: Exception | None = None
-        for taken in range(len(args) - 1, -1, -1):
+        for taken in range(len(args) - 1, -1, -1) if known is None else (known, *range(len(args) - 1, -1, -1)):
             try:
                 prepared = self.inner.prepare(args[:taken], kwargs)
-                wanted = self._wanted(_instance(self.inner, prepared))
+                wanted = self._wanted(prepared)
             except (TypeError, ValueError) as reason:
                 failure = failure or reason
                 continue
             if sum(1 for _ in _flat(args[taken:])) == len(wanted):
+                self._taken[shape] = taken
                 return prepared, taken, wanted
         if failure is not None and len(args) <= 1:
             raise failure
         of = "float result" if self.kind == "vjp" else "parameter that it differentiates by"
-        raise TypeError(
-            f"`{self.name}` takes the arguments of `{self.inner.name}` and one {self._what} for each {of}; {len(args)} were given"
-        )
+        takes = f"`{self.name}` takes the arguments of `{self.inner.name}` and one {self._what} for each {of}"
+        raise TypeError(f"{takes}; {len(args)} were given")
 
-    def _wanted(self, instance: Instance) -> list[Any]:
-        return programs.float_results(instance.program) if self.kind == "vjp" else list(self._inputs(instance)[0])
+    def _wanted(self, prepared: Prepared) -> tuple[Like, ...]:
+        """What the cotangents or tangents are like, for arguments of a kind."""
+        found = self._likes.get(prepared.key)
+        if found is None:
+            instance = _instance(self.inner, prepared)
+            tensors = programs.float_results(instance.program) if self.kind == "vjp" else self._inputs(instance)[0]
+            found = self._likes[prepared.key] = tuple((t.dtype, len(t.extents)) for t in tensors)
+        return found
 
     def _inputs(self, instance: Instance) -> tuple[list[Input], ResultTree]:
         """(the inputs that the function is differentiated by, their tree)."""
@@ -263,16 +279,17 @@ def _flat(values: Sequence[Any]) -> Any:
             yield value
 
 
-def _like(value: Any, tensor: Any, what: str) -> Any:
+def _like(value: Any, like: Like, what: str) -> Any:
     """A cotangent or tangent as an array of the dtype and rank of what it is for. DTypeError or ShapeError for another."""
+    wanted, rank = like
     if arrays.is_number(value):
-        value = arrays.number(value, tensor.dtype, what)
+        value = arrays.number(value, wanted, what)
     leaf = value if isinstance(value, Spec) else arrays.view(value, what)
     dtype: DType = leaf.dtype if isinstance(leaf, Spec) else arrays.dtype_of(leaf)
-    if dtype is not tensor.dtype:
-        raise DTypeError(f"{what} is {tensor.dtype}; it got {dtype}")
-    if leaf.ndim != len(tensor.extents):
-        raise ShapeError(f"{what} has rank {len(tensor.extents)}; it got {leaf.ndim}")
+    if dtype is not wanted:
+        raise DTypeError(f"{what} is {wanted}; it got {dtype}")
+    if leaf.ndim != rank:
+        raise ShapeError(f"{what} has rank {rank}; it got {leaf.ndim}")
     return leaf
 
 
@@ -462,7 +479,7 @@ def _value(definition: Any) -> Routine | Builtin | Transformed:
     from tensorc.api.tx import TxDefinition
 
     match definition:
-        case Derivative(kind, inner, wrt):
+        case Derivative(kind=kind, inner=inner, wrt=wrt):
             if kind not in ("grad", "value_and_grad", "vjp", "jvp"):
                 raise error(
                     "E0704",
@@ -473,7 +490,7 @@ def _value(definition: Any) -> Routine | Builtin | Transformed:
             names = _names(kind, inner, wrt)
             option: Value = None if names is None else names[0] if isinstance(wrt, (str, int)) else Tuple(names)
             return Transformed(kind, _value(inner), option)
-        case _Batched(inner, in_axes):
+        case _Batched(inner=inner, in_axes=in_axes):
             every = [in_axes] if isinstance(in_axes, int) or in_axes is None else list(in_axes)
             axes = [None if a is None else constant(a) for a in every]
             whole = isinstance(in_axes, int) or in_axes is None

@@ -18,6 +18,9 @@ from tensorc.transform.workspace import Workspace
 REPEATED = 8
 """The greatest exponent that is written as a chain of products."""
 
+LONG = 12
+"""The longest sum or product that is written as a chain; a longer one is halved, so that its depth stays bounded."""
+
 
 def lower(work: Workspace, outputs: Sequence[Tensor]) -> list[Tensor]:
     """The outputs with ordinary bodies. What the program had before is left as it is."""
@@ -93,7 +96,12 @@ class _Body:
                 assert_never(s)
 
     def _sum(self, s: Scalar) -> Scalar:
-        parts = list(terms(s))
+        return self._added(list(terms(s)))
+
+    def _added(self, parts: list[tuple[Scalar, float]]) -> Scalar:
+        if len(parts) > LONG:
+            half = len(parts) // 2
+            return build.apply("add", self._added(parts[:half]), self._added(parts[half:]))
         first = next((n for n, (t, k) in enumerate(parts) if k > 0 and not isinstance(t, Const)), None)
         if first is None:
             first = next((n for n, (_, k) in enumerate(parts) if k > 0), 0)
@@ -134,10 +142,17 @@ class _Body:
             parts += [base] * n if n <= REPEATED else [build.apply("pow", base, build.constant(n, dtype))]
         if size is not algebra.ONE:
             parts.append(build.cast(build.integer(size), dtype))
-        total: Scalar = parts[0] if parts else constant(1.0, dtype)
-        for p in parts[1:]:
-            total = build.apply("mul", total, p)
-        return total
+        return _multiplied(parts) if parts else constant(1.0, dtype)
+
+
+def _multiplied(parts: list[Scalar]) -> Scalar:
+    if len(parts) > LONG:
+        half = len(parts) // 2
+        return build.apply("mul", _multiplied(parts[:half]), _multiplied(parts[half:]))
+    total = parts[0]
+    for p in parts[1:]:
+        total = build.apply("mul", total, p)
+    return total
 
 
 def shallow(body: Scalar) -> Scalar:

@@ -21,6 +21,10 @@ from tensorc.transform.readback import reused
 from tensorc.transform.workspace import Workspace, fresh_axes, is_zero
 
 
+BODY = 200
+"""Scalars of the contributions to a cotangent that are read through together; of more, each keeps a definition of its own."""
+
+
 def cotangents(work: Workspace, outputs: Sequence[Tensor], seeds: Sequence[Tensor], wrt: Sequence[Tensor]) -> list[Tensor]:
     """The cotangent of each tensor of `wrt`, given one for each output; their bodies are canonical."""
     order = walk.topological(outputs)
@@ -59,7 +63,10 @@ def _total(work: Workspace, t: Tensor, parts: Sequence[Tensor], totals: set[Tens
     if len(parts) == 1 and parts[0].dtype is t.dtype:
         return parts[0]
     axes = fresh_axes(t)
-    return work.define(axes, add(*(_through(work, p, axes, totals) for p in parts)), t.dtype)
+    read = [_through(work, p, axes, totals) for p in parts]
+    if sum(len(walk.postorder(s)) for s in read) > BODY:
+        read = [canonical.element(p, tuple(map(poly, axes))) for p in parts]
+    return work.define(axes, add(*read), t.dtype)
 
 
 def _gathered(parts: Sequence[Tensor]) -> list[Tensor]:
