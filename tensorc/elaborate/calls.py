@@ -163,7 +163,7 @@ Given = Mapping[str, tuple[Value, Span | None]]
 def bind_parameters(evaluator: Evaluator, callee: Routine, given: Given, scope: Scope) -> Task:
     """Give each parameter its argument. Dims and dtypes are known before the defaults of static parameters, which may speak of them.
 
-    Whether the function is of the library and all of its tensors are weak: then so is its result.
+    Whether the function is of the library and all of its tensors are weak, in dtypes of their own: then so is its result.
     """
     function = callee.function
     context = evaluator.context
@@ -190,7 +190,9 @@ def bind_parameters(evaluator: Evaluator, callee: Routine, given: Given, scope: 
         yield check_dims(evaluator, p.type, value, scope, at, f"argument `{p.name}` of `{function.name}`", Label(p.span, "declared here"))
         scope.places[p.name] = p.name_span
         scope.names[p.name] = context.settle(value, None, at)
-    return callee.unit.is_library and bool(values) and all(v.weak for v, _ in values.values())
+    variables = {t.name for t in function.type_parameters}
+    weak = (values[p.name][0].weak and isinstance(p.type, tree.TensorType) and p.type.dtype in variables for p in tensors)
+    return callee.unit.is_library and bool(tensors) and all(weak)
 
 
 def is_left_out(p: tree.Parameter, given: Given) -> bool:

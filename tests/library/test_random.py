@@ -106,6 +106,14 @@ def test_dropout() -> None:
     assert attended.shape == (4, 3) and not np.allclose(attended, 1)
 
 
+def test_a_literal_key_does_not_make_weak_numbers() -> None:
+    for name in ("random_uniform", "random_normal"):
+        assert by_oracle(f"{name}(3, [2], f64)", [])[0].dtype == np.float64
+        assert by_oracle(f"{name}(3, [2], f16)", [])[0].dtype == np.float16
+        assert by_oracle(f"{name}(3, [2]) * x", [np.ones(2)])[0].dtype == np.float64
+        assert by_oracle(f"{name}(3, [2]) * x", [np.ones(2, "f2")])[0].dtype == np.float32
+
+
 def test_only_floats_are_made() -> None:
     for name in ("random_uniform", "random_normal"):
         with pytest.raises(tc.CompileError, match="makes floats"):
