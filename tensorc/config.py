@@ -55,10 +55,12 @@ class Configuration:
     _base: Options | None
     _scoped: ContextVar[Options | None]
     _watchers: list[Callable[[int], None]]
+    _scopes: list[int]
 
     def __init__(self) -> None:
         object.__setattr__(self, "_base", None)
         object.__setattr__(self, "_watchers", [])
+        object.__setattr__(self, "_scopes", [])
         object.__setattr__(self, "_scoped", ContextVar[Options | None]("tensorc_options", default=None))
 
     @property
@@ -87,10 +89,16 @@ class Configuration:
 
     def watch(self, watcher: Callable[[int], None]) -> None:
         """From now on call `watcher`: with 1 and -1 where a scope with another target or number of threads begins and ends, with 0 where
-        the process's settings change."""
+        the process's settings change. It is called now for each such scope that there is."""
         self._watchers.append(watcher)
+        for scope in self._scopes[:]:
+            watcher(scope)
 
     def _tell(self, scopes: int) -> None:
+        if scopes > 0:
+            self._scopes.append(scopes)
+        elif scopes < 0:
+            self._scopes.pop()
         for watcher in self._watchers:
             watcher(scopes)
 
