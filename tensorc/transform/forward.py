@@ -75,11 +75,11 @@ def _scan(work: Workspace, t: Scan, known: Mapping[Tensor, Tensor]) -> Tensor | 
     if t.monoid in ("max", "min"):
         if source is None:
             return None
-        place = poly(algebra.Element(nodes.attained(work, t), at))
+        place = poly(algebra.Element(nodes.attained(t), at))
         return work.define(axes, canonical.element(known[t.source], (*at[:-1], place)), t.dtype)
-    parts = [] if source is None else [mul(source, nodes.source_weight(work, t, axes))]
+    parts = [] if source is None else [mul(source, nodes.source_weight(t, axes))]
     if t.decay is not None and t.decay in known:
         before, inside = nodes.neighbour(t, axes, 1 if t.reverse else -1)
         change = mul(canonical.element(known[t.decay], at), canonical.element(t, before))
         parts.append(select(inside, change, constant(0.0, wide(t.dtype))))
-    return Scan("sum", work.define(axes, add(*parts), t.dtype), nodes.decay(work, t), t.reverse)
+    return Scan("sum", work.define(axes, add(*parts), t.dtype), nodes.decay(t), t.reverse)

@@ -52,14 +52,14 @@ def neighbour(t: Tensor, axes: tuple[Index, ...], step: int) -> tuple[tuple[Poly
     return (*map(poly, axes[:-1]), at), inside
 
 
-def decay(work: Workspace, t: Scan) -> Tensor | None:
+def decay(t: Scan) -> Tensor | None:
     """The factor of the recurrence ds[t] = decay[t] * ds[t-1] + ... that a tangent of a scan obeys; None where it is 1."""
     if t.monoid == "prod":
         return t.source
     return t.decay
 
 
-def source_weight(work: Workspace, t: Scan, axes: tuple[Index, ...]) -> Scalar:
+def source_weight(t: Scan, axes: tuple[Index, ...]) -> Scalar:
     """What a change of the source at the axes adds to s there: 1 for a sum, the product before it for a product."""
     dtype = wide(t.dtype)
     if t.monoid != "prod":
@@ -68,7 +68,7 @@ def source_weight(work: Workspace, t: Scan, axes: tuple[Index, ...]) -> Scalar:
     return select(inside, canonical.element(t, before), constant(1.0, dtype))
 
 
-def attained(work: Workspace, t: Scan) -> Tensor:
+def attained(t: Scan) -> Tensor:
     """For a running max or min: where along the axis its value comes from; of ties the later."""
     axes = fresh_axes(t)
     at = tuple(map(poly, axes))

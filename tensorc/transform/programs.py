@@ -11,7 +11,6 @@ from tensorc.ir.program import Program
 from tensorc.ir.tensor import Input, Tensor
 from tensorc.transform.batch import batch
 from tensorc.transform.derive import derivative_tensors, jvp, vjp
-from tensorc.transform.graph import substituted
 
 
 def float_inputs(program: Program) -> list[Input]:
@@ -70,15 +69,6 @@ def batched(program: Program, axes: Sequence[int | None]) -> Program:
     names.update((i, i.name) for i in inputs)
     names |= {new: program.names[old] for old, new in zip(program.outputs, outputs, strict=True) if old in program.names}
     return replace(program, inputs=tuple(inputs), results=tuple(outputs[:count]), checks=checks, names=names)
-
-
-def closed(program: Program, values: Mapping[Tensor, Tensor]) -> Program:
-    """The program with some of its inputs replaced by other tensors."""
-    new = substituted(program.outputs, values)
-    checks = tuple(replace(c, place=new[c.place]) for c in program.checks)
-    names = {new.get(t, t): name for t, name in program.names.items()}
-    inputs = tuple(i for i in program.inputs if i not in values)
-    return replace(program, inputs=inputs, results=tuple(new[t] for t in program.results), checks=checks, names=names)
 
 
 def _further(like: Tensor, name: str, taken: set[str]) -> Input:

@@ -20,7 +20,6 @@ from tensorc.transform.partials import partials
 from tensorc.transform.readback import reused
 from tensorc.transform.workspace import Workspace, fresh_axes, is_zero
 
-
 BODY = 200
 """Scalars of the contributions to a cotangent that are read through together; of more, each keeps a definition of its own."""
 
@@ -155,12 +154,12 @@ def _scan_parts(work: Workspace, t: Scan, dy: Tensor, active: set[Tensor]) -> It
     axes = fresh_axes(t)
     at = tuple(map(poly, axes))
     if t.monoid in ("max", "min"):
-        place = poly(algebra.Element(nodes.attained(work, t), at))
+        place = poly(algebra.Element(nodes.attained(t), at))
         if t.source in active:
             yield t.source, _scattered(work, t.source, (*at[:-1], place), canonical.element(dy, at), axes)
         return
     zero = constant(0.0, wide(t.dtype))
-    decay = nodes.decay(work, t)
+    decay = nodes.decay(t)
     shifted = None
     if decay is not None:
         after, inside = nodes.neighbour(t, axes, -1 if t.reverse else 1)
@@ -168,7 +167,7 @@ def _scan_parts(work: Workspace, t: Scan, dy: Tensor, active: set[Tensor]) -> It
     adjoint = Scan("sum", dy, shifted, not t.reverse)
     here = canonical.element(adjoint, at)
     if t.source in active:
-        yield t.source, work.define(axes, mul(here, nodes.source_weight(work, t, axes)), t.dtype)
+        yield t.source, work.define(axes, mul(here, nodes.source_weight(t, axes)), t.dtype)
     if t.decay is not None and t.decay in active:
         before, inside = nodes.neighbour(t, axes, 1 if t.reverse else -1)
         yield t.decay, work.define(axes, select(inside, mul(here, canonical.element(t, before)), zero), t.dtype)

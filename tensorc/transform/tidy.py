@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from tensorc import algebra
 from tensorc.algebra import Atom, Poly, poly
 from tensorc.ir import walk
-from tensorc.ir.tensor import Define, Load, Scalar, Scatter, Tensor
+from tensorc.ir.tensor import Define, Load, Scalar, Scatter, Select, Tensor
 from tensorc.transform import canonical
 from tensorc.transform.canonical import is_sum, mul, power, stored, terms, value
-from tensorc.transform.graph import body_changed, number_changed, with_sources
+from tensorc.transform.graph import body_changed, elements_changed, number_changed, with_sources
 from tensorc.transform.readback import Products, everywhere
 from tensorc.transform.workspace import Workspace, common_factor, common_guard
 
@@ -137,8 +137,6 @@ def _inline(work: Workspace, outputs: Sequence[Tensor], into_sums: bool) -> list
         if t in work.program:
             new[t] = t
         elif isinstance(t, (Define, Scatter)) and any(s in chosen for s in walk.sources(t)):
-            from tensorc.transform.graph import elements_changed
-
             body = canonical.rewrite(t.body, {}, read, elements_changed(new))
             if isinstance(t, Scatter):
                 t_new: Tensor = Scatter(
@@ -172,6 +170,4 @@ def _once(t: Tensor, reader: Tensor, into_sums: bool) -> bool:
 
 def _conditional(body: Scalar) -> frozenset[Load]:
     """The loads that a condition reads: what is compared is computed once."""
-    from tensorc.ir.tensor import Select
-
     return frozenset(read for s in walk.postorder(body) if isinstance(s, Select) for read in walk.loads(s.condition))
