@@ -121,7 +121,7 @@ def share(kernel: Kernel, names: Names, titles: Names) -> tuple[tuple[Kernel, ..
 
 def _nest(body: tuple[Statement, ...]) -> _Nest | None:
     """The totals of a nest and its loop, where the loop's points can be taken in any grouping."""
-    reducing = [n for n, s in enumerate(body) if isinstance(s, For) and not s.parallel and _is_reduced(s, body[:n])]
+    reducing = [n for n, s in enumerate(body) if isinstance(s, For) and not s.parallel and _is_reduced(s)]
     if len(reducing) != 1:
         return None
     before, root, after = body[: reducing[0]], body[reducing[0]], body[reducing[0] + 1 :]
@@ -140,9 +140,8 @@ def _nest(body: tuple[Statement, ...]) -> _Nest | None:
     return _Nest(tuple(totals), inits, root, after) if _is_regular(root, after, frozenset(filled)) else None
 
 
-def _is_reduced(loop: For, before: Sequence[Statement]) -> bool:
-    started = any(isinstance(s, Init) and loop.axis in s.over for s in before)
-    return started or any(isinstance(s, Update) and loop.axis in s.over for s in statements(loop.body))
+def _is_reduced(loop: For) -> bool:
+    return any(isinstance(s, (Fold, Update)) and loop.axis in s.over for s in statements(loop.body))
 
 
 def _filled(s: Statement) -> Store | None:

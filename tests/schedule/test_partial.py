@@ -91,6 +91,15 @@ def test_rows_in_which_more_is_done_are_taken_whole() -> None:
     assert sum(isinstance(s, Update) for s in statements(first.body)) == 1
 
 
+def test_what_follows_runs_after_the_merge() -> None:
+    def divided(s: Tensor) -> Tensor:
+        return tensor(s.extents, lambda *axes: op("div", at(s, *axes), 3.0))
+
+    columns = fold("sum", (M,), (N,), lambda j, i: at(X, i, j))
+    s = scheduled(divided(columns), divided(fold("sum", (), (N, M), lambda i, j: at(X, i, j))))
+    assert [k.name.endswith("_merge") for k in s.kernels] == [False, True] and len(s.intermediates) == 2
+
+
 def test_half_floats_are_rounded_once() -> None:
     x = Input("x", (N,), f16)
     s = schedule(Program("p", (x,), (fold("sum", (), (N,), lambda i: at(x, i)),)))
