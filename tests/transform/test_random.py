@@ -25,7 +25,7 @@ from tensorc.ir.program import Program
 from tensorc.ir.tensor import Input, Scalar, Scan, Scatter, Sort, Tensor, View
 from tensorc.transform.programs import batched, float_inputs, pullback, pushforward
 
-EXAMPLES = int(os.environ.get("TENSORC_TEST_EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("RANDOM_PROGRAMS", "60"))
 
 SMOOTH = ("sin", "tanh", "neg", "atan")
 
