@@ -169,7 +169,7 @@ def one_hot(context: Context, x: Value, num_classes: Value) -> Array:
     value = integers(context, x, "x")
     count = integer(context, num_classes, "num_classes")
     context.require(count, ">=", f"`one_hot` of {count} classes", context.argument_spans.get("num_classes"))
-    p = checked_place(context, scalar(value.body), count, 0, False, "the classes", "x")
+    p = checked_place(context, scalar(value.body), count, 0, False, "classes", "x")
     k = fresh(count)
     return Array((*value.axes, k), build.cast(build.is_zero(p - poly(k)), i64))
 

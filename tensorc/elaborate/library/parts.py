@@ -237,5 +237,5 @@ def at_class(context: Context, x: Value, axis: Value, classes: Value) -> Array:
     for n, (own, other) in enumerate(zip(places.extents, (a.extent for a in rest), strict=True)):
         if context.meet(own, other) is None:
             raise context.error("E0302", f"axis {n} of the target is {own}, of the input {other}", None, notes=context.origin(own, other))
-    picked = checked_place(context, scalar(places.at(tuple(map(poly, rest)))), value.extents[at], at, False, "the classes", "classes")
+    picked = checked_place(context, scalar(places.at(tuple(map(poly, rest)))), value.extents[at], at, False, "x", "classes")
     return Array(rest, value.at(tuple(picked if n == at else poly(a) for n, a in enumerate(value.axes))), value.weak)
