@@ -12,10 +12,10 @@ from tensorc.ir.program import BoundsCheck, Program
 from tensorc.ir.tensor import Load, Tensor
 from tensorc.loops.nest import Buffer, Kernel, Schedule
 from tensorc.schedule import special
-from tensorc.schedule.build import kernel
 from tensorc.schedule.group import Group, partition
 from tensorc.schedule.inline import inline
 from tensorc.schedule.memory import Names, Storage, store
+from tensorc.schedule.nests import kernel
 from tensorc.schedule.partial import share
 from tensorc.schedule.rules import Rule, ScanRule, ScatterRule, SortRule
 from tensorc.schedule.separate import separate
@@ -55,7 +55,7 @@ def schedule(program: Program) -> Schedule:
 
 def _kernel(name: str, g: Group, storage: Storage, names: Names) -> Kernel:
     if g.space is not None:
-        return kernel(name, g.space, g.nest, storage, names)
+        return kernel(name, g.space, storage, names)
     (rule,) = g.rules
     match rule:
         case ScanRule():

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly
 from tensorc.ir.tensor import Load
 from tensorc.loops.nest import Bind
-from tensorc.schedule.axes import Space
-from tensorc.schedule.rules import Rule
-from tensorc.schedule.stages import Part, Sweep, rules
+from tensorc.schedule.members import Member, axes
+from tensorc.schedule.stages import Part, Sweep, paths, rules
 
 LANES = 16
 """Lanes of a register of f32, of the machine that costs are counted for."""
@@ -31,24 +30,36 @@ REGISTERS = 12
 
 @dataclass(frozen=True)
 class Access:
-    """What a rule touches at a point, at subscripts in the nest's axes: what it reads of memory, and where it stores."""
+    """What a member touches at a point, at subscripts in the nest's axes: what it reads of memory, and where it stores."""
 
     loads: tuple[Load, ...]
     stores: tuple[tuple[Poly, ...], ...]
     accumulates: bool  # in memory
 
 
-def bind(space: Space, nest: Sequence[Part], accesses: Mapping[Rule, Access]) -> tuple[Part, ...]:
+def bind(nest: Sequence[Part], accesses: Mapping[Member, Access]) -> tuple[Part, ...]:
     """The nest with a binding for every loop: at most one vector loop on each path, the one that costs least."""
-    bound = _Binder(space, accesses).parts(nest)
-    rows = _rows(space, bound, accesses)
-    return _outer(space, bound if rows is None else tuple(_unrolled(space, p, rows) for p in bound))
+    bound = _Binder(accesses).parts(nest)
+    found = _rows(bound, accesses)
+    return bound if found is None else tuple(_unrolled(p, found) for p in bound)
+
+
+def share(nest: tuple[Part, ...]) -> tuple[Part, ...]:
+    """Mark the outer loops that may run in parallel: those that stand alone and that nothing inside reduces over."""
+    if len(nest) != 1 or not isinstance(nest[0], Sweep) or any(nest[0].axis in m.over for m in rules(nest[0].body)):
+        return nest
+    root = nest[0]
+    return (replace(root, parallel=True, body=share(root.body) if root.bind.kind == "serial" else root.body),)
+
+
+def bound_as(s: Sweep, kind: Bind, body: tuple[Part, ...] | None = None) -> Sweep:
+    """A sweep over the same axis, bound so."""
+    return Sweep(replace(s.loop, bind=kind), s.body if body is None else body, s.parallel)
 
 
 @dataclass(frozen=True)
 class _Binder:
-    space: Space
-    accesses: Mapping[Rule, Access]
+    accesses: Mapping[Member, Access]
 
     def parts(self, parts: Sequence[Part]) -> tuple[Part, ...]:
         return tuple(self.sweep(p)[0] if isinstance(p, Sweep) else p for p in parts)
@@ -56,42 +67,42 @@ class _Binder:
     def sweep(self, s: Sweep) -> tuple[Sweep, float]:
         """The loop bound at its best, and the cost of a point of what is around it."""
         inner = [self.sweep(p) for p in s.body if isinstance(p, Sweep)]
-        serial = sum(cost for _, cost in inner) + sum(self.point(p, None) for p in s.body if isinstance(p, Rule))
+        serial = sum(cost for _, cost in inner) + sum(self.point(p, None) for p in s.body if isinstance(p, Member))
         lanes = self.lanes(s.body, s.axis) if self.may_be_vector(s) else None
         if lanes is None or serial <= lanes:
             bound = iter(inner)
             return replace(s, body=tuple(next(bound)[0] if isinstance(p, Sweep) else p for p in s.body)), _trips(s.axis) * serial
-        return replace(s, bind=Bind("vector", self.count(s))), _trips(s.axis) * lanes
+        return bound_as(s, Bind("vector", self.count(s))), _trips(s.axis) * lanes
 
     def lanes(self, parts: Sequence[Part], axis: Index) -> float:
         """The cost of a point where `axis` is in lanes and all loops inside are serial."""
         total = 0.0
         for p in parts:
-            total += self.point(p, axis) if isinstance(p, Rule) else _trips(p.axis) * self.lanes(p.body, axis)
+            total += self.point(p, axis) if isinstance(p, Member) else _trips(p.axis) * self.lanes(p.body, axis)
         return total
 
-    def point(self, r: Rule, axis: Index | None) -> float:
-        """The cost of a point of a rule, in instructions: `axis` in lanes, or none."""
-        a = self.accesses[r]
+    def point(self, m: Member, axis: Index | None) -> float:
+        """The cost of a point of a member, in instructions: `axis` in lanes, or none."""
+        a = self.accesses[m]
         if axis is None:
-            return 1.0 + r.work + len(a.loads) + len(a.stores)
+            return 1.0 + m.work + len(a.loads) + len(a.stores)
         idle = max(1.0, LANES / _trips(axis))
-        cost = (1.0 + r.work + sum(lane(load.subscripts, axis) for load in a.loads)) / LANES
+        cost = (1.0 + m.work + sum(lane(load.subscripts, axis) for load in a.loads)) / LANES
         cost += sum(lane(subscripts, axis) for subscripts in a.stores) / LANES
-        if axis in self.space.over[r]:
+        if axis in m.over:
             cost += MERGE / _trips(axis)
         return cost * idle
 
     def may_be_vector(self, s: Sweep) -> bool:
         """Not where lanes would be combined into one place in memory."""
-        return not any(self.accesses[r].accumulates and s.axis in self.space.over[r] for r in rules(s.body))
+        return not any(self.accesses[m].accumulates and s.axis in m.over for m in rules(s.body))
 
     def count(self, s: Sweep) -> int:
         """Registers a block: several accumulators hide the latency of one another; a map needs no more than two."""
         inside = rules(s.body)
-        folds = sum(bool(self.space.over[r]) for r in inside)
+        folds = sum(bool(m.over) for m in inside)
         if not folds:
-            return 1 if sum(r.work for r in inside) > 2 * LANES else 2
+            return 1 if sum(m.work for m in inside) > 2 * LANES else 2
         return next((n for n in (4, 2) if n * folds <= REGISTERS), 1)
 
 
@@ -111,50 +122,30 @@ def _trips(axis: Index) -> int:
     return EXTENT if axis.extent.constant is None else max(axis.extent.constant, 1)
 
 
-def _rows(space: Space, nest: Sequence[Part], accesses: Mapping[Rule, Access]) -> Sweep | None:
+def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access]) -> Sweep | None:
     """The loop that contractions go along several points at a time, so that each register that they read serves as many terms.
 
     It is the innermost one, outside of lanes, over an axis of the result that what is read in lanes does not have: for all contractions.
     """
     common: list[Sweep] | None = None
-    for r, path in _paths(nest):
-        if not r.is_contraction:
+    for m, path in paths(nest):
+        if not m.is_contraction:
             continue
         lanes = next((n for n, s in enumerate(path) if s.bind.kind == "vector"), 0)
-        wide = [axes for load in accesses[r].loads if path[lanes].axis in (axes := _axes(load))]
-        mine = [s for s in path[:lanes] if s.axis in space.out[r] and not all(s.axis in axes for axes in wide)]
+        wide = [found for load in accesses[m].loads if path[lanes].axis in (found := axes(load))]
+        mine = [s for s in path[:lanes] if s.axis in m.out and not all(s.axis in found for found in wide)]
         common = mine if common is None else [s for s in common if s in mine]
     return common[-1] if common else None
 
 
-def _unrolled(space: Space, part: Part, rows: Sweep, inside: bool = False) -> Part:
-    """The nest with `rows` unrolled, and with fewer registers of lanes inside of it."""
-    if isinstance(part, Rule):
+def _unrolled(part: Part, found: Sweep, inside: bool = False) -> Part:
+    """The nest with the loop `found` unrolled, and with fewer registers of lanes inside of it."""
+    if isinstance(part, Member):
         return part
-    if part is rows:
-        return replace(part, bind=Bind("unroll", ROWS), body=tuple(_unrolled(space, p, rows, True) for p in part.body))
+    if part is found:
+        return bound_as(part, Bind("unroll", ROWS), tuple(_unrolled(p, found, True) for p in part.body))
     bound = part.bind
     if inside and bound.kind == "vector":
-        folds = sum(r.is_contraction for r in rules(part.body)) or sum(bool(space.over[r]) for r in rules(part.body))
+        folds = sum(m.is_contraction for m in rules(part.body)) or sum(bool(m.over) for m in rules(part.body))
         bound = Bind("vector", next((n for n in (4, 2) if n <= bound.count and n * ROWS * max(folds, 1) <= REGISTERS), 1))
-    return replace(part, bind=bound, body=tuple(_unrolled(space, p, rows, inside) for p in part.body))
-
-
-def _paths(parts: Sequence[Part], path: tuple[Sweep, ...] = ()) -> Iterator[tuple[Rule, tuple[Sweep, ...]]]:
-    for p in parts:
-        if isinstance(p, Rule):
-            yield p, path
-        else:
-            yield from _paths(p.body, (*path, p))
-
-
-def _axes(load: Load) -> frozenset[Index]:
-    return frozenset[Index]().union(*map(algebra.indices, load.subscripts))
-
-
-def _outer(space: Space, nest: tuple[Part, ...]) -> tuple[Part, ...]:
-    """Mark the outer loops that may run in parallel: those that stand alone and that nothing inside reduces over."""
-    if len(nest) != 1 or not isinstance(nest[0], Sweep) or any(nest[0].axis in space.over[r] for r in rules(nest[0].body)):
-        return nest
-    root = nest[0]
-    return (replace(root, parallel=True, body=_outer(space, root.body) if root.bind.kind == "serial" else root.body),)
+    return bound_as(part, bound, tuple(_unrolled(p, found, inside) for p in part.body))

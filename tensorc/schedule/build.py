@@ -1,22 +1,25 @@
 """Makes a kernel of a nest: where an axis stands decides where each value lives.
 
 - A reduction whose result's axes are all bound outside of its loops is held in registers: `Init`, `Fold`, `Done`.
-- One whose result has axes inside of its loops accumulates in memory: filled with the identity before, then `Update`.
+- One that goes through tiles of what it reduces, with its result's axes bound inside of a tile, is held in registers for a tile and then
+  combined in memory, where it is rescaled first if it is carried (see `online`).
+- Another accumulates in memory, element by element. Memory accumulators are filled with the identity before.
 - A value that is read where its variable is in scope is a variable; one that is read in another sweep is kept in memory too: in the
   result's or the intermediate's buffer where it has one, else in scratch over the axes that are not bound around both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
-from tensorc.algebra import Index, Poly, poly, substitute
+from tensorc.algebra import Index, Poly, poly
 from tensorc.ir import build as scalars
 from tensorc.ir import walk
 from tensorc.ir.monoids import MONOIDS
-from tensorc.ir.tensor import Load, Scalar
+from tensorc.ir.tensor import Load, Scalar, Tensor
 from tensorc.loops.nest import (
     SERIAL,
     Bind,
@@ -26,7 +29,6 @@ from tensorc.loops.nest import (
     Init,
     Kernel,
     Let,
-    Memory,
     Scratch,
     Statement,
     Store,
@@ -36,218 +38,238 @@ from tensorc.loops.nest import (
     touched,
     variable,
 )
-from tensorc.schedule.axes import Space
-from tensorc.schedule.bind import Access, bind
-from tensorc.schedule.memory import Names, Storage, lower
-from tensorc.schedule.rules import Rule
-from tensorc.schedule.stages import Part, Sweep
-
-Path = tuple[Index, ...]
-
-
-def kernel(name: str, space: Space, nest: Sequence[Part], storage: Storage, names: Names) -> Kernel:
-    """The kernel of a group: `nest` holds the rules of `space`. `names` are those that memory already has."""
-    return _Builder(space, _locate(nest), storage, Names(names.taken)).kernel(name, nest)
+from tensorc.schedule import online
+from tensorc.schedule.bind import Access, bind, share
+from tensorc.schedule.members import Member, by_tensor
+from tensorc.schedule.memory import Names, Place, lower
+from tensorc.schedule.online import Carried, Scale
+from tensorc.schedule.stages import Part, Sweep, paths, rules
 
 
-@dataclass(eq=False)
+def kernel(name: str, nest: tuple[Part, ...], carried: Carried, is_bound: bool, names: Names) -> Kernel:
+    """The kernel of a nest, whose loops are bound as they shall be or not yet. `names` are those that memory already has."""
+    if not is_bound:
+        free = _Builder(nest, carried, Names(names.taken))
+        nest = bind(nest, {m: free.access(m) for m in free.sites})
+    return _Builder(share(nest), carried, Names(names.taken)).kernel(name)
+
+
+@dataclass(frozen=True, eq=False)
 class _Site:
-    """Where a rule stands: the sweeps around its body, by their numbers in the nest, and how many of them are around where its value is
-    made.
+    """Where a member stands: in which sweeps, and how its value is made.
+
+    `made`: how many of the sweeps are around where its variable is defined; `first`: how many are around all loops that it reduces.
     """
 
-    sweeps: tuple[int, ...]
-    axes: Path
-    made: int = 0
-    value: Scalar | None = None
+    sweeps: tuple[Sweep, ...]
+    kind: Literal["point", "register", "tile", "memory"]
+    made: int
+    first: int
+
+    def bound(self, depth: int) -> frozenset[Index]:
+        """The axes that have a value inside of so many sweeps."""
+        return frozenset(s.axis for s in self.sweeps[:depth] if not s.is_tile)
 
 
-def _locate(nest: Sequence[Part]) -> dict[Rule, _Site]:
-    sites: dict[Rule, _Site] = {}
-    count = 0
-
-    def go(parts: Sequence[Part], sweeps: tuple[int, ...], axes: Path) -> None:
-        nonlocal count
-        for p in parts:
-            if isinstance(p, Rule):
-                sites[p] = _Site(sweeps, axes)
-            else:
-                count += 1
-                go(p.body, (*sweeps, count), (*axes, p.axis))
-
-    go(nest, (), ())
-    return sites
+def _site(m: Member, sweeps: tuple[Sweep, ...], is_carried: bool) -> _Site:
+    if not m.over:
+        return _Site(sweeps, "point", len(sweeps), len(sweeps))
+    first = next(n for n, s in enumerate(sweeps) if s.axis in m.over)
+    inner = next(n for n, s in enumerate(sweeps) if s.axis in m.over and not s.is_tile)
+    bound = [frozenset(s.axis for s in sweeps[:n] if not s.is_tile) for n in (first, inner)]
+    if set(m.out) <= bound[0] and not is_carried:
+        return _Site(sweeps, "register", first, first)
+    if set(m.out) <= bound[1] and first != inner:
+        return _Site(sweeps, "tile", inner, first)
+    assert not is_carried, f"{m.name} is carried and accumulates in memory"
+    return _Site(sweeps, "memory", len(sweeps), first)
 
 
 @dataclass(eq=False)
 class _Builder:
-    space: Space
-    sites: dict[Rule, _Site]
-    storage: Storage
+    nest: tuple[Part, ...]
+    carried: Carried
     names: Names
-    memory: dict[Rule, tuple[Memory, tuple[Poly, ...]]] = field(default_factory=dict)  # of each stored value, at the nest's axes
-    blocks: dict[Index, int] = field(default_factory=dict)  # axes that loops bind to several points: to how many, 0 for lanes
-    vars: dict[Rule, Var] = field(default_factory=dict)
-    rows: dict[Rule, str] = field(default_factory=dict)  # the names of scratch
+    vars: dict[Member, Var] = field(default_factory=dict)
+    parts: dict[tuple[Member, str], Var] = field(default_factory=dict)
+    memory: dict[Member, Place] = field(default_factory=dict)
+    values: dict[Member, Scalar] = field(default_factory=dict)
 
-    def kernel(self, name: str, nest: Sequence[Part]) -> Kernel:
-        for r, site in self.sites.items():
-            over = self.space.over[r]
-            site.made = next((n for n, a in enumerate(site.axes) if a in over), len(site.axes))
-        self._place()
-        bound = bind(self.space, nest, {r: self._access(r) for r in self.space.rules})
-        self.blocks = dict(_wide(bound))
-        if self.rows and self.blocks:
-            self._place()
-        body = self._parts(bound)
+    def __post_init__(self) -> None:
+        self.sites = {m: _site(m, sweeps, self.carried.is_carried(m)) for m, sweeps in paths(self.nest)}
+        self.members: Mapping[Tensor, Member] = by_tensor(list(self.sites))
+        for m in self.sites:
+            self._store(m)
+        for m in self.sites:
+            self.values[m] = lower(m.body, {}, lambda load, m=m: self._load(load, m))  # type: ignore[misc]
+
+    def kernel(self, name: str) -> Kernel:
+        body = self._parts(self.nest)
         scratch = dict.fromkeys(m for m, _ in self.memory.values() if isinstance(m, Scratch))
-        axes = dict.fromkeys(a for r in self.space.rules for a in self.space.out[r] + self.space.over[r])
+        axes = sorted({a for m in self.sites for a in m.space}, key=lambda a: a.level)
         return Kernel(name, body, *touched(body), tuple(scratch), self.names.letters(axes))
 
     # Where values live.
 
-    def _place(self) -> None:
-        for r in self.space.rules:
-            self._store(r)
-        for r in self.space.rules:
-            self._lower(r)
-
     @cached_property
-    def _readers(self) -> dict[Rule, list[Rule]]:
-        readers: dict[Rule, list[Rule]] = {r: [] for r in self.space.rules}
-        for r in self.space.rules:
-            for p in {self.space.members[load.tensor] for load in r.loads if load.tensor in self.space.members}:
-                readers[p].append(r)
+    def _readers(self) -> dict[Member, list[Member]]:
+        readers: dict[Member, list[Member]] = {m: [] for m in self.sites}
+        for m in self.sites:
+            for p in {self.members[load.tensor] for load in m.loads if load.tensor in self.members}:
+                readers[p].append(m)
         return readers
 
-    def _accumulates(self, r: Rule) -> bool:
-        """Whether axes of the result are bound inside of the loops that reduce."""
-        return not set(self.space.out[r]) <= set(self.sites[r].axes[: self.sites[r].made])
+    def _in_scope(self, p: Member, m: Member) -> bool:
+        """Whether p's variable is in scope where m's body stands, and is what m wants to read."""
+        site = self.sites[p]
+        if site.kind == "memory" or (site.kind == "tile" and not self.carried.is_running(m, p)):
+            return False
+        return self.sites[m].sweeps[: site.made] == site.sweeps[: site.made]
 
-    def _in_scope(self, p: Rule, r: Rule) -> bool:
-        """Whether p's variable is in scope where r's body stands."""
-        made = self.sites[p].made
-        return not self._accumulates(p) and self.sites[r].sweeps[:made] == self.sites[p].sweeps[:made]
+    def _store(self, m: Member) -> None:
+        if m.place is not None:
+            self.memory[m] = m.place
+        elif self.sites[m].kind in ("tile", "memory") or not all(self._in_scope(m, reader) for reader in self._readers[m]):
+            self.memory[m] = self._row(m)
 
-    def _store(self, r: Rule) -> None:
-        place = self.storage.places.get(r)
-        if place is not None:
-            values = self.space.values(r)
-            self.memory[r] = (place[0], tuple(substitute(s, values) for s in place[1]))
-        elif self._accumulates(r) or not all(self._in_scope(r, reader) for reader in self._readers[r]):
-            self.memory[r] = self._row(r)
-
-    def _row(self, r: Rule) -> tuple[Scratch, tuple[Poly, ...]]:
-        """Scratch for a value that other sweeps read: over its axes that are not bound, a point at a time, around all of them."""
-        mine = self.sites[r].sweeps[: self.sites[r].made]
-        around = len(mine)
-        for reader in self._readers[r]:
+    def _row(self, m: Member) -> Place:
+        """Scratch for a value that other sweeps read: over its axes that are not bound around all of them, or of one that is, the points
+        of a block or of a tile.
+        """
+        site = self.sites[m]
+        around = site.sweeps[: site.made if site.kind in ("point", "register") else site.first]
+        for reader in self._readers[m]:
             other = self.sites[reader].sweeps
-            around = next((n for n, (a, b) in enumerate(zip(mine[:around], other, strict=False)) if a != b), min(around, len(other)))
-        bound = self.sites[r].axes[:around]
-        axes = [a for a in self.space.out[r] if a not in bound or a in self.blocks]
-        axes.sort(key=lambda a: a in bound and not self.blocks[a])  # lanes that are bound outside are neighbours
-        if r not in self.rows:
-            self.rows[r] = self.names.unique(f"{r.name}_row")
-        few = {a: poly(count) for a in bound if (count := self.blocks.get(a))}  # of an unrolled axis, the points of a block
-        made = Scratch(self.rows[r], tuple(few.get(a, a.extent) for a in axes), r.body.dtype)
-        return made, tuple(poly(a) % few[a] if a in few else poly(a) for a in axes)
+            same = next((n for n, (a, b) in enumerate(zip(around, other, strict=False)) if a is not b), min(len(around), len(other)))
+            around = around[:same]
+        dims = [(a, size) for a in m.out if (size := _size(a, around)) is not None]
+        lanes = {s.axis for s in site.sweeps if s.bind.kind == "vector"}
+        dims.sort(key=lambda dim: dim[0] in lanes)  # lanes are neighbours
+        made = Scratch(self.names.unique(f"{m.name}_row"), tuple(size for _, size in dims), m.body.dtype)
+        return made, tuple(poly(a) if size is a.extent else poly(a) % size for a, size in dims)
 
     # Values.
 
-    def _lower(self, r: Rule) -> None:
-        def memory(load: Load) -> Load:
-            p = self.space.members.get(load.tensor)
-            if p is None:
-                return self.storage.load(load)
-            return read(self._var(p)) if self._in_scope(p, r) else Load(*self.memory[p])
+    def _load(self, load: Load, m: Member) -> Load:
+        p = self.members.get(load.tensor)
+        if p is None:
+            return load
+        return read(self._var(p)) if self._in_scope(p, m) else Load(*self.memory[p])
 
-        self.sites[r].value = lower(r.body, self.space.values(r), memory)
+    def _var(self, m: Member) -> Var:
+        if m not in self.vars:
+            self.vars[m] = variable(self.names.unique(m.name), m.body.dtype, m.out)
+        return self.vars[m]
 
-    def _loads(self, r: Rule) -> tuple[Load, ...]:
-        value = self.sites[r].value
-        return () if value is None else walk.loads(value)
-
-    def _var(self, r: Rule) -> Var:
-        if r not in self.vars:
-            self.vars[r] = variable(self.names.unique(r.name), r.body.dtype, self.space.out[r])
-        return self.vars[r]
-
-    def _access(self, r: Rule) -> Access:
-        loads = tuple(load for load in self._loads(r) if not isinstance(load.tensor, Var))
-        stores = (self.memory[r][1],) if r in self.memory else ()
-        return Access(loads, stores, self._accumulates(r))
+    def access(self, m: Member) -> Access:
+        loads = tuple(load for load in walk.loads(self.values[m]) if not isinstance(load.tensor, Var))
+        stores = (self.memory[m][1],) if m in self.memory else ()
+        return Access(loads, stores, self.sites[m].kind == "memory")
 
     # Statements.
 
-    def _parts(self, parts: Sequence[Part]) -> tuple[Statement, ...]:
+    def _parts(self, parts: Sequence[Part], depth: int = 0) -> tuple[Statement, ...]:
         made: list[Statement] = []
         for p in parts:
-            made += self._point(p) if isinstance(p, Rule) else self._sweep(p)
+            made += self._sweep(p, depth) if isinstance(p, Sweep) else self._point(p)
         return tuple(made)
 
-    def _point(self, r: Rule) -> list[Statement]:
-        value, over = self.sites[r].value, self.space.over[r]
-        assert value is not None
-        if self._accumulates(r):
-            assert r.monoid is not None
-            return [Update(*self.memory[r], r.monoid, value, over)]
-        if over:
-            assert r.monoid is not None
-            return [Fold(self._var(r), r.monoid, value, over)]
+    def _point(self, m: Member) -> list[Statement]:
+        value = self.values[m]
+        if m.monoid is not None and m.over:
+            if self.sites[m].kind == "memory":
+                return [Update(*self.memory[m], m.monoid, value, m.over)]
+            return [Fold(self._partial(m), m.monoid, value, m.over)]
         made: list[Statement] = []
-        if r in self.vars:
-            made.append(Let(self.vars[r], value))
-            value = read(self.vars[r])
-        if r in self.memory:
-            made.append(Store(*self.memory[r], value))
+        if m in self.vars:
+            made.append(Let(self.vars[m], value))
+            value = read(self.vars[m])
+        if m in self.memory:
+            made.append(Store(*self.memory[m], value))
         return made
 
-    def _sweep(self, s: Sweep) -> list[Statement]:
+    def _sweep(self, s: Sweep, depth: int) -> list[Statement]:
         before: list[Statement] = []
         after: list[Statement] = []
-        for r, path in _under(s, ()):
-            over = self.space.over[r]
-            if s.axis not in over or self.sites[r].axes[self.sites[r].made] is not s.axis:
+        for m in rules((s,)):
+            site = self.sites[m]
+            if m.monoid is None or not m.over:
                 continue
-            assert r.monoid is not None
-            if self._accumulates(r):
-                before += self._fill(r)
-                continue
-            wide = next((loop.bind for loop in path if loop.axis in over and loop.bind is not SERIAL), SERIAL)
-            before.append(Init(self._var(r), r.monoid, over, wide))
-            after.append(Done(self._var(r), r.monoid, over))
-            if r in self.memory:
-                after.append(Store(*self.memory[r], read(self.vars[r])))
-        return [*before, For(s.axis, s.bind, self._parts(s.body), s.parallel), *after]
+            if site.kind in ("tile", "memory") and site.first == depth:
+                before += self._fill(m)
+            if site.kind in ("tile", "register") and site.made == depth:
+                partial, wide = self._partial(m), self._wide(m)
+                before.append(Init(partial, m.monoid, m.over, wide))
+                after.append(Done(partial, m.monoid, m.over))
+                if site.kind == "tile":
+                    after += self._combine(m)
+                elif m in self.memory:
+                    after.append(Store(*self.memory[m], read(partial)))
+        loop = s.loop
+        return [*before, For(loop.axis, loop.bind, self._parts(s.body, depth + 1), s.parallel, loop.within), *after]
 
-    def _fill(self, r: Rule) -> list[Statement]:
+    def _wide(self, m: Member) -> Bind:
+        """The binding of the loop among those that are reduced that is not serial."""
+        site = self.sites[m]
+        return next((s.bind for s in site.sweeps[site.made :] if s.axis in m.over and s.bind is not SERIAL and not s.is_tile), SERIAL)
+
+    def _partial(self, m: Member) -> Var:
+        """What a reduction is held in: all of it, or of a tile."""
+        return self._var(m) if self.sites[m].kind == "register" else self._part(m, "tile")
+
+    def _part(self, m: Member, what: str) -> Var:
+        """A variable beside a member's own."""
+        if (m, what) not in self.parts:
+            self.parts[m, what] = variable(self.names.unique(f"{m.name}_{what}"), m.body.dtype, m.out)
+        return self.parts[m, what]
+
+    def _combine(self, m: Member) -> list[Statement]:
+        """What a tile adds to what is in memory."""
+        memory, place = self.memory[m]
+        kept, part = Load(memory, place), read(self._partial(m))
+        assert m.monoid is not None
+        if m in self.carried.maxima:
+            old, top = self._part(m, "old"), self._part(m, "top")
+            made: list[Statement] = [Let(old, kept), Let(top, online.step(read(old), part, m)), Store(memory, place, read(top))]
+            made.append(Let(self._var(m), online.finite(read(top), m)))
+            for number, by in enumerate(self._scales(m)):
+                made.append(Let(self._part(m, f"scale{number}"), online.factor(by, read(old), read(self._var(m)))))
+            return made
+        scale = self.carried.scales.get(m)
+        if scale is None:
+            return [Update(memory, place, m.monoid, part, ())]
+        factor = read(self._part(scale.of, f"scale{self._scales(scale.of).index(scale)}"))
+        return [Store(memory, place, scalars.apply("add", scalars.apply("mul", kept, factor), part))]
+
+    def _scales(self, top: Member) -> list[Scale]:
+        return list(dict.fromkeys(s for s in self.carried.scales.values() if s.of is top))
+
+    def _fill(self, m: Member) -> list[Statement]:
         """The identity everywhere in a memory accumulator."""
-        assert r.monoid is not None
-        identity = scalars.constant(MONOIDS[r.monoid].identity(r.body.dtype), r.body.dtype)
-        body: Statement = Store(*self.memory[r], identity)
-        bound = self.sites[r].axes[: self.sites[r].made]
-        binding = SERIAL if any(self.blocks.get(a) == 0 for a in bound) else Bind("vector", 1)
-        for a in (a for a in reversed(self.space.out[r]) if a not in bound):
-            body = For(a, binding, (body,))
+        assert m.monoid is not None
+        memory, place = self.memory[m]
+        identity = scalars.constant(MONOIDS[m.monoid].identity(m.body.dtype), m.body.dtype)
+        body: Statement = Store(memory, place, identity)
+        site = self.sites[m]
+        bound = site.bound(site.first)
+        tiled = {s.axis for s in site.sweeps[: site.first] if s.is_tile}
+        binding = SERIAL if any(s.bind.kind == "vector" for s in site.sweeps[: site.first]) else Bind("vector", 1)
+        for a in (a for a in reversed(m.out) if a not in bound):
+            body = For(a, binding, (body,), within=a in tiled)
             binding = SERIAL
         return [body]
 
 
-def _under(s: Sweep, path: tuple[Sweep, ...]) -> Iterator[tuple[Rule, tuple[Sweep, ...]]]:
-    """The rules in a sweep, each with the sweeps from that one to it."""
-    path = (*path, s)
-    for p in s.body:
-        if isinstance(p, Rule):
-            yield p, path
-        else:
-            yield from _under(p, path)
-
-
-def _wide(parts: Sequence[Part]) -> Iterator[tuple[Index, int]]:
-    """The axes that some loop binds to several points, with the number of them, 0 for lanes."""
-    for p in parts:
-        if isinstance(p, Sweep):
-            if p.bind is not SERIAL:
-                yield p.axis, p.bind.count if p.bind.kind == "unroll" else 0
-            yield from _wide(p.body)
+def _size(a: Index, around: Sequence[Sweep]) -> Poly | None:
+    """How many points of an axis a value has inside of sweeps: None where one."""
+    size: Poly | None = a.extent
+    for s in around:
+        if s.axis is a:
+            match s.bind.kind:
+                case "serial":
+                    size = None
+                case "vector":
+                    pass  # those of the tile or all
+                case "unroll" | "tile":
+                    size = poly(s.bind.count)
+    return size

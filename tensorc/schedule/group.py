@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from tensorc.ir.tensor import Tensor, View
 from tensorc.schedule.axes import Space, unify
+from tensorc.schedule.nests import fits
 from tensorc.schedule.rules import AnyRule, Rule, covers
-from tensorc.schedule.stages import Part, Sweep, arrange, rules
+from tensorc.schedule.stages import Sweep, rules
 from tensorc.schedule.views import stored
 
 RULES = 32
@@ -31,7 +32,6 @@ class Group:
 
     rules: tuple[AnyRule, ...]
     space: Space | None = None
-    nest: tuple[Part, ...] = ()
 
 
 def partition(every: Sequence[AnyRule]) -> list[Group]:
@@ -106,12 +106,12 @@ def _group(members: tuple[AnyRule, ...]) -> Group | None:
     if len(pointwise) < len(members) or (len(members) > 1 and not _fits(pointwise)):
         return None
     space = unify(pointwise)
-    nest = None if space is None else arrange(space)
+    nest = None if space is None else fits(space)
     if space is None or nest is None:
         return None
-    if len(members) > 1 and isinstance(nest[0], Sweep) and any(r.is_contraction for r in pointwise) and _reduces(space, nest[0]):
+    if len(members) > 1 and isinstance(nest[0], Sweep) and any(r.is_contraction for r in pointwise) and _reduces(nest[0]):
         return None  # what is bound by arithmetic is shared out among threads
-    return Group(members, space, nest)
+    return Group(members, space)
 
 
 def _fits(members: Sequence[Rule]) -> bool:
@@ -163,5 +163,5 @@ def _before(r: Rule, made: Mapping[Tensor, Rule]) -> set[Rule]:
     return seen
 
 
-def _reduces(space: Space, root: Sweep) -> bool:
-    return any(root.axis in space.over[r] for r in rules(root.body))
+def _reduces(root: Sweep) -> bool:
+    return any(root.axis in m.over for m in rules(root.body))

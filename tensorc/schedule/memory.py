@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import TYPE_CHECKING
 
 from tensorc import algebra
 from tensorc.algebra import Atom, Element, Index, Poly, poly
@@ -13,9 +14,11 @@ from tensorc.ir import walk
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Load, Scalar, Tensor, View
 from tensorc.loops.nest import Buffer, Memory
-from tensorc.schedule.group import Group
 from tensorc.schedule.rules import AnyRule
 from tensorc.schedule.views import stored
+
+if TYPE_CHECKING:
+    from tensorc.schedule.group import Group
 
 Place = tuple[Memory, tuple[Poly, ...]]
 

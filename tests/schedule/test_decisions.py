@@ -17,6 +17,7 @@ from tensorc.loops.nest import Bind, For, Kernel, Schedule, Update, statements
 from tensorc.schedule import schedule
 from tensorc.schedule.axes import unify
 from tensorc.schedule.inline import inline
+from tensorc.schedule.members import members
 from tensorc.schedule.rules import Rule
 from tensorc.schedule.separate import separate
 from tensorc.schedule.stages import Sweep, arrange
@@ -254,7 +255,7 @@ def test_a_reader_of_a_reduction_is_in_a_later_sweep() -> None:
     y = tensor((N, M), lambda i, j: op("sub", at(X, i, j), at(m, i)))
     space = unify(rules(y))
     assert space is not None
-    nest = arrange(space)
+    nest = arrange(members(space))
     assert nest is not None
     (root,) = nest
     assert isinstance(root, Sweep) and [type(p) for p in root.body] == [Sweep, Sweep]
@@ -322,7 +323,8 @@ def test_lanes_go_where_elements_are_neighbours() -> None:
 
 def test_products_take_several_rows() -> None:
     k = only(scheduled(product(Input("a", (N, K), f32), Input("b", (K, M), f32))))
-    assert binds(k) == [("i", Bind("unroll", 6)), ("j", Bind("vector", 2)), ("k", Bind())]
+    panel = [("k", Bind()), ("j", Bind("vector", 4))]
+    assert binds(k) == [("j", Bind("tile", 64)), *panel, ("i", Bind("unroll", 6)), ("j", Bind("vector", 4)), ("k", Bind())]
 
 
 def test_small_extents_get_no_lanes() -> None:

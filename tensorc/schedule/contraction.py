@@ -1,0 +1,304 @@
+"""The loops of a nest that is bound by arithmetic, from the index sets of what it reads.
+
+A contraction has two sides. Lanes go along an axis of its result that one side lacks, rows along an axis of its result that the other side
+lacks, so that each register that is read serves as many terms as there are rows in a block. Tiles of lanes are outermost: what is read in
+lanes is copied once for a tile, next to one another, and serves all rows. What is done with the results has the same lanes, so that nothing
+is combined across them:
+
+    for j in M: parallel tile 64                       for i in N: parallel tile 64
+      panel[k, j % 64] = b[k, j]                         panel[d, i % 64] = q[i, d]
+      for i in N: unroll 6                               for i in tile: vector 4
+        for j in tile: vector 4                            for j in M: tile 96
+          c[i, j] = sum over k of a[i, k] * panel            for j in tile: unroll 6
+                                                               s[j % 96, i % 64] = sum over d of k[j, d] * panel
+                                                             (maxima and sums over the tile, then what is made of them)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tensorc import algebra
+from tensorc.algebra import ONE, Index, Poly
+from tensorc.ir.tensor import Load, Tensor
+from tensorc.loops.nest import Bind
+from tensorc.schedule.members import Member, axes, by_tensor, place_axes
+from tensorc.schedule.online import NOTHING, Carried, carried
+from tensorc.schedule.sizes import Estimate
+from tensorc.schedule.stages import Loop, Part, Plan, Sweep, arrange, paths
+
+TILE = 64
+"""Points of lanes that share a panel: some registers, whatever lanes they have."""
+
+ROWS = 6
+"""Rows of a block."""
+
+REGISTERS = 4
+"""Registers of lanes of a block."""
+
+STRETCH = 96
+"""Rows of a tile in which one thing after the other is done with what a contraction makes: so few that it stays in the nearest cache."""
+
+HEAVY = 8
+"""Instructions that are done for one register after the other, so that they are not written out for every register of a block."""
+
+AMORTIZED = 512
+"""Rows for which a panel is worth copying anew."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """`outer` axes have a panel each, `shared` ones share it, with `rows` innermost; `apart` are among the shared ones those that something
+    else reduces. `inner` is what the contraction reduces.
+    """
+
+    first: Member
+    lanes: Index
+    rows: Index
+    outer: tuple[Index, ...]
+    shared: tuple[Index, ...]
+    inner: tuple[Index, ...]
+
+
+@dataclass(frozen=True)
+class Found:
+    plan: Plan
+    nest: tuple[Part, ...]
+    carried: Carried
+    roles: Roles
+
+
+def contract(members: Sequence[Member], estimate: Estimate) -> Found | None:
+    """The nest of members that begin with a contraction; None where it has no two sides, or something has other lanes."""
+    first = next((m for m in members if m.is_contraction), None)
+    if first is None or not _all_follow(first, members):
+        return None
+    for roles in _roles(first, members, estimate):
+        others = [m for m in members if m.over and m is not first]
+        able = carried(members, roles.rows) if others else NOTHING
+        for each in (able, NOTHING) if able.scales else (NOTHING,):
+            plan = _plan(roles, members, each)
+            nest = arrange(members, plan) if plan is not None else None
+            if plan is not None and nest is not None and _is_carried_together(nest, each):
+                return Found(plan, nest, each, roles)
+    return None
+
+
+def _all_follow(first: Member, members: Sequence[Member]) -> bool:
+    """Whether all others are made of the first."""
+    made = by_tensor(members)
+    follow = {first}
+    for m in members:
+        if m is not first:
+            if not any(made.get(load.tensor) in follow for load in m.loads):
+                return False
+            follow.add(m)
+    return True
+
+
+def _is_carried_together(nest: Sequence[Part], carried: Carried) -> bool:
+    """Whether each sum that is carried is in the tiles that its maximum is in."""
+    where = dict(paths(nest))
+
+    def tiles(m: Member) -> list[Sweep]:
+        return [s for s in where[m] if s.is_tile]
+
+    return all(tiles(m) == tiles(scale.of) for m, scale in carried.scales.items())
+
+
+# Roles.
+
+
+def _roles(first: Member, members: Sequence[Member], estimate: Estimate) -> Iterator[Roles]:
+    """The ways of choosing lanes and rows, the best first."""
+    found: list[tuple[float, Roles]] = []
+    reductions = [m for m in members if m.over and m is not first]
+    reduced = {a for m in reductions for a in m.over}
+    for number, lanes in enumerate(first.out):
+        if lanes in reduced or not all(lanes in m.out for m in members):
+            continue
+        mine = [load for load in first.loads if lanes in axes(load)]
+        side = frozenset[Index]().union(*map(axes, mine))
+        free = [a for a in first.out if a not in side]
+        wanted = [a for a in free if all(a in m.over for m in reductions)]
+        if not free or (reductions and not wanted) or not any(a in side for a in first.over):
+            continue
+        rows = max(wanted, key=lambda a: (_is_unit_in(first.loads, a), first.out.index(a)))
+        found.append((_price(first, members, lanes, mine, estimate) - number * 1e-3, _shared(first, lanes, rows, side, reduced, estimate)))
+    found.sort(key=lambda f: f[0])
+    for _, roles in found:
+        yield roles
+
+
+def _price(first: Member, members: Sequence[Member], lanes: Index, mine: Sequence[Load], estimate: Estimate) -> float:
+    """What is bad about lanes along an axis: windows that can't be copied side by side, results that are stored far apart, lanes that are
+    idle.
+    """
+    price = sum(4.0 for load in mine if slides(load, lanes))
+    price += sum(1.0 for m in members if m.place is not None and not is_unit(m.place[1], lanes))
+    price += sum(0.25 for load in mine if not is_unit(load.subscripts, lanes))
+    extent = estimate(lanes.extent)
+    return price + 2.0 * (-(-extent // 16) * 16 / max(extent, 1) - 1.0)
+
+
+def _shared(first: Member, lanes: Index, rows: Index, side: frozenset[Index], reduced: set[Index], estimate: Estimate) -> Roles:
+    """Outer axes are those that the panel depends on, and so many before the others that a panel still serves many rows."""
+    others = [a for a in first.out if a not in (lanes, rows)]
+    free = [a for a in others if a not in side and a not in reduced]
+    points = estimate(rows.extent)
+    inside = [a for a in others if a in reduced]
+    for a in inside:
+        points *= estimate(a.extent)
+    while free and points < AMORTIZED:
+        inside.insert(0, free.pop())
+        points *= estimate(inside[0].extent)
+    outer = tuple(a for a in others if a not in inside)
+    return Roles(first, lanes, rows, outer, tuple(a for a in others if a in inside), first.over)
+
+
+def is_unit(subscripts: Sequence[Poly], axis: Index) -> bool:
+    """Whether neighbours along an axis are neighbours in row-major memory."""
+    touched = [s for s in subscripts if axis in algebra.indices(s)]
+    last = next((s for s in reversed(subscripts) if s.constant is None), None)
+    if len(touched) != 1 or touched[0] is not last:
+        return False
+    parts = algebra.split(touched[0], axis)
+    return parts is not None and parts[0] is ONE
+
+
+def slides(load: Load, axis: Index) -> bool:
+    """Whether another axis moves a load to elements that this one moves it to as well, as in a window."""
+    for s in load.subscripts:
+        if axis in algebra.indices(s):
+            for other in algebra.indices(s) - {axis}:
+                parts = algebra.split(s, other)
+                own = algebra.split(s, axis)
+                if parts is None or own is None or not _is_apart(own[0], axis, parts[0], other):
+                    return True
+    return False
+
+
+def _is_apart(step: Poly, axis: Index, far: Poly, other: Index) -> bool:
+    """Whether one of two steps is a multiple of all that the other step reaches."""
+    for near, extent, long in ((step, axis.extent, far), (far, other.extent, step)):
+        _, rest = algebra.divide_terms(long, near * extent)
+        if rest is algebra.ZERO:
+            return True
+    return False
+
+
+def _is_unit_in(loads: Sequence[Load], axis: Index) -> bool:
+    return any(is_unit(load.subscripts, axis) for load in loads)
+
+
+# Loops.
+
+
+def _plan(roles: Roles, members: Sequence[Member], able: Carried) -> Plan | None:
+    return _Planner(roles, members, able).plan()
+
+
+class _Planner:
+    def __init__(self, roles: Roles, members: Sequence[Member], able: Carried) -> None:
+        self.roles = roles
+        self.members = members
+        self.able = able
+        self.made: Mapping[Tensor, Member] = by_tensor(members)
+        self.others = [m for m in members if m is not roles.first]
+        self.seconds = [m for m in self.others if m.over and set(m.out) - set(roles.first.out)]
+        self.new = tuple(dict.fromkeys(a for m in self.seconds for a in m.out if a not in roles.first.out))
+        self.loops: dict[object, Loop] = {}
+
+    def loop(self, axis: Index, bind: Bind, within: bool, name: str = "") -> Loop:
+        """The loop of this kind, one for all members."""
+        return self.loops.setdefault((axis, bind, within, name), Loop(axis, bind, within))
+
+    def plan(self) -> Plan | None:
+        first = self.roles.first
+        for m in self.others:
+            if not set(m.space) <= set(first.out) | set(self.new):
+                return None
+        if any(not m.over and set(m.out) - set(first.out) and not self._follows_second(m) for m in self.others):
+            return None
+        return Plan({m: tuple(self.path(m)) for m in self.members}, self.able.running)
+
+    def _follows_second(self, m: Member) -> bool:
+        return any(p in self.seconds or self._follows_second(p) for load in m.loads if (p := self.made.get(load.tensor)) and p is not m)
+
+    @property
+    def reduces(self) -> bool:
+        return any(m.over for m in self.others)
+
+    @property
+    def stretches(self) -> bool:
+        """Whether rows go in tiles, so that one thing is done after the other in each."""
+        return bool(self.seconds or self.able.scales) or any(m.work > HEAVY or self.is_turned(m) for m in self.others)
+
+    def is_turned(self, m: Member) -> bool:
+        """Whether a pointwise result has its neighbours along another axis than the lanes."""
+        return m.place is not None and not m.over and not is_unit(m.place[1], self.roles.lanes) and self._unit(m) is not None
+
+    def _unit(self, m: Member) -> Index | None:
+        if m.place is None:
+            return None
+        return next((a for a in m.out if a is not self.roles.lanes and is_unit(m.place[1], a)), None)
+
+    def path(self, m: Member) -> Iterator[Loop]:
+        r = self.roles
+        for a in r.outer:
+            if a in m.space:
+                yield self.loop(a, Bind(), False)
+        yield self.loop(r.lanes, Bind("tile", TILE), False)
+        if not m.over and self.is_turned(m):
+            yield from self._turned(m)
+            return
+        lanes = self.loop(r.lanes, Bind("vector", REGISTERS), True)
+        shared = [a for a in r.shared if a in m.space]
+        if self.reduces:
+            yield lanes
+        for a in shared:
+            yield self.loop(a, Bind(), False)
+        if r.rows not in m.space:
+            if not self.reduces:
+                yield lanes
+            for a in m.out:
+                if a in self.new:
+                    yield self.loop(a, Bind(), False)
+            return
+        tiled = self.stretches
+        if tiled:
+            yield self.loop(r.rows, Bind("tile", STRETCH), False)
+        if m in self.seconds:
+            *serial, last = [a for a in m.out if a in self.new]
+            for a in serial:
+                yield self.loop(a, Bind(), False)
+            yield self.loop(last, Bind("unroll", ROWS), False)
+            yield self.loop(r.rows, Bind(), tiled, "reduced")
+            return
+        block = m is r.first or not (tiled and m.work > HEAVY - 4)
+        if block:
+            yield self.loop(r.rows, Bind("unroll", ROWS), tiled)
+            if not self.reduces:
+                yield lanes
+        else:
+            yield self.loop(r.rows, Bind(), tiled)
+            if not self.reduces:
+                yield self.loop(r.lanes, Bind("vector", 2), True)
+        if m is r.first:
+            for a in r.inner:
+                yield self.loop(a, Bind(), False, "inner")
+
+    def _turned(self, m: Member) -> Iterator[Loop]:
+        """Results that are stored along another axis than the lanes: squares of both are turned in registers."""
+        r = self.roles
+        unit = self._unit(m)
+        assert unit is not None
+        for a in m.out:
+            if a not in (unit, r.lanes) and a not in r.outer:
+                yield self.loop(a, Bind(), False, "turned")
+        yield self.loop(r.lanes, Bind("unroll", 16), True)
+        yield self.loop(unit, Bind("vector", 1), False)
+
+
+__all__ = ["Found", "Roles", "contract", "is_unit", "place_axes", "slides"]

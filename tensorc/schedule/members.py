@@ -1,0 +1,82 @@
+"""The rules of a nest as it sees them: their indices are its axes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from tensorc.algebra import Index, Poly, indices, substitute
+from tensorc.ir import walk
+from tensorc.ir.tensor import Load, Scalar, Tensor
+from tensorc.schedule.axes import Loops, Space
+from tensorc.schedule.memory import Place, Storage, lower
+from tensorc.schedule.rules import Rule, operations
+
+
+@dataclass(eq=False)
+class Member:
+    """tensor[out] = body, or tensor[out] = monoid[over](body), in a nest whose axes these are.
+
+    `place` is where the value is stored for others than the nest's members, None where they alone read it. Loads in the body are of memory
+    and of other members' tensors, at axes of the nest. `order` are the axes as they go best, the outermost first.
+    """
+
+    name: str
+    tensor: Tensor | None
+    out: Loops
+    over: Loops
+    order: Loops
+    monoid: str | None
+    body: Scalar
+    place: Place | None
+
+    @cached_property
+    def space(self) -> Loops:
+        return self.out + self.over
+
+    @cached_property
+    def loads(self) -> tuple[Load, ...]:
+        return walk.loads(self.body)
+
+    @cached_property
+    def work(self) -> int:
+        """Instructions for one point."""
+        return operations(self.body)
+
+    @cached_property
+    def is_contraction(self) -> bool:
+        """Whether every element that it reads is read at many of its points, as in a matrix product: it is bound by arithmetic, not by
+        memory.
+        """
+        read = [axes(load) for load in self.loads if load.tensor.extents]
+        return bool(self.over) and len(read) > 1 and not any(set(self.space) <= a for a in read)
+
+
+def members(space: Space, storage: Storage | None = None) -> tuple[Member, ...]:
+    """The rules of a space, in order. Without storage, loads name tensors, and places are not known."""
+    return tuple(_member(space, r, storage) for r in space.rules)
+
+
+def _member(space: Space, r: Rule, storage: Storage | None) -> Member:
+    values = space.values(r)
+
+    def memory(load: Load) -> Load:
+        return load if storage is None or load.tensor in space.members else storage.load(load)
+
+    found = storage.places.get(r) if storage is not None else None
+    place = None if found is None else (found[0], tuple(substitute(s, values) for s in found[1]))
+    return Member(r.name, r.tensor, space.out[r], space.over[r], space.order[r], r.monoid, lower(r.body, values, memory), place)
+
+
+def axes(load: Load) -> frozenset[Index]:
+    """The axes that a load's place depends on."""
+    return frozenset[Index]().union(*map(indices, load.subscripts))
+
+
+def by_tensor(every: Sequence[Member]) -> Mapping[Tensor, Member]:
+    return {m.tensor: m for m in every if m.tensor is not None}
+
+
+def place_axes(place: Sequence[Poly]) -> frozenset[Index]:
+    return frozenset[Index]().union(*map(indices, place))

@@ -1,0 +1,35 @@
+"""From the rules of a group to the nest of its kernel."""
+
+from __future__ import annotations
+
+from tensorc.loops.nest import Kernel
+from tensorc.schedule import build
+from tensorc.schedule.axes import Space
+from tensorc.schedule.contraction import contract
+from tensorc.schedule.members import members
+from tensorc.schedule.memory import Names, Storage
+from tensorc.schedule.online import NOTHING
+from tensorc.schedule.panels import with_panels
+from tensorc.schedule.sizes import estimate
+from tensorc.schedule.stages import Part, arrange
+
+
+def kernel(name: str, space: Space, storage: Storage, names: Names) -> Kernel:
+    """The kernel of the rules of a space, which one nest can hold."""
+    every = members(space, storage)
+    found = contract(every, estimate)
+    if found is not None:
+        every, plan = with_panels(found, every, estimate)
+        nest = arrange(every, plan)
+        assert nest is not None, "copies stand where what reads them does not"
+        return build.kernel(name, nest, found.carried, True, names)
+    nest = arrange(every)
+    assert nest is not None, "a group has a nest"
+    return build.kernel(name, nest, NOTHING, False, names)
+
+
+def fits(space: Space) -> tuple[Part, ...] | None:
+    """The nest of the rules of a space, before it is known where they are stored."""
+    every = members(space)
+    found = contract(every, estimate)
+    return found.nest if found is not None else arrange(every)
