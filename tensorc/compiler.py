@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 import tempfile
-import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,9 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from tensorc.config import config
+from tensorc.config import log as log
 from tensorc.diagnostics import CompileError, Diagnostic
 from tensorc.errors import CompileForbidden, ConfigError, DTypeError, InternalError, ShapeError, TargetUnavailable, suggestion
 from tensorc.ir.program import Program
+from tensorc.locks import LOCK as LOCK
 
 if TYPE_CHECKING:
     from tensorc.loops.nest import Schedule
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 STAGES = ("ast", "typed", "grad", "opt", "schedule", "loops", "llvm", "llvm-opt", "asm", "triton", "ttir", "ttgir", "ptx", "sass")
-
-LOCK = threading.RLock()
-"""Held while anything is traced or compiled: LLVM and the tables of nodes are shared, and Python that is traced may call and compile."""
 
 _forbidden: ContextVar[bool] = ContextVar("tensorc_no_compile", default=False)
 
@@ -66,9 +63,9 @@ class Compilation:
     def _make(self) -> Executable:
         match self.target:
             case "cpu":
-                from tensorc.runtime.executable import compile_schedule
+                from tensorc.runtime.stored import executable
 
-                return compile_schedule(self.schedule, self.optimised, cpu=config.cpu)
+                return executable(self.typed, lambda: self.schedule, self.text, config.cpu)
             case "reference":
                 return Oracle(self.typed)
             case "triton":
@@ -182,9 +179,3 @@ def refuse_compile(name: str) -> None:
     if _forbidden.get():
         help = "call `warmup` with the dtypes and ranks that come before"
         raise CompileForbidden((Diagnostic("E0901", f"`{name}` would have to be compiled, which `no_compile` forbids", help=help),))
-
-
-def log(topic: str, message: str) -> None:
-    """A line on standard error, where the setting `log` has the topic."""
-    if topic in config.log:
-        print(f"tensorc {topic}: {message}", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -241,3 +242,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }
 
 config = Configuration()
+
+
+def log(topic: str, message: str) -> None:
+    """A line on standard error, where the setting `log` has the topic."""
+    if topic in config.log:
+        print(f"tensorc {topic}: {message}", file=sys.stderr)

@@ -13,6 +13,9 @@ import pytest
 os.environ.setdefault("TENSORC_NUM_THREADS", "1")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# What is tested is the compiler, and not what an earlier one left behind.
+os.environ["TENSORC_CACHE"] = "off"
+
 GOLDEN = Path(__file__).parent / "golden"
 _CASE = re.compile(
     r"^## (?P<title>[^\n]+)\n(?P<prose>(?:(?!```)[^\n]*\n)*)"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import threading
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from tensorc.api.lowered import Lowered
 from tensorc.config import config
 from tensorc.errors import DTypeError
 from tensorc.frontend.trace import active_trace, find_trace
+from tensorc.locks import BRIEF
 from tensorc.runtime import arrays
 from tensorc.runtime.call import Call
 from tensorc.runtime.entry import Callable, Remembered
@@ -60,7 +60,6 @@ class Function(Callable):
         self._definition = definition
         self._target = target
         self._entries: dict[Hashable, _Entry] = {}
-        self._lock = threading.Lock()
         self._calls = 0
         self._compiles = 0
         self._seconds = 0.0
@@ -93,7 +92,7 @@ class Function(Callable):
         if captured and (taken := taker(captured, {})) is not None:
             return taken(self, args, kwargs)
         inputs, torch = entry.inputs(prepared)
-        with self._lock:
+        with BRIEF:
             self._calls += 1
         value = call(inputs, out, torch)
         if self._calls > 1:  # the first call may be the last one
@@ -160,7 +159,7 @@ class Function(Callable):
 
     @property
     def stats(self) -> Stats:
-        with self._lock:
+        with BRIEF:
             return Stats(self._calls + self._answered, self._compiles, self._seconds)
 
     def __repr__(self) -> str:

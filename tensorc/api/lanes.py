@@ -14,6 +14,7 @@ import numpy as np
 from tensorc import compiler
 from tensorc.api.primitive import Primitive, primitive_of
 from tensorc.dtypes import DType
+from tensorc.locks import BRIEF
 
 if TYPE_CHECKING:
     from tensorc.api.function import Function
@@ -105,7 +106,7 @@ class TakenCall:
         self._alive: list[Any] = []  # so that no other object gets the number of one of them
         prepared = function._definition.prepare([self._changed(a) for a in args], {k: self._changed(v) for k, v in options.items()})
         self.entry = function._entry(prepared)
-        with function._lock:
+        with BRIEF:
             function._calls += 1
         self.leaves = [self._originals.get(id(leaf), leaf) for leaf in prepared.leaves] + list(self.entry.instance.captured)
         self.tree = self.entry.instance.result

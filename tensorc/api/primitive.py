@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -16,6 +15,7 @@ from tensorc.algebra import Poly, poly, size
 from tensorc.ir import walk
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Define, Input, Load, Tensor
+from tensorc.locks import BRIEF
 from tensorc.runtime.arrays import Array
 from tensorc.runtime.call import MOST_SHAPES, Call
 from tensorc.transform.batch import batch
@@ -47,7 +47,6 @@ class Primitive:
         self.compilation = compiler.Compilation(program, target)
         self._derived: dict[Hashable, Primitive] = {}
         self._plans: dict[tuple[tuple[int, ...], ...], Plan] = {}
-        self._lock = threading.Lock()
 
     # Running.
 
@@ -107,7 +106,7 @@ class Primitive:
     # Deriving.
 
     def _made(self, key: Hashable, make: Any) -> Primitive:
-        with self._lock:
+        with BRIEF:
             found = self._derived.get(key)
         if found is None:
             with compiler.LOCK:

@@ -7,7 +7,6 @@ import importlib
 import importlib.util
 import sys
 import sysconfig
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from tensorc.locks import BRIEF, LOCK
 from tensorc.runtime import dispatch
 from tensorc.runtime.native import External, translate
 
@@ -159,7 +159,7 @@ class Callable(Base):
             found = code()
             if found is None:
                 return
-            with _making:
+            with LOCK:
                 if self._recorder is None:
                     self._recorder = Recorder(found, type(self).__call__, definition, takes_out)
                     self._answering_state = address(self._recorder.state)
@@ -264,14 +264,11 @@ def code() -> Code | None:
     """The code of this process, made when it is first needed; None where it cannot be had, and Python answers every call."""
     if _flags_offset() is None:
         return None
-    with _making:  # several threads may ask at once, and what one of them has must not go
+    with LOCK:  # several threads may ask at once, and what one of them has must not go
         try:
             return _made_code()
         except (LookupError, OSError, RuntimeError, SyntaxError, ImportError):
             return None
-
-
-_making = threading.Lock()
 
 
 @cache
@@ -300,13 +297,12 @@ def _made_code() -> Code:
 _OUT = sys.intern("out")
 
 _bypassing = 0
-_bypass_lock = threading.Lock()
 
 
 def bypass(change: int) -> None:
     """One reason more (1) or less (-1) to leave every call to Python."""
     global _bypassing
-    with _bypass_lock:
+    with BRIEF:
         _bypassing += change
         if code.cache_info().currsize and (found := code()) is not None:
             found.context[dispatch.BYPASS] = _bypassing
@@ -322,9 +318,12 @@ def text() -> str:
 
 
 def _image(text: str) -> bytes:
+    """The object file, which holds no address of this process, from the cache on disk where that has it."""
     from tensorc.backends.llvm import target
+    from tensorc.runtime.cache import kept, key_of
 
-    return target.emit_portable(text)
+    header = {"kind": "entry", "name": "calls"}
+    return kept(key_of("entry", text, target.host().triple, target.llvm_version()), header, lambda: target.emit_portable(text))
 
 
 def _imports() -> dict[str, int]:

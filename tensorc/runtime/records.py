@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import sys
-import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ import numpy as np
 from tensorc.config import config
 from tensorc.dtypes import DType, f32, f64, i32, i64
 from tensorc.elaborate import ResultTree
+from tensorc.locks import LOCK
 from tensorc.runtime import arrays, dispatch, entry, tensors
 from tensorc.runtime.arrays import Array
 from tensorc.runtime.call import flatten
@@ -32,8 +32,8 @@ MOST_SEEN = 4096
 MOST_FRAME = 4096
 """The longest frame, in words, that lies on the stack."""
 
-WORK = 8192
-"""From so many points on, other threads may run while the kernels do: some microseconds."""
+WORK = 1 << 18
+"""From so much work on, in units of `loops.work`, other threads may run while the kernels do: some microseconds."""
 
 NUMBERS = {f64: dispatch.AS_DOUBLE, f32: dispatch.AS_FLOAT, i64: dispatch.AS_LONG, i32: dispatch.AS_INT}
 
@@ -90,7 +90,7 @@ class Recorder:
 
     def remember(self, made: Remembered) -> None:
         """Keep a call for the next ones of its structure, where there is a way to."""
-        if not _lock.acquire(blocking=False):
+        if not LOCK.acquire(blocking=False):  # another thread compiles: the next call will do
             return
         try:
             structure = self._structure(made)
@@ -100,7 +100,7 @@ class Recorder:
                     self._insert(record)
                 self._know(bytes(structure))
         finally:
-            _lock.release()
+            LOCK.release()
 
     def _is_worth(self, structure: bytes) -> bool:
         if structure in self._known:
@@ -176,7 +176,7 @@ class Recorder:
         sizes, shapes = made.call.sizes_and_shapes(made.inputs)
         outputs = _outputs(made, shapes)
         layout = executable.layout([*made.inputs, *outputs], sizes)
-        length = executable.frame.length
+        length = executable.plan.length
         if layout.copied or length > MOST_FRAME or (made.out is not None and any(map(arrays.repeats_itself, outputs))):
             return None
         sources = self._sources(made, layout)
@@ -202,7 +202,7 @@ class Recorder:
             dispatch.WORKSPACE_BYTES: layout.workspace,
             dispatch.CHECKS: len(layout.checks),
             dispatch.CHECKED: address(checks),
-            dispatch.RELEASE: executable.points(sizes) >= WORK,
+            dispatch.RELEASE: executable.work(sizes) >= WORK,
             dispatch.FORM: address(form),
             dispatch.FORM_LENGTH: len(_form(made.call.tree)),
             dispatch.BOUNDS: address(bounds),
@@ -311,7 +311,6 @@ def _results(outputs: Sequence[Array], layout: Layout, first: int, torch: bool) 
 
 
 _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
-_lock = threading.Lock()
 
 
 def _is_memory(value: Any) -> bool:

@@ -60,7 +60,7 @@ def test_the_text_of_each_stage() -> None:
 @pytest.mark.skipif(not target.host().triple.startswith("x86_64"), reason="the models are of x86-64")
 @pytest.mark.parametrize(("cpu", "registers"), [("x86-64-v2", "%xmm"), ("x86-64-v3", "%ymm"), ("x86-64-v4", "%zmm")])
 def test_code_for_another_cpu(cpu: str, registers: str) -> None:
-    frame = chain(1).frame
+    frame = chain(1).kernels.frame
     made = emit(frame, {t: usual_strides(t) for t in frame.strided}, target.host(cpu))
     assert registers in target.emit_assembly(made.text, target.host(cpu))
 

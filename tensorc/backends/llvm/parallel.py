@@ -6,10 +6,10 @@ through all of them: a chunk of a nest of 3 rows of 1000 blocks may begin in the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tensorc import algebra
+from tensorc.algebra import Poly
 from tensorc.backends.llvm import index
 from tensorc.backends.llvm.context import Context, Share
 from tensorc.backends.llvm.types import Value, integer
@@ -47,12 +47,9 @@ class Piece:
     body: tuple[Statement, ...]
     shared: tuple[For, ...]
 
-    def units(self, lanes: int, sizes: Mapping[str, int]) -> int:
-        """How many blocks there are to share out."""
-        total = 1
-        for loop in self.shared:
-            total *= -(-algebra.evaluate(loop.axis.extent, sizes) // _step(loop.bind, lanes))
-        return total
+    def steps(self, lanes: int) -> tuple[tuple[Poly, int], ...]:
+        """The extents of the loops that are shared out, and how many points a block of each has."""
+        return tuple((loop.axis.extent, _step(loop.bind, lanes)) for loop in self.shared)
 
 
 def pieces(kernel: Kernel) -> tuple[Piece, ...]:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import llvmlite
 import llvmlite.binding as llvm
+
+from tensorc.locks import LOCK
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,6 @@ def _machine(target: Target) -> Any:
     return chosen.create_target_machine(cpu=target.cpu, features=target.features, opt=2, reloc=model[0], codemodel=model[1], jit=_WINDOWS)
 
 
-_lock = threading.Lock()  # one target machine compiles one module at a time
-
-
 def _parse(text: str, target: Target) -> Any:
     machine = _machine(target)
     module = llvm.parse_assembly(text, llvm.create_context())
@@ -89,16 +88,21 @@ def _parse(text: str, target: Target) -> Any:
     return module
 
 
+def llvm_version() -> str:
+    """LLVM's version, and that of its binding."""
+    return f"{'.'.join(map(str, llvm.llvm_version_info))} {llvmlite.__version__}"
+
+
 def emit_object(text: str, target: Target) -> bytes:
     """The object file of a module. The code generator alone: explicit vectors need no pass before it."""
-    with _lock:
+    with LOCK:
         return bytes(_machine(target).emit_object(_parse(text, target)))
 
 
 def emit_portable(text: str) -> bytes:
     """The object file of a module of plain integer code, which keeps its variables in memory, for every CPU of this architecture."""
     target = Target(host().triple, "", "")
-    with _lock:
+    with LOCK:
         module = _parse(text, target)
         passes = llvm.create_new_module_pass_manager()
         passes.add_sroa_pass()
@@ -108,7 +112,7 @@ def emit_portable(text: str) -> bytes:
 
 
 def emit_assembly(text: str, target: Target) -> str:
-    with _lock:
+    with LOCK:
         return str(_machine(target).emit_assembly(_parse(text, target)))
 
 
@@ -136,7 +140,7 @@ def load(image: bytes, names: Sequence[str], imports: Mapping[str, int]) -> Load
         builder.import_symbol(name, address)
     for name in names:
         builder.export_symbol(name)
-    with _lock:
+    with LOCK:
         _linked += 1
         library = builder.link(_jit(), f"tensorc.{_linked}")
     return Loaded({name: library[name] for name in names}, library)

@@ -1,0 +1,154 @@
+"""What a call must know of a schedule whose kernels are compiled: small, and all of it can be written as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from tensorc import algebra
+from tensorc.algebra import Atom, Exact, Poly, Quotient, Remainder, Size, poly
+
+Strides = tuple[int | None, ...]
+"""What code may rely on of a memory's strides, in elements: 0, 1, or nothing, for each axis."""
+
+
+@dataclass(frozen=True)
+class Owned:
+    """Row-major memory in the workspace, in use from kernel `first` to kernel `last`."""
+
+    extents: tuple[Poly, ...]
+    itemsize: int
+    first: int
+    last: int
+
+    def bytes(self, sizes: Mapping[str, int]) -> int:
+        """At least one element along each axis: a clamped subscript reads the first."""
+        count = self.itemsize
+        for extent in self.extents:
+            count *= max(algebra.evaluate(extent, sizes), 1)
+        return count
+
+
+@dataclass(frozen=True)
+class Region:
+    """A piece of a kernel that is shared out among threads: the extents and the steps of its loops, and how much work there is in it."""
+
+    loops: tuple[tuple[Poly, int], ...]
+    work: Poly
+
+    def units(self, sizes: Mapping[str, int]) -> int:
+        """How many blocks there are to share out."""
+        total = 1
+        for extent, step in self.loops:
+            total *= -(-algebra.evaluate(extent, sizes) // step)
+        return total
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The frame of a schedule, from the caller's side. `usual` are the strides of row-major inputs and results.
+
+    `owned` are first the intermediates, then the checks' cells, both whole, then what each thread has for itself, from `shared` on.
+    """
+
+    sizes: tuple[str, ...]
+    usual: tuple[Strides, ...]
+    owned: tuple[Owned, ...]
+    intermediates: int
+    checks: int
+    regions: tuple[Region, ...]
+    work: Poly
+    length: int
+
+    @property
+    def shared(self) -> int:
+        return self.intermediates + self.checks
+
+    @property
+    def pointers(self) -> int:
+        """How many words at the start of the frame change with each call."""
+        return len(self.usual) + 1
+
+    @cached_property
+    def none(self) -> tuple[Strides, ...]:
+        """Strides that nothing is known of."""
+        return tuple((None,) * len(known) for known in self.usual)
+
+
+# As JSON.
+
+
+def to_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "sizes": plan.sizes,
+        "usual": plan.usual,
+        "owned": [[_sums(o.extents), o.itemsize, o.first, o.last] for o in plan.owned],
+        "intermediates": plan.intermediates,
+        "checks": plan.checks,
+        "regions": [[[[_sum(extent), step] for extent, step in r.loops], _sum(r.work)] for r in plan.regions],
+        "work": _sum(plan.work),
+        "length": plan.length,
+    }
+
+
+def from_json(made: Mapping[str, Any]) -> Plan:
+    return Plan(
+        tuple(made["sizes"]),
+        tuple(tuple(known) for known in made["usual"]),
+        tuple(Owned(tuple(map(_poly, extents)), *rest) for extents, *rest in made["owned"]),
+        made["intermediates"],
+        made["checks"],
+        tuple(Region(tuple((_poly(extent), step) for extent, step in loops), _poly(work)) for loops, work in made["regions"]),
+        _poly(made["work"]),
+        made["length"],
+    )
+
+
+def _sums(polys: Sequence[Poly]) -> list[Any]:
+    return list(map(_sum, polys))
+
+
+def _sum(p: Poly) -> Any:
+    """A number, or the terms: each a coefficient and its factors. ValueError for what depends on more than sizes."""
+    if p.constant is not None:
+        return p.constant
+    return [[coefficient, *map(_factor, atoms)] for atoms, coefficient in p.terms]
+
+
+def _factor(a: Atom) -> Any:
+    match a:
+        case Size(name):
+            return name
+        case Exact(numerator, divisor):
+            return {"exact": [_sum(numerator), _sum(divisor)]}
+        case Quotient(numerator, divisor):
+            return {"//": [_sum(numerator), _sum(divisor)]}
+        case Remainder(numerator, divisor):
+            return {"%": [_sum(numerator), _sum(divisor)]}
+        case _:
+            raise ValueError(f"{a} is known at no call")
+
+
+_ATOMS: dict[str, type[Exact] | type[Quotient] | type[Remainder]] = {"exact": Exact, "//": Quotient, "%": Remainder}
+
+
+def _poly(made: Any) -> Poly:
+    if isinstance(made, int):
+        return poly(made)
+    total = poly(0)
+    for coefficient, *factors in made:
+        term = poly(coefficient)
+        for factor in factors:
+            term = term * _atom(factor)
+        total = total + term
+    return total
+
+
+def _atom(made: Any) -> Poly:
+    if isinstance(made, str):
+        return algebra.size(made)
+    ((kind, (numerator, divisor)),) = made.items()
+    atom: Exact | Quotient | Remainder = _ATOMS[kind](_poly(numerator), _poly(divisor))
+    return poly(atom)
