@@ -155,11 +155,11 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def _from_project(directory: Path) -> tuple[dict[str, Any], str]:
     """The settings in the nearest pyproject.toml, and what messages call it."""
-    import tomllib
-
     for folder in (directory, *directory.parents):
         file = folder / "pyproject.toml"
         if file.is_file():
+            import tomllib
+
             try:
                 table: Any = tomllib.loads(file.read_text(encoding="utf-8"))
                 for key in ("tool", "tensorc"):

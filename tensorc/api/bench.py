@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -37,6 +36,8 @@ class Bench:
 
 def measure(call: Callable[[], Any], cost: Cost, sizes: Mapping[str, int], seconds: float) -> Bench:
     """Call for about so many seconds. A call too short for the clock is timed in batches; the first one warms up and is not counted."""
+    import statistics
+
     call()
     started = time.perf_counter()
     call()

@@ -8,10 +8,8 @@ from tensorc.algebra import ONE, ZERO, Poly, poly
 from tensorc.ir import walk
 from tensorc.ir.operations import OPERATIONS
 from tensorc.ir.tensor import Apply, IsZero, Load, Nonnegative, Scalar, Select
+from tensorc.loops import SMALL as SMALL
 from tensorc.loops.nest import For, SortRow, Statement, scalars, statements
-
-SMALL = 1 << 18
-"""Work of a few microseconds: one thread does it sooner than two."""
 
 LANES = 16
 """What a point costs that is done for itself, in points that are done in lanes."""

@@ -6,7 +6,6 @@ import ctypes
 import importlib
 import importlib.util
 import sys
-import sysconfig
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -28,8 +27,8 @@ Words = ctypes.Array[ctypes.c_int64]
 _api = ctypes.pythonapi
 _HEAD = object.__basicsize__
 
-SUPPORTED = sys.implementation.name == "cpython" and _HEAD == 16 and not sysconfig.get_config_var("Py_GIL_DISABLED")
-"""Whether this Python is one whose objects the code knows how to read: a lock guards them all."""
+SUPPORTED = sys.implementation.name == "cpython" and _HEAD == 16
+"""Whether this Python is one whose objects the code knows how to read. Without the one lock that guards them, their heads are longer."""
 
 
 def words(values: Sequence[int]) -> Words:

@@ -15,6 +15,7 @@ from tensorc.config import config
 from tensorc.dtypes import DType, f32, f64, i32, i64
 from tensorc.elaborate import ResultTree
 from tensorc.locks import LOCK
+from tensorc.loops import SMALL
 from tensorc.runtime import arrays, dispatch, entry, tensors
 from tensorc.runtime.arrays import Array
 from tensorc.runtime.call import flatten
@@ -31,9 +32,6 @@ MOST_SEEN = 4096
 
 MOST_FRAME = 4096
 """The longest frame, in words, that lies on the stack."""
-
-WORK = 1 << 18
-"""From so much work on, in units of `loops.work`, other threads may run while the kernels do: some microseconds."""
 
 NUMBERS = {f64: dispatch.AS_DOUBLE, f32: dispatch.AS_FLOAT, i64: dispatch.AS_LONG, i32: dispatch.AS_INT}
 
@@ -202,7 +200,7 @@ class Recorder:
             dispatch.WORKSPACE_BYTES: layout.workspace,
             dispatch.CHECKS: len(layout.checks),
             dispatch.CHECKED: address(checks),
-            dispatch.RELEASE: executable.work(sizes) >= WORK,
+            dispatch.RELEASE: executable.work(sizes) >= SMALL,
             dispatch.FORM: address(form),
             dispatch.FORM_LENGTH: len(_form(made.call.tree)),
             dispatch.BOUNDS: address(bounds),

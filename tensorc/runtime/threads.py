@@ -1,7 +1,8 @@
 """The threads that kernels run on: how many, and the code that hands out chunks to them (`pool.ll`).
 
-Where PyTorch is loaded they are its own OpenMP threads: those of a second runtime would fight with them for the processors, spinning. Else
-they are a pool that starts with the first large kernel. On Windows kernels run on the thread that calls them.
+They are a pool that starts with the first large kernel, and sleeps soon. An OpenMP runtime would wait for each of its threads at the end of
+a region, and on a processor that others use too that takes as long as the system likes; this pool waits only for those that have come. On
+Windows kernels run on the thread that calls them.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ import time
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from tensorc.backends.llvm import target
 from tensorc.config import config, processors
-from tensorc.loops.work import SMALL
+from tensorc.loops import SMALL
 
 MOST = 256
 """The most threads that a kernel runs on."""
@@ -108,8 +108,7 @@ def parallel() -> int:
         if _pool is None:
             _pool = _load()
         pool = _pool
-    if not _forked and "torch" in sys.modules:
-        pool.set("tensorc.openmp", _openmp_of_torch() or 0)
+    pool.set("tensorc.spins", SPINS if count() <= _available() else 0)  # who spins keeps others from the processor
     return pool.parallel
 
 
@@ -121,11 +120,10 @@ def _load() -> Pool:
     libc = ctypes.CDLL(None)
     imports = {name: ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0 for name in IMPORTS}
     machine = target.Target(target.host().triple, "", "")
-    names = ("tensorc.parallel", "tensorc.reset", "tensorc.stop", "tensorc.openmp", "tensorc.spins")
+    names = ("tensorc.parallel", "tensorc.reset", "tensorc.stop", "tensorc.spins")
     loaded = target.load(target.emit_object(text(machine.triple), machine), names, imports)
     pool = Pool(loaded, loaded.addresses["tensorc.parallel"])
     pool.call("tensorc.reset")
-    pool.set("tensorc.spins", SPINS)
     atexit.register(_stop, pool)
     return pool
 
@@ -166,15 +164,11 @@ def _machine(architecture: str) -> dict[str, tuple[str, ...]]:
             return {"RELAX": (), "MODE": (), "ADOPT": ()}
 
 
-# Other runtimes, forks and the end.
-
-_forked = False
-"""Whether this process is the child of a fork: there PyTorch's runtime may believe in threads that are not."""
+# Forks and the end.
 
 
 def _after_fork() -> None:
-    global _forked, _lock
-    _forked = True
+    global _lock
     _lock = threading.Lock()
     _available.cache_clear()
     if _pool is not None:
@@ -183,17 +177,6 @@ def _after_fork() -> None:
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
-
-
-@cache
-def _openmp_of_torch() -> int | None:
-    """The address of GOMP_parallel in the runtime that PyTorch itself calls; None where it has none of the kind."""
-    for found in sorted((Path(sys.modules["torch"].__file__ or "").parent / "lib").glob("libtorch_cpu.*")):
-        try:
-            return ctypes.cast(ctypes.CDLL(str(found)).GOMP_parallel, ctypes.c_void_p).value
-        except (OSError, AttributeError):
-            continue
-    return None
 
 
 def _stop(pool: Pool) -> None:

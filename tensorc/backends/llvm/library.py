@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 import sys
 from collections.abc import Iterable
 from functools import cache
@@ -68,12 +67,18 @@ def address(function: str) -> int | None:
 @cache
 def _libraries() -> tuple[ctypes.CDLL, ...]:
     opened = []
-    for name in NAMES.get(sys.platform, (ctypes.util.find_library("m"), None)):
+    for name in NAMES.get(sys.platform) or _others():
         try:
             opened.append(ctypes.CDLL(name))
         except (OSError, TypeError):
             continue
     return tuple(opened)
+
+
+def _others() -> tuple[str | None, ...]:
+    from ctypes.util import find_library
+
+    return find_library("m"), None
 
 
 def addresses(functions: Iterable[str]) -> dict[str, int]:
