@@ -22,6 +22,9 @@ from tensorc.torch_bridge.memory import execute
 MORE = [torch.ops.aten._native_batch_norm_legit_functional, torch.ops.aten.native_group_norm, torch.ops.aten.native_batch_norm]
 """Operators that PyTorch counts as core, and can be taken apart all the same."""
 
+FUSED = [torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default]
+"""Operators whose decompositions do not have all of their results."""
+
 _numbers = itertools.count()
 
 
@@ -30,15 +33,18 @@ def backend(module: GraphModule, inputs: Sequence[Any], **options: Any) -> Any:
     from functorch.compile import min_cut_rematerialization_partition
     from torch._decomp import core_aten_decompositions, get_decompositions
     from torch._dynamo.backends.common import aot_autograd
+    from torch.nn.attention import SDPBackend, sdpa_kernel
 
+    known = {**core_aten_decompositions(), **get_decompositions(MORE)}
     compiled: Any = aot_autograd(  # type: ignore[no-untyped-call]
         fw_compiler=_compiler("forward"),
         bw_compiler=_compiler("backward"),
         inference_compiler=_compiler("inference"),
-        decompositions={**core_aten_decompositions(), **get_decompositions(MORE)},
+        decompositions={op: f for op, f in known.items() if op not in FUSED},
         partition_fn=min_cut_rematerialization_partition,
     )
-    return compiled(module, inputs)
+    with sdpa_kernel(SDPBackend.MATH):  # attention in its parts: of the fused kernels only the forward pass could be taken apart
+        return compiled(module, inputs)
 
 
 def _compiler(kind: str) -> Any:
