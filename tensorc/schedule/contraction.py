@@ -242,7 +242,8 @@ class _Planner:
     def _unit(self, m: Member) -> Index | None:
         if m.place is None:
             return None
-        return next((a for a in m.out if a is not self.roles.lanes and is_unit(m.place[1], a)), None)
+        bound = (self.roles.lanes, *self.roles.outer)
+        return next((a for a in m.out if a not in bound and is_unit(m.place[1], a)), None)
 
     def path(self, m: Member) -> Iterator[Loop]:
         r = self.roles
