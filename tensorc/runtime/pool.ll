@@ -4,16 +4,13 @@
 ; are inside. When no chunk is left the caller takes the free seats away and waits for those inside, never for those that have not come: on
 ; a busy machine it does the work alone. One region runs at a time; whoever finds one running does its own work alone.
 ;
-; With `@openmp` set, the threads are those of that OpenMP runtime, and the helpers here stay asleep.
-;
 ; RELAX, MODE, ADOPT and SETMASK stand for what differs between machines.
 
 %Region = type { ptr, ptr, i64, i64, ptr, i64, i32, [20 x i8], i64, i64 }
 ; what runs [lo, hi) of the units: void (ptr frame, i64 lo, i64 hi, ptr scratch); its frame; how many units; units in a chunk;
 ; scratch, and its bytes for a thread; the caller's mode of arithmetic; on a line of their own, the next chunk and the next scratch
 
-@tensorc.openmp = global ptr null
-@tensorc.spins = global i64 2000
+@tensorc.spins = global i64 0 ; how often a thread looks for work before it sleeps
 
 @busy = internal global i32 0
 @region = internal global ptr null
@@ -65,14 +62,6 @@ begin:
   store i64 0, ptr %next.at
   %slots.at = getelementptr %Region, ptr %region, i64 0, i32 9
   store i64 0, ptr %slots.at
-  %openmp = load ptr, ptr @tensorc.openmp
-  %others = icmp ne ptr %openmp, null
-  br i1 %others, label %shared, label %own
-shared:
-  %count = trunc i64 %threads to i32
-  call void %openmp(ptr @work, ptr %region, i32 %count, i32 0)
-  br label %done
-own:
   %wanted = sub i64 %threads, 1
   call void @recruit(i64 %wanted)
   store ptr %region, ptr @region
@@ -83,7 +72,7 @@ own:
   %spins = load i64, ptr @tensorc.spins
   br label %wait
 wait:
-  %left = phi i64 [ %spins, %own ], [ %less, %pause ], [ 0, %yield ]
+  %left = phi i64 [ %spins, %begin ], [ %less, %pause ], [ 0, %yield ]
   %seats = load atomic i64, ptr @seats acquire, align 64
   %empty = icmp eq i64 %seats, 0
   br i1 %empty, label %done, label %hold
@@ -270,7 +259,6 @@ return:
 define void @tensorc.reset() nounwind {
   %mutex = call i32 @pthread_mutex_init(ptr @mutex, ptr null)
   %condition = call i32 @pthread_cond_init(ptr @condition, ptr null)
-  store ptr null, ptr @tensorc.openmp
   store i64 0, ptr @helpers
   store i64 0, ptr @asleep
   store i64 0, ptr @seats

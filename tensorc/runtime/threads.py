@@ -12,7 +12,6 @@ import ctypes
 import os
 import signal
 import sys
-import threading
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +20,7 @@ from typing import Any
 
 from tensorc.backends.llvm import target
 from tensorc.config import config, processors
+from tensorc.locks import LOCK
 from tensorc.loops import SMALL
 
 MOST = 256
@@ -104,16 +104,14 @@ class Pool:
 def parallel() -> int:
     """The address of the function that runs a region: void (part, frame, units, chunk, threads, scratch, slot), see `pool.ll`."""
     global _pool
-    with _lock:
+    with LOCK:
         if _pool is None:
             _pool = _load()
-        pool = _pool
-    pool.set("tensorc.spins", SPINS if count() <= _available() else 0)  # who spins keeps others from the processor
-    return pool.parallel
+    _pool.set("tensorc.spins", SPINS if count() <= _available() else 0)  # who spins keeps others from the processor
+    return _pool.parallel
 
 
 _pool: Pool | None = None
-_lock = threading.Lock()
 
 
 def _load() -> Pool:
@@ -168,8 +166,6 @@ def _machine(architecture: str) -> dict[str, tuple[str, ...]]:
 
 
 def _after_fork() -> None:
-    global _lock
-    _lock = threading.Lock()
     _available.cache_clear()
     if _pool is not None:
         _pool.call("tensorc.reset")
