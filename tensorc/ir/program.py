@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
-from tensorc.algebra import Poly
+from tensorc.algebra import Facts, Poly
 from tensorc.ir.tensor import Input, Tensor
 from tensorc.source import Span
 
@@ -49,6 +50,12 @@ class Program:
     checks: tuple[BoundsCheck, ...] = ()
     names: Mapping[Tensor, str] = field(default_factory=dict)
     spans: Mapping[Tensor, Span] = field(default_factory=dict)
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What holds of sizes wherever the program runs, at least 0 each."""
+        zeros = [-c.value for c in self.conditions if c.relation == "=="]
+        return frozenset([*(c.value for c in self.conditions), *zeros])
 
     @property
     def outputs(self) -> tuple[Tensor, ...]:

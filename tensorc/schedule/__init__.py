@@ -49,7 +49,7 @@ def schedule(program: Program) -> Schedule:
         (*storage.intermediates, *partial),
         storage.aliases,
         tuple(kernels),
-        _facts(program),
+        program.facts,
     )
 
 
@@ -88,9 +88,4 @@ def _first_outside(check: BoundsCheck) -> Tensor:
 
 def _facts(program: Program) -> Facts:
     """What holds of sizes wherever a kernel runs, at least 0 each."""
-    facts: set[Poly] = set()
-    for c in program.conditions:
-        facts.add(c.value)
-        if c.relation == "==":
-            facts.add(-c.value)
-    return frozenset(facts)
+    return program.facts

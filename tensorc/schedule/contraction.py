@@ -235,6 +235,13 @@ class _Planner:
         """Whether rows go in tiles, so that one thing is done after the other in each."""
         return bool(self.seconds or self.able.scales) or any(m.work > HEAVY or self.is_turned(m) for m in self.others)
 
+    def is_heavy(self, m: Member) -> bool:
+        """Whether a member is done after the block: its own work, or what it reads at its rows, is too much to be written out for each."""
+        if m.work > HEAVY:
+            return True
+        read = (self.made.get(load.tensor) for load in m.loads)
+        return any(p is not None and p is not self.roles.first and not p.over and self.is_heavy(p) for p in read)
+
     def is_turned(self, m: Member) -> bool:
         """Whether a pointwise result has its neighbours along another axis than the lanes."""
         return m.place is not None and not m.over and not is_unit(m.place[1], self.roles.lanes) and self._unit(m) is not None
@@ -277,8 +284,7 @@ class _Planner:
             yield self.loop(last, Bind("unroll", ROWS), False)
             yield self.loop(r.rows, Bind(), tiled, "reduced")
             return
-        block = m is r.first or not (tiled and m.work > HEAVY - 4)
-        if block:
+        if m is r.first or not (tiled and self.is_heavy(m)):
             yield self.loop(r.rows, Bind("unroll", ROWS), tiled)
             if not self.reduces:
                 yield lanes

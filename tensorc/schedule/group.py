@@ -129,17 +129,16 @@ def _begins(contractions: Sequence[Rule], made: Mapping[Tensor, Rule]) -> bool:
     """Whether what is bound by arithmetic begins the kernel, so that its loops are its own choice and the rest is done with each result.
 
     A second contraction is of what the first makes, where that had better not be stored: it is of pairs of elements and no product, which
-    there are as many as pairs; or there is a statistic of its rows in between, and either the second is batched or nothing else that the
+    there are as many as pairs; or there is a statistic of its rows beside it, and either the second is batched or nothing else that the
     kernel reads is as large.
     """
     first, *others = contractions
     if len(others) > 1 or _before(first, made) - {first}:
         return False
     for second in others:
-        between = _before(second, made) - {first, second}
         if first not in _before(second, made):
             return False
-        statistic = any(r.over and first in _before(r, made) for r in between)
+        statistic = any(r.over and first in _before(r, made) for r in made.values() if r not in (first, second))
         if first.is_product and not (statistic and (second.is_batched or not _is_matched(first, made))):
             return False
     return True

@@ -42,6 +42,9 @@ AGAIN = 10
 
 LOAD = 2
 
+EPILOGUE = 4
+"""Instructions that are kept rather than computed in each of several readers, where what they are made of is not kept then."""
+
 PLACES = 16
 """Instructions, over all places that one reader reads, that are kept rather than computed at each place."""
 
@@ -195,6 +198,7 @@ class _Inliner:
             or work > LARGE
             or (uses.further and (is_worth_storing(body, _indices(t.extents), work) or (work > 0 and self._is_epilogue(body))))
             or (len(uses.readers) > 1 and work + LOAD * len(walk.loads(body)) >= AGAIN)
+            or (len(uses.readers) > 1 and work >= EPILOGUE and self._is_epilogue(body))
             or any(len(places) > 1 and len(places) * work >= PLACES for places in uses.readers.values())
         )
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from tensorc.algebra import ONE, Atom, Element, Index, Poly, poly, rebuild
+from tensorc.algebra import ONE, Atom, Element, Facts, Index, Poly, poly, rebuild
 from tensorc.ir import build, walk
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Apply, Define, Load, Scalar, Scan, Scatter, Select, Sort, Stop, Tensor, View
+from tensorc.schedule.factor import factored
 from tensorc.schedule.rules import covers, operations, slides
 
 FURTHER = 4
@@ -29,8 +30,9 @@ def separate(program: Program) -> Program:
     Equal terms stay equal: they are the same operations in the same order.
     """
     made: dict[Tensor, Tensor] = {}
+    facts = program.facts
     for t in walk.topological(program.outputs):
-        made[t] = _tensor(t, made)
+        made[t] = _tensor(t, made, facts)
     if all(t is u for t, u in made.items()):
         return program
     return replace(
@@ -42,10 +44,10 @@ def separate(program: Program) -> Program:
     )
 
 
-def _tensor(t: Tensor, made: Mapping[Tensor, Tensor]) -> Tensor:
+def _tensor(t: Tensor, made: Mapping[Tensor, Tensor], facts: Facts) -> Tensor:
     match t:
         case Define(extents, monoid, bound, body):
-            return Define(extents, monoid, bound, _Separator(made, t.indices + t.reduced).whole(body))
+            return factored(Define(extents, monoid, bound, _Separator(made, t.indices + t.reduced).whole(body)), facts)
         case Scatter(extents, iteration, subscripts, body, base):
             separator = _Separator(made, t.indices)
             places = tuple(separator.number(p) for p in subscripts)

@@ -12,15 +12,22 @@ from tensorc.ir.monoids import MONOIDS
 from tensorc.ir.tensor import Scalar
 from tensorc.loops.nest import Carry, Done, Fold, Init, Update
 
+APART = 16
+"""Registers that are accumulated apart, at most."""
+
 
 def init(context: Context, s: Init) -> None:
-    """Registers that hold the identity: as many as the loop's block has, and lanes apart, where there is one for what is folded."""
+    """Registers that hold the identity: as many as the loop's block has, and lanes apart, where there is one for what is folded.
+
+    Where the result has many elements already, one each does.
+    """
     axes = frozenset(s.var.axes)
     across = s.bind.kind == "vector"
     lanes = context.lanes if across or context.vector in axes else 0
-    several = s.bind.count if s.bind.kind in ("vector", "unroll") else 1
+    points = list(context.points(axes))
+    several = s.bind.count if s.bind.kind in ("vector", "unroll") and len(points) * s.bind.count <= APART else 1
     start = combine.identity(s.monoid, s.var.dtype, lanes)
-    registers = {context.key(axes, at): [start] * several for at in context.points(axes)}
+    registers = {context.key(axes, at): [start] * several for at in points}
     context.accumulators[s.var] = Accumulator(s.monoid, across, registers)
 
 
