@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from tensorc import algebra
-from tensorc.algebra import Facts, Poly
+from tensorc.algebra import Facts
 from tensorc.dtypes import i64
 from tensorc.ir import build as scalars
 from tensorc.ir.program import BoundsCheck, Program
