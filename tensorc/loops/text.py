@@ -21,9 +21,9 @@ Names = Mapping[Index, str]
 
 def show(kernel: Kernel) -> str:
     """A kernel and its nest."""
-    reads, writes = (", ".join(map(_declared, part)) for part in (kernel.reads, kernel.writes))
+    reads, writes = (", ".join(map(declared, part)) for part in (kernel.reads, kernel.writes))
     lines = [f"kernel {kernel.name}({reads}) -> {writes}"]
-    lines += [f"  scratch {_declared(s)}" for s in kernel.scratch]
+    lines += [f"  scratch {declared(s)}" for s in kernel.scratch]
     for s in kernel.body:
         lines += _statement(s, kernel.names, "  ")
     return "\n".join(lines)
@@ -31,16 +31,22 @@ def show(kernel: Kernel) -> str:
 
 def show_schedule(schedule: Schedule) -> str:
     """What is stored and which kernels run, without their nests."""
-    lines = [f"schedule {schedule.name}({', '.join(map(_declared, schedule.inputs))})"]
+    lines = [f"schedule {schedule.name}({', '.join(map(declared, schedule.inputs))})"]
     for title, buffers in (("result", schedule.results), ("check", schedule.checks), ("intermediate", schedule.intermediates)):
-        lines += [f"  {title} {_declared(b)}" for b in buffers]
-    lines += [f"  view {_declared(view)} of {base.name}" for view, base in schedule.aliases.items()]
+        lines += [f"  {title} {declared(b)}" for b in buffers]
+    lines += [f"  view {declared(view)} of {base.name}" for view, base in schedule.aliases.items()]
     for k in schedule.kernels:
         lines.append(f"  kernel {k.name}({', '.join(m.name for m in k.reads)}) -> {', '.join(m.name for m in k.writes)}")
     return "\n".join(lines)
 
 
-def _declared(m: Memory) -> str:
+def statement(s: Statement, names: Names) -> list[str]:
+    """A statement as lines; a loop with all that is in it."""
+    return _statement(s, names, "")
+
+
+def declared(m: Memory) -> str:
+    """Memory with its type."""
     return f"{m.name}: {m.dtype}[{', '.join(map(str, m.extents))}]"
 
 

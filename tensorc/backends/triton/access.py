@@ -1,0 +1,119 @@
+"""Loads and stores: pointers, and masks of the points that exist and lie inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensorc import algebra
+from tensorc.algebra import Index, Poly
+from tensorc.backends.triton import index, spellings
+from tensorc.backends.triton.context import Axes, Context, Value, expand
+from tensorc.backends.triton.spellings import AND, Text
+from tensorc.ir.tensor import Tensor
+from tensorc.loops import bounds
+from tensorc.loops.nest import Memory, Scratch, Var
+
+
+def load(context: Context, tensor: Tensor, subscripts: tuple[Poly, ...], raw: bool = False, order: Axes | None = None) -> Value:
+    """The element in registers; any value where a subscript is outside or there is no such point. Touches nothing outside.
+
+    `raw`: a half float as it is in memory. `order`: the dimensions of the tensor, in another order than usual.
+    """
+    if isinstance(tensor, Var):
+        found = context.recall(("var", tensor))
+        assert found is not None, f"{tensor.name} is read where it is not defined"
+        return found
+    if isinstance(tensor, Scratch):
+        return context.rows[tensor]
+    assert isinstance(tensor, Memory)
+    key = ("load", tensor, subscripts, context.versions.get(tensor, 0), order)
+    found = context.recall(key)
+    if found is None:
+        found = context.named(key, _load(context, tensor, subscripts, order), tensor.name)
+    if raw or not tensor.dtype.is_half:
+        return found
+    wide = context.recall((*key, "wide"))
+    if wide is None:
+        value = Value(spellings.from_memory(found.text, tensor.dtype), found.axes)
+        wide = context.named((*key, "wide"), value, f"{tensor.name}_f32")
+    return wide
+
+
+def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], order: Axes | None) -> Value:
+    address = context.situation.address(memory, subscripts)
+    conditions = outside(context, memory, subscripts)
+    axes = _union(context, [context.axes(address), *(c.axes for c in conditions)])
+    if order is not None:
+        assert set(order) == set(axes)
+        axes = order
+    mask = masked(context, axes, conditions)
+    pointer = _pointer(context, memory, address, axes)
+    zero = "0.0" if memory.dtype.is_float else "0"
+    return Value(Text(f"tl.load({pointer}, mask={mask}, other={zero})" if mask else f"tl.load({pointer})"), axes)
+
+
+def store(context: Context, memory: Memory, subscripts: Sequence[Poly], value: Value, where: Value | None) -> None:
+    """Writes an element at every point of the place where `where` holds."""
+    address = context.situation.address(memory, subscripts)
+    conditions = [] if where is None else [where]
+    axes = _union(context, [context.axes(address), *(context.axes(s) for s in subscripts), *(c.axes for c in conditions), value.axes])
+    mask = masked(context, axes, conditions)
+    pointer = _pointer(context, memory, address, axes)
+    text = expand(Value(spellings.to_memory(value.text, memory.dtype), value.axes), axes).text
+    context.wrote(memory)
+    context.line(f"tl.store({pointer}, {text}, mask={mask})" if mask else f"tl.store({pointer}, {text})")
+
+
+def is_memory(tensor: Tensor) -> bool:
+    """Whether the tensor is memory, and not a value in registers."""
+    return not isinstance(tensor, (Var, Scratch))
+
+
+def pointers(context: Context, memory: Memory, subscripts: Sequence[Poly], axes: Axes) -> str:
+    return _pointer(context, memory, context.situation.address(memory, subscripts), axes)
+
+
+def _pointer(context: Context, memory: Memory, address: Poly, axes: Axes) -> str:
+    name = context.pointers[memory]
+    if address is algebra.ZERO:
+        return name
+    offset = index.number(context, address, axes)
+    text = f"{name} + {offset.text.text}"
+    missing = [a for a in axes if a not in context.axes(address)]
+    return f"{text} + tl.zeros({context.shape(axes)}, {context.index_type})" if missing else text
+
+
+def outside(context: Context, memory: Tensor, subscripts: tuple[Poly, ...]) -> list[Value]:
+    """What must hold for subscripts that are not proved to be inside."""
+    found: list[Value] = []
+    inside = bounds.inside(memory, subscripts, context.facts)
+    for s, extent, proved in zip(subscripts, memory.extents, inside, strict=True):
+        if proved:
+            continue
+        if not algebra.nonnegative(s, context.facts):
+            found.append(index.comparison(context, s, ">="))
+        if not algebra.nonnegative(extent - 1 - s, context.facts):
+            found.append(index.comparison(context, extent - 1 - s, ">="))
+    return found
+
+
+def masked(context: Context, axes: Axes, conditions: Sequence[Value] = ()) -> str | None:
+    """The mask over the axes of the points that exist and for which the conditions hold; None where that is all of them."""
+    parts = [Value(Text(mask), (a,)) for a in axes if (mask := context.bound[a].mask) is not None]
+    parts += conditions
+    if not parts:
+        return None
+    texts = list(dict.fromkeys(expand(p, axes).inside(AND + 1) for p in parts))
+    if len(texts) == 1 and (len(parts[0].axes) == len(axes) or not axes):
+        return texts[0] if parts[0].is_name else context.named(("mask", *texts, axes), Value(Text(texts[0]), axes), "mask").text.text
+    text = " & ".join(texts)
+    key = ("mask", text, axes)
+    found = context.recall(key)
+    return (found or context.named(key, Value(Text(text, AND), axes), "mask")).text.text
+
+
+def _union(context: Context, parts: Sequence[Axes]) -> Axes:
+    axes: set[Index] = set()
+    for p in parts:
+        axes.update(p)
+    return context.axes_of(axes)

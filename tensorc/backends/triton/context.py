@@ -1,0 +1,199 @@
+"""What is known at a line of a kernel while it is written: the loops around it, the values that have names, and the lines themselves."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from tensorc import algebra
+from tensorc.algebra import Facts, Index, Poly, Size
+from tensorc.backends.triton.helpers import TEXTS
+from tensorc.backends.triton.spellings import ATOM, Text
+from tensorc.ir import walk
+from tensorc.ir.tensor import Scalar
+from tensorc.loops.nest import Fold, For, Kernel, Memory, Scratch, Var
+from tensorc.schedule.gpu import Situation, Sizes
+
+RESERVED = frozenset(
+    {*TEXTS, *keyword.kwlist, "tl", "triton", "libdevice", "torch", "math", "float", "int", "bool", "range", "pid", "workspace"}
+)
+"""Names that mean something in a generated module."""
+
+WIDTH = 110
+"""Expressions longer than this are given names in parts."""
+
+Axes = tuple[Index, ...]
+
+
+@dataclass(frozen=True)
+class Value:
+    """An expression whose value is a tensor with a dimension for each of `axes`, which are bound to blocks; a scalar without any."""
+
+    text: Text
+    axes: Axes
+
+    @property
+    def is_name(self) -> bool:
+        return self.text.text.isidentifier()
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An axis in scope: the name of its point or points, how many there are, and the name of which of them exist (None: all do)."""
+
+    name: str
+    block: int
+    mask: str | None
+
+
+@dataclass
+class Accumulator:
+    """What an `Init` began. `axes` are those of its value; `apart` is the folded axis whose points stay apart until `Done`."""
+
+    monoid: str
+    axes: Axes
+    apart: Index | None
+    looped: bool  # whether it is folded in a loop, and so has a name before
+
+
+class Naming:
+    """Names of a kernel, each for one thing."""
+
+    def __init__(self, taken: Sequence[str] = ()) -> None:
+        self.taken = {*RESERVED, *taken}
+        self.given: dict[Hashable, str] = {}
+
+    def of(self, key: Hashable, wanted: str) -> str:
+        """The name of a thing: the wanted one where nothing else has it."""
+        found = self.given.get(key)
+        if found is None:
+            base = re.sub(r"\W", "_", wanted)
+            number = 0
+            found = base
+            while found in self.taken:
+                number += 1
+                found = f"{base}_{number}"
+            self.taken.add(found)
+            self.given[key] = found
+        return found
+
+
+@dataclass
+class Context:
+    kernel: Kernel
+    situation: Situation
+    vendor: str
+    names: Naming
+    order: dict[Index, int]  # of the dimensions of tensors
+    index_bits: int
+    precision: str  # of products of f32 matrices: `ieee`, `tf32x3` or `tf32`
+    uses: dict[Scalar, int]  # how many terms and statements read a scalar
+    pointers: dict[Memory, str]
+    facts: Facts
+    folded: Mapping[Var, tuple[tuple[For, ...], Fold]]  # the loops between the start of a reduction and its fold
+    deterministic: bool  # whether sums into places that are data are done in order
+    lines: list[str] = field(default_factory=list)
+    indent: int = 1
+    bound: dict[Index, Bound] = field(default_factory=dict)
+    scopes: list[dict[Hashable, Value]] = field(default_factory=lambda: [{}])
+    accumulators: dict[Var, Accumulator] = field(default_factory=dict)
+    rows: dict[Scratch, Value] = field(default_factory=dict)
+    sizes_used: dict[str, None] = field(default_factory=dict)
+    constants: dict[str, int] = field(default_factory=dict)  # the block sizes, by name
+    versions: dict[Memory, int] = field(default_factory=dict)
+    programs: tuple[Index, ...] = ()  # the axes of the grid
+
+    @property
+    def sizes(self) -> Sizes:
+        return self.situation.sizes
+
+    @property
+    def index_type(self) -> str:
+        return "tl.int64" if self.index_bits == 64 else "tl.int32"
+
+    # Lines.
+
+    def line(self, text: str) -> None:
+        self.lines.append("    " * self.indent + text if text else "")
+
+    def comment(self, texts: Sequence[str]) -> None:
+        for text in texts:
+            self.line(f"# {text}" if len(text) <= WIDTH else f"# {text[: WIDTH - 3]}...")
+
+    @contextmanager
+    def block(self, head: str) -> Iterator[None]:
+        """The lines inside of a loop or a condition; what is named there ends with it."""
+        self.line(head)
+        self.indent += 1
+        self.scopes.append({})
+        rows, bound = dict(self.rows), dict(self.bound)
+        yield
+        self.scopes.pop()
+        self.bound = bound
+        self.rows = {m: v for m, v in self.rows.items() if m in rows}
+        self.indent -= 1
+
+    # Values.
+
+    def recall(self, key: Hashable) -> Value | None:
+        return next((scope[key] for scope in reversed(self.scopes) if key in scope), None)
+
+    def remember(self, key: Hashable, value: Value) -> Value:
+        self.scopes[-1][key] = value
+        return value
+
+    def named(self, key: Hashable, value: Value, wanted: str) -> Value:
+        """The value, with a name from here on."""
+        if value.is_name:
+            return self.remember(key, value)
+        name = self.names.of((key, value.axes), wanted)
+        self.line(f"{name} = {value.text.text}")
+        return self.remember(key, Value(Text(name), value.axes))
+
+    def axes_of(self, indices: frozenset[Index] | set[Index]) -> Axes:
+        """Those that are bound to blocks, in the order of dimensions."""
+        return tuple(sorted((a for a in indices if a in self.bound and self.bound[a].block > 1), key=lambda a: self.order[a]))
+
+    def axes(self, s: Scalar | Poly) -> Axes:
+        return self.axes_of(algebra.indices(s) if isinstance(s, Poly) else walk.indices(s))
+
+    def shape(self, axes: Axes) -> str:
+        """The shape of a tensor over the axes, as text."""
+        return f"[{', '.join(self.block_name(a) for a in axes)}]" if axes else "()"
+
+    def block_name(self, a: Index) -> str:
+        """The constant that is the length of an axis's block."""
+        name = self.names.of(("block", a), f"BLOCK_{self.kernel.names.get(a, self.bound[a].name).upper()}")
+        self.constants[name] = self.bound[a].block
+        return name
+
+    def size(self, name: str) -> str:
+        """The parameter that is a size."""
+        self.sizes_used.setdefault(name)
+        return self.names.of(Size(name), name)
+
+    def is_whole(self, s: For) -> bool:
+        """Whether the loop is one block, which holds all of its axis."""
+        return s.bind.count > 1 and self.sizes.is_whole(s.axis.extent, s.bind.count)
+
+    def wrote(self, memory: Memory) -> None:
+        self.versions[memory] = self.versions.get(memory, 0) + 1
+
+
+def full(context: Context, value: Value, axes: Axes, type: str) -> str:
+    """The value as a tensor of the whole shape of the axes."""
+    text = expand(value, axes).text
+    if value.axes == axes:
+        return text
+    return f"tl.broadcast_to({text}, {context.shape(axes)})" if value.axes else f"tl.full({context.shape(axes)}, {text}, {type})"
+
+
+def expand(value: Value, axes: Axes) -> Text:
+    """The value as a tensor that broadcasts over the axes, its own among them in the same order."""
+    if value.axes == axes or not value.axes or len(axes) == 1:
+        return value.text
+    places = ", ".join(":" if a in value.axes else "None" for a in axes)
+    return Text(f"{value.text.inside(ATOM)}[{places}]")

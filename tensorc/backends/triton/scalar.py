@@ -1,0 +1,71 @@
+"""Scalar expressions as Triton expressions: each term is a tensor over the axes that it depends on, and broadcasts where it is read."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from tensorc.backends.triton import access, index, spellings
+from tensorc.backends.triton.context import WIDTH, Axes, Context, Value, expand
+from tensorc.backends.triton.spellings import OPERANDS, Text
+from tensorc.backends.triton.types import constant, plain
+from tensorc.ir import walk
+from tensorc.ir.tensor import Apply, Const, Int, IsZero, Load, Nonnegative, Scalar, Select
+
+
+def evaluate(context: Context, s: Scalar, wanted: str | None = None) -> Value:
+    """The value of s in registers of its dtype; half floats are f32. What several terms read is given a name: the wanted one, if any."""
+    if isinstance(s, Const):
+        return Value(Text(constant(s.value, s.dtype)), ())
+    if isinstance(s, Load):
+        return access.load(context, s.tensor, s.subscripts)
+    key = ("scalar", s)
+    found = context.recall(key)
+    if found is None:
+        found = _compute(context, s)
+        if (context.uses.get(s, 0) > 1 or len(found.text.text) > WIDTH) and not _passes(context, s):
+            found = context.named(key, found, wanted or _wanted(s))
+    return found
+
+
+def _wanted(s: Scalar) -> str:
+    return "inside" if isinstance(s, (Nonnegative, IsZero)) else "v"
+
+
+def _passes(context: Context, s: Scalar) -> bool:
+    """Whether the value may change when the kernel writes."""
+    return any(load.tensor in context.kernel.writes for load in walk.loads(s))
+
+
+def _compute(context: Context, s: Scalar) -> Value:
+    match s:
+        case Const() | Load():
+            return evaluate(context, s)
+        case Int(p):
+            made = index.number(context, p, wide=True)
+            return made if context.axes(p) else Value(Text(f"tl.cast({made.text.text}, tl.int64)"), ())
+        case Nonnegative(p):
+            return index.comparison(context, p, ">=")
+        case IsZero(p):
+            return index.comparison(context, p, "==")
+        case Select(condition, then, otherwise):
+            parts = [evaluate(context, part) for part in (condition, then, otherwise)]
+            axes = union(context, parts)
+            texts = [expand(p, axes).text for p in parts]
+            return Value(Text(f"tl.where({', '.join(texts)})"), axes)
+        case Apply():
+            return _apply(context, s)
+        case _:
+            assert_never(s)
+
+
+def _apply(context: Context, s: Apply) -> Value:
+    parts = [evaluate(context, a) for a in s.arguments]
+    axes = union(context, parts)
+    texts = [expand(p, axes) for p in parts]
+    if s.operation in OPERANDS and not all(isinstance(a, Const) for a in s.arguments):
+        texts = [Text(plain(a.value, a.dtype)) if isinstance(a, Const) else t for a, t in zip(s.arguments, texts, strict=True)]
+    return Value(spellings.apply(s.operation, texts, s.arguments[0].dtype, s.dtype, context.vendor), axes)
+
+
+def union(context: Context, parts: list[Value]) -> Axes:
+    return context.axes_of({a for p in parts for a in p.axes})

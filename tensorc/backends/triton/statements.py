@@ -1,0 +1,142 @@
+"""Statements of the loop IR as lines: loops, definitions and stores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from tensorc import algebra
+from tensorc.algebra import Index
+from tensorc.backends.triton import access, accumulate, index, scan, scatter, sort
+from tensorc.backends.triton.context import Bound, Context, Value
+from tensorc.backends.triton.scalar import evaluate
+from tensorc.backends.triton.spellings import AND, Text
+from tensorc.loops import text
+from tensorc.loops.nest import Carry, Done, Fold, For, Init, Let, Scratch, SortRow, Statement, Store, Update
+
+
+def emit(context: Context, body: Sequence[Statement]) -> None:
+    for s in body:
+        match s:
+            case For():
+                loop(context, s)
+            case Let():
+                _let(context, s)
+            case Store():
+                _store(context, s)
+            case Init():
+                accumulate.init(context, s)
+            case Fold():
+                accumulate.fold(context, s)
+            case Done():
+                accumulate.done(context, s)
+            case Update():
+                _update(context, s)
+            case Carry():
+                raise AssertionError("a recurrence stands in a loop of its own")
+            case SortRow():
+                sort.sort_row(context, s)
+            case _:
+                assert_never(s)
+
+
+def comment(context: Context, s: Statement) -> None:
+    """What the statement says, as a comment."""
+    context.comment(text.statement(s, context.kernel.names))
+
+
+def _let(context: Context, s: Let) -> None:
+    key = ("var", s.var)
+    if context.recall(key) is not None:  # another sweep over a whole axis made it
+        return
+    comment(context, s)
+    context.named(key, evaluate(context, s.value, s.var.name), s.var.name)
+
+
+def _store(context: Context, s: Store) -> None:
+    if isinstance(s.memory, Scratch):
+        _keep(context, s, s.memory)
+        return
+    comment(context, s)
+    value = evaluate(context, s.value)
+    where = None if s.where is None else evaluate(context, s.where)
+    access.store(context, s.memory, s.subscripts, value, where)
+
+
+def _keep(context: Context, s: Store, row: Scratch) -> None:
+    """A row in registers: begun with the identity, or another name for a value."""
+    axes = context.axes_of({a for p in s.subscripts for a in algebra.indices(p)})
+    comment(context, s)
+    value = evaluate(context, s.value)
+    name = context.names.of(("row", row), row.name)
+    dtype = accumulate.type_of(row.dtype)
+    filled = f"tl.full({context.shape(axes)}, {value.text.text}, {dtype})" if value.axes != axes else value.text.text
+    context.line(f"{name} = {filled}")
+    context.rows[row] = Value(Text(name), axes)
+
+
+def _update(context: Context, s: Update) -> None:
+    comment(context, s)
+    if isinstance(s.memory, Scratch):
+        accumulate.update(context, s)
+    else:
+        scatter.update(context, s)
+
+
+# Loops.
+
+
+def loop(context: Context, s: For) -> None:
+    """One block that is the whole axis is no loop; else a block or a point at a time."""
+    if any(isinstance(inner, Carry) for inner in s.body):
+        scan.scan(context, s)
+        return
+    if context.is_whole(s):
+        bind_whole(context, s)
+        emit(context, s.body)
+        return
+    if context.sizes.bounds(s.axis.extent) == (1, 1):
+        context.bound[s.axis] = Bound("0", 1, None)
+        emit(context, s.body)
+        return
+    name = context.names.of(s.axis, context.kernel.names[s.axis])
+    stop = index.number(context, s.axis.extent).text.text
+    if s.bind.count == 1:
+        with context.block(f"for {name} in range({stop}):"):
+            context.bound[s.axis] = Bound(name, 1, None)
+            emit(context, s.body)
+        return
+    start = context.names.of(("start", s.axis), f"{name}_start")
+    context.bound[s.axis] = Bound(name, s.bind.count, None)
+    block = context.block_name(s.axis)
+    with context.block(f"for {start} in range(0, {stop}, {block}):"):
+        context.bound[s.axis] = Bound(name, s.bind.count, None)
+        context.line(f"{name} = {start} + {arange(context, block)}")
+        mask(context, s.axis)
+        emit(context, s.body)
+
+
+def bind_whole(context: Context, s: For) -> None:
+    """All points of an axis at once; what was bound before stays."""
+    if s.axis in context.bound:
+        return
+    name = context.names.of(s.axis, context.kernel.names[s.axis])
+    context.bound[s.axis] = Bound(name, s.bind.count, None)
+    context.line(f"{name} = {arange(context, context.block_name(s.axis))}")
+    mask(context, s.axis)
+
+
+def arange(context: Context, block: str) -> str:
+    text_ = f"tl.arange(0, {block})"
+    return text_ if context.index_bits == 32 else f"{text_}.to(tl.int64)"
+
+
+def mask(context: Context, axis: Index) -> None:
+    """Name which points of a block exist, unless all do."""
+    bound = context.bound[axis]
+    if context.sizes.divides(bound.block, axis.extent):
+        return
+    name = context.names.of(("mask", axis), f"{bound.name}_mask")
+    stop = index.number(context, axis.extent).text.inside(AND + 1)
+    context.line(f"{name} = {bound.name} < {stop}")
+    context.bound[axis] = Bound(bound.name, bound.block, name)

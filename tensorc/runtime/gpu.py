@@ -1,0 +1,182 @@
+"""Programs run by Triton kernels: variants for classes of sizes, memory for what lies between kernels, and the launches of a call."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tensorc import algebra
+from tensorc.algebra import Poly
+from tensorc.backends.triton import interpreter, modules
+from tensorc.backends.triton.emit import Emitted, EmittedKernel, Options, emit
+from tensorc.config import config
+from tensorc.ir.program import Program
+from tensorc.loops.nest import Buffer, Memory
+from tensorc.runtime import memory
+from tensorc.runtime.arrays import Array
+from tensorc.schedule.gpu import Situation, Sizes, schedule
+from tensorc.schedule.gpu.space import stride_name
+
+PASSED = (1 << 63) - 1
+"""What a check's cell holds where every place is inside."""
+
+GUARD = 64
+"""Elements before and after each array that the interpreter is given, which no kernel may touch."""
+
+Strides = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The kernels of a program for a class of sizes and strides."""
+
+    emitted: Emitted
+
+    @cached_property
+    def module(self) -> ModuleType:
+        folder = (config.cache_dir or Path(tempfile.gettempdir()) / "tensorc") / "triton"
+        return modules.load(modules.write(self.emitted.text, self.emitted.planned.schedule.name, folder))
+
+
+class Variants:
+    """The variants of a program, each made when a call first needs it."""
+
+    def __init__(self, program: Program, options: Options | None = None) -> None:
+        self.program = program
+        self.options = options or Options()
+        self._made: dict[Situation, Variant] = {}
+        self._lock = threading.RLock()
+
+    def of(self, sizes: Mapping[str, int], strides: Sequence[Strides | None]) -> tuple[Variant, dict[str, int]]:
+        """The variant for the sizes and for inputs of these strides in elements (None: row-major), and all that kernels take as sizes."""
+        every = dict(sizes)
+        known: list[tuple[str, tuple[int | None, ...]]] = []
+        for tensor, given in zip(self.program.inputs, strides, strict=True):
+            if given is not None:
+                known.append((tensor.name, tuple(s if s in (0, 1) else None for s in given)))
+                every |= {stride_name(tensor.name, n): s for n, s in enumerate(given) if s not in (0, 1)}
+        situation = Situation(Sizes.of(every), tuple(known))
+        with self._lock:
+            found = self._made.get(situation)
+            if found is None:
+                found = self._made[situation] = Variant(emit(schedule(self.program, situation), self.options))
+        return found, every
+
+
+def grid_of(kernel: EmittedKernel, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """The programs of a launch, in each dimension."""
+    return tuple(prod(-(-algebra.evaluate(e, sizes) // block) for e, block in dimension) for dimension in kernel.grid)
+
+
+def row_major(shape: Sequence[int]) -> Strides:
+    strides = [1] * len(shape)
+    for axis in range(len(shape) - 2, -1, -1):
+        strides[axis] = strides[axis + 1] * shape[axis + 1]
+    return tuple(strides)
+
+
+def shape_of(extents: Sequence[Poly], sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(algebra.evaluate(e, sizes) for e in extents)
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """Where what lies between kernels is in one piece of memory of `bytes`."""
+
+    offsets: Mapping[Memory, int]
+    bytes: int
+
+
+def workspace(emitted: Emitted, sizes: Mapping[str, int]) -> Workspace:
+    """A place for each intermediate and check: those that are not in use at once share theirs."""
+    s = emitted.planned.schedule
+    first: dict[Memory, int] = {}
+    last: dict[Memory, int] = {}
+    for number, kernel in enumerate(s.kernels):
+        for m in kernel.memory:
+            owner = s.aliases.get(m, m) if isinstance(m, Buffer) else m
+            first.setdefault(owner, number)
+            last[owner] = number
+    end = len(s.kernels)
+    last |= dict.fromkeys(s.checks, end)
+    owned = (*s.intermediates, *s.checks)
+    blocks = [memory.Block(max(prod(shape_of(m.extents, sizes)), 1) * m.dtype.bytes, first.get(m, 0), last.get(m, end)) for m in owned]
+    offsets, total = memory.plan(blocks)
+    return Workspace(dict(zip(owned, offsets, strict=True)), total)
+
+
+class Interpreted:
+    """A program run by Triton's interpreter on NumPy arrays. `guard`: arrays get margins, and one that a kernel writes is an error."""
+
+    def __init__(self, program: Program, options: Options | None = None, guard: bool = False) -> None:
+        interpreter.prepare()
+        self.program = program
+        self.guard = guard
+        self.variants = Variants(program, options)
+
+    def run(self, inputs: Sequence[Array], sizes: Mapping[str, int], outputs: Sequence[Array]) -> int | None:
+        """Write the results; the index of a check of the program that failed, if one did."""
+        given = [np.ascontiguousarray(a) if any(s < 0 or s % a.itemsize for s in a.strides) else a for a in inputs]
+        strides = [tuple(s // a.itemsize for s in a.strides) for a in given]
+        shapes = [a.shape for a in given]
+        known = [None if a.flags.c_contiguous else s for a, s in zip(given, strides, strict=True)]
+        variant, every = self.variants.of(sizes, known)
+        s = variant.emitted.planned.schedule
+        arrays: dict[Memory, Array] = {}
+        for m, a, k, shape in zip(s.inputs, given, known, shapes, strict=True):
+            arrays[m] = self._margins(a) if k is None else a.reshape(shape)
+        for b in (*s.results, *s.intermediates, *s.checks):
+            arrays[b] = self._margins(np.empty(shape_of(b.extents, every), b.dtype.numpy), written=True)
+        for alias, base in s.aliases.items():
+            arrays[alias] = arrays[base]
+        for kernel in variant.emitted.kernels:
+            _interpret(variant.module, kernel, arrays, every)
+        for b in (*s.results, *s.intermediates, *s.checks):
+            self._check(b, arrays[b])
+        for output, b in zip(outputs, s.results, strict=True):
+            output[...] = arrays[b]
+        return next((n for n, b in enumerate(s.checks) if int(arrays[b]) != PASSED), None)
+
+    def _margins(self, array: Array, written: bool = False) -> Array:
+        """The array between margins whose values show where they are read: NaN, or the greatest integer."""
+        if not self.guard:
+            return array
+        whole = np.empty(array.size + 2 * GUARD, array.dtype)
+        whole.fill(np.nan if array.dtype.kind not in "biu" else np.iinfo(array.dtype).max if array.dtype.kind != "b" else True)
+        inside = whole[GUARD : GUARD + array.size].reshape(array.shape)
+        if not written:
+            inside[...] = array
+        return inside
+
+    def _check(self, b: Buffer, array: Array) -> None:
+        if not self.guard:
+            return
+        whole = array
+        while isinstance(whole.base, np.ndarray):
+            whole = whole.base
+        margins = np.concatenate([whole[:GUARD], whole[-GUARD:]])
+        untouched = (
+            np.isnan(margins.astype(np.float32))
+            if array.dtype.kind not in "biu"
+            else margins == margins.dtype.type(np.iinfo(array.dtype).max if array.dtype.kind != "b" else True)
+        )
+        assert untouched.all(), f"a kernel wrote outside of {b.name}"
+
+
+def _interpret(module: ModuleType, kernel: EmittedKernel, arrays: Mapping[Memory, Array], sizes: Mapping[str, int]) -> None:
+    grid = grid_of(kernel, sizes)
+    if 0 in grid:
+        return
+    pointers = [interpreter.Pointer(interpreter.bits_of(arrays[m], m.dtype), m.dtype) for m in kernel.pointers]
+    function: Any = getattr(module, kernel.name)
+    with np.errstate(all="ignore"):
+        function[grid](*pointers, *(sizes[name] for name in kernel.sizes), **kernel.constants)

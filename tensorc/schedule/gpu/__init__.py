@@ -1,0 +1,102 @@
+"""Turns the tensor IR into kernels for a GPU: the same loop IR as for a processor, with other loops.
+
+The outermost loops of a kernel are parallel, one block of them is a program of the grid; the loops inside are bound to blocks too
+(`unroll`), and a block that holds a whole axis is no loop at all where it is emitted. Nothing is kept in memory within a kernel: `Scratch`
+has only axes that are whole, or points of blocks that are bound around it, and so is registers.
+
+A schedule is made for a class of sizes (`sizes.Sizes`): it is right for all of that class, and in fact for all sizes but those for which an
+axis that must be whole is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import assert_never
+
+from tensorc.ir.program import Program
+from tensorc.loops.nest import Kernel, Schedule
+from tensorc.schedule import _facts, _first_outside
+from tensorc.schedule.gpu import special
+from tensorc.schedule.gpu.group import Group, partition
+from tensorc.schedule.gpu.nest import kernel
+from tensorc.schedule.gpu.plan import Planner
+from tensorc.schedule.gpu.sizes import Sizes
+from tensorc.schedule.gpu.space import Situation
+from tensorc.schedule.inline import inline
+from tensorc.schedule.memory import Names, Storage, store
+from tensorc.schedule.rules import Rule, ScanRule, ScatterRule, SortRule
+from tensorc.schedule.separate import separate
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How a kernel's programs run: Triton's `num_warps` and `num_stages`."""
+
+    warps: int = 4
+    stages: int = 3
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A schedule for a class of sizes, with each kernel's launch, by its name."""
+
+    schedule: Schedule
+    situation: Situation
+    launches: Mapping[str, Launch]
+
+
+def schedule(program: Program, situation: Situation) -> Planned:
+    """The program's kernels for sizes of a class and inputs of the given strides. Results are row-major."""
+    program = separate(program)
+    outputs = (*program.results, *(_first_outside(c) for c in program.checks))
+    inlined = inline(program, outputs)
+    names = Names(t.name for t in program.inputs)
+    groups = partition(inlined.rules, Planner(situation, outputs))
+    storage = store(program, outputs, groups, inlined.aliases, names)  # type: ignore[arg-type]
+    titles = Names()
+    kernels: list[Kernel] = []
+    launches: dict[str, Launch] = {}
+    for g in groups:
+        for k, launch in _kernels(titles.unique(_title(g)), g, storage, names, titles):
+            kernels.append(k)
+            launches[k.name] = launch
+    count = len(program.results)
+    made = Schedule(
+        program.name,
+        program.inputs,
+        storage.results[:count],
+        storage.results[count:],
+        storage.intermediates,
+        storage.aliases,
+        tuple(kernels),
+        _facts(program) | situation.sizes.facts,
+    )
+    return Planned(made, situation, launches)
+
+
+def _kernels(name: str, g: Group, storage: Storage, names: Names, titles: Names) -> list[tuple[Kernel, Launch]]:
+    if g.space is not None:
+        plan = g.space
+        return [(kernel(name, plan.space, plan.grid, plan.inner, storage, names), Launch(plan.warps, plan.stages))]
+    (rule,) = g.rules
+    match rule:
+        case ScanRule():
+            return [(special.scan(name, rule, storage, names), Launch())]
+        case ScatterRule():
+            return [(k, Launch()) for k in special.scatter(name, titles, rule, storage, names)]
+        case SortRule():
+            return [(special.sort(name, rule, storage, names), Launch())]
+        case Rule():
+            raise AssertionError("a rule has a plan")
+        case _:
+            assert_never(rule)
+
+
+def _title(g: Group) -> str:
+    """The name of a kernel: of its rules, as far as they fit."""
+    title = "_".join(dict.fromkeys(r.name for r in g.rules))
+    return title if len(title) <= 40 else f"{title[:40]}_"
+
+
+__all__ = ["Launch", "Planned", "Situation", "Sizes", "schedule"]

@@ -1,0 +1,201 @@
+"""Groups rules into kernels by what they cost: a rule joins the kernel of what it reads, or that reads the same, where that is cheaper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tensorc.ir import walk
+from tensorc.ir.tensor import Scalar, Tensor, View
+from tensorc.schedule.gpu.plan import Plan, Planner
+from tensorc.schedule.rules import AnyRule, Rule
+from tensorc.schedule.views import stored
+
+RULES = 32
+"""Rules in a kernel, at most."""
+
+INSTRUCTIONS = 3000
+"""Instructions for a point of all rules of a kernel, at most."""
+
+SIBLINGS = 3
+"""Kernels that read the same memory, the latest first, that a rule is tried in."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rules with the plan of their kernel, or one that has kernels of its own kind. `space` tells the two apart for `memory.store`."""
+
+    rules: tuple[AnyRule, ...]
+    space: Plan | None
+
+
+def partition(every: Sequence[AnyRule], planner: Planner) -> list[Group]:
+    """The rules in groups, each group after those that it reads."""
+    every = _with_scalars(every)
+    for r in every:
+        if isinstance(r, Rule):
+            planner.add(r)
+    groups = _Groups(planner)
+    for r in every:
+        groups.add(r)
+    return groups.finished()
+
+
+def _with_scalars(every: Sequence[AnyRule]) -> list[AnyRule]:
+    """The rules with those of one cheap number put into their readers: a kernel computes it again rather than wait for another."""
+    numbers: dict[Tensor, Scalar] = {}
+    found: list[AnyRule] = []
+    for r in every:
+        if not isinstance(r, Rule):
+            found.append(r)
+            continue
+        body = walk.rewrite(r.body, {}, lambda load: numbers.get(load.tensor, load))
+        if body is not r.body:
+            r = Rule(r.tensor, r.name, r.axes, r.monoid, r.reduced, body, r.targets)
+        if not r.axes and not r.over and r.tensor is not None and not walk.loads(body) and walk.depth(body) <= 8:
+            numbers[r.tensor] = body
+            if not r.targets:
+                continue
+        found.append(r)
+    return found
+
+
+class _Groups:
+    """Groups in the order in which they began. A rule may join any group from its producers' latest on."""
+
+    def __init__(self, planner: Planner) -> None:
+        self.planner = planner
+        self.made: list[Group | None] = []
+        self.moved: dict[int, int] = {}
+        self.home: dict[Tensor, int] = {}
+        self.readers: list[set[int]] = []
+        self.streamed: dict[Tensor, list[int]] = {}
+        self.finals: list[list[Rule]] = []  # of each group, what completes its partial results
+
+    def add(self, r: AnyRule) -> None:
+        producers = {self._now(self.home[t]) for load in r.loads if (t := stored(load.tensor)) in self.home}
+        latest = max(producers, default=-1)
+        place = self._join(r, latest) if isinstance(r, Rule) else None
+        if place is None:
+            place = len(self.made)
+            self.made.append(self._group((r,)))
+            self.readers.append(set())
+        if r.tensor is not None:
+            self.home[r.tensor] = place
+        for t in {load.tensor for load in r.loads}:
+            self.streamed.setdefault(t, []).append(place)
+        for p in producers - {place}:
+            self.readers[p].add(place)
+        for p in sorted(producers - {place}, reverse=True):
+            self._absorb(p, place)
+
+    def _now(self, place: int) -> int:
+        while place in self.moved:
+            place = self.moved[place]
+        return place
+
+    def _group(self, rules: tuple[AnyRule, ...]) -> Group | None:
+        pointwise = [r for r in rules if isinstance(r, Rule)]
+        if len(pointwise) < len(rules):
+            return Group(rules, None) if len(rules) == 1 else None
+        plan = self.planner.plan(pointwise)
+        return None if plan is None else Group(tuple(pointwise), plan)
+
+    def _together(self, old: Group, others: tuple[AnyRule, ...], apart: float) -> Group | None:
+        """The group with more rules, where that costs less than the kernels apart."""
+        rules = (*old.rules, *others)
+        if old.space is None or not all(isinstance(r, Rule) for r in rules) or not _fits(rules):
+            return None
+        made = self._group(rules)
+        if made is None or made.space is None or made.space.cost > old.space.cost + apart:
+            return None
+        return made
+
+    def _join(self, r: Rule, latest: int) -> int | None:
+        alone = self.planner.plan([r])
+        assert alone is not None, f"{r.name} has no kernel"
+        candidates = [latest] if latest >= 0 else []
+        near = {self._now(place) for load in r.loads for place in self.streamed.get(load.tensor, ())[-SIBLINGS:]}
+        candidates += sorted((place for place in near if place > latest), reverse=True)[:SIBLINGS]
+        for place in candidates:
+            old = self.made[place]
+            made = None if old is None else self._together(old, (r,), alone.cost)
+            if made is not None:
+                self.made[place] = made
+                return place
+        return None
+
+    def _absorb(self, earlier: int, place: int) -> None:
+        """Move the rules of a producer's group into the reader's, where nothing in between reads them."""
+        old, reader = self.made[earlier], self.made[place]
+        between = {self._now(g) for g in self.readers[earlier]} - {earlier, place}
+        if old is None or reader is None or reader.space is None or any(g < place for g in between):
+            return
+        made = self._together(old, reader.rules, reader.space.cost)
+        if made is not None:
+            self.made[earlier], self.made[place] = None, made
+            self.moved[earlier] = place
+            self.readers[place] |= self.readers[earlier]
+
+    def finished(self) -> list[Group]:
+        """The groups, with kernels for what completes partial results after those that make them."""
+        found: list[Group] = []
+        completing: list[Group] = []
+        for g in self.made:
+            if g is None:
+                continue
+            found.append(g)
+            if g.space is not None and g.space.finals:
+                found[-1] = Group(g.space.rules, g.space)
+                made = self._finish(g.space.finals)
+                completing += made
+                found += made
+        return self._completed(found, completing)
+
+    def _finish(self, finals: Sequence[Rule]) -> list[Group]:
+        """Kernels of rules that complete the partial results of one kernel."""
+        for r in finals:
+            self.planner.add(r)
+        made: list[Group] = []
+        for r in finals:
+            alone = self._group((r,))
+            assert alone is not None and alone.space is not None
+            joined = self._completes(made[-1], alone) if made else None
+            if joined is None:
+                made.append(alone)
+            else:
+                made[-1] = joined
+        return made
+
+    def _completed(self, groups: list[Group], completing: Sequence[Group]) -> list[Group]:
+        """The groups with each that completes partial results joined to what first reads it, where that costs less."""
+        waiting = list(completing)
+        while waiting:
+            g = waiting.pop(0)
+            place = next(n for n, other in enumerate(groups) if other is g)
+            n = next((n for n in range(place + 1, len(groups)) if _is_read(g, groups[n])), None)
+            made = None if n is None else self._completes(g, groups[n])
+            if n is not None and made is not None:
+                waiting = [made if w is groups[n] else w for w in waiting]
+                groups[n] = made
+                del groups[place]
+        return groups
+
+    def _completes(self, g: Group, other: Group) -> Group | None:
+        if g.space is None or other.space is None:
+            return None
+        made = self._together(g, other.rules, other.space.cost)
+        return made if made is not None and made.space is not None and not made.space.finals else None
+
+
+def _is_read(made: Group, reader: Group) -> bool:
+    tensors = {r.tensor for r in made.rules}
+    return any(stored(load.tensor) in tensors for r in reader.rules for load in r.loads)
+
+
+def _fits(rules: Sequence[AnyRule]) -> bool:
+    pointwise = [r for r in rules if isinstance(r, Rule)]
+    if len(pointwise) > RULES or sum(r.work for r in pointwise) > INSTRUCTIONS:
+        return False
+    made = {r.tensor for r in pointwise if r.tensor is not None}
+    return not any(isinstance(load.tensor, View) and stored(load.tensor) in made for r in pointwise for load in r.loads)
