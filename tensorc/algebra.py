@@ -243,6 +243,22 @@ def atoms(p: Poly) -> frozenset[Atom]:
     return frozenset(found)
 
 
+@cache
+def depth(p: Poly) -> int:
+    """How deep quotients, remainders and elements stand in one another."""
+    inside: list[Poly] = []
+    for m, _ in p.terms:
+        for a in m:
+            match a:
+                case Quotient(n, d) | Remainder(n, d) | Exact(n, d):
+                    inside += [n, d]
+                case Element(_, subscripts):
+                    inside += subscripts
+                case _:
+                    pass
+    return 1 + max(map(depth, inside)) if inside else 0
+
+
 def indices(p: Poly) -> frozenset[Index]:
     return frozenset(a for a in atoms(p) if isinstance(a, Index))
 
@@ -368,9 +384,10 @@ def nonnegative(p: Poly, facts: Facts = NO_FACTS) -> bool:
     known |= {a.extent - 1 for a in inner if isinstance(a, Index)}
     for f in facts:
         inner = inner | atoms(f)
-        known.add(
-            rebuild(f, lambda a: a.numerator - a.divisor * poly(Quotient(a.numerator, a.divisor)) if isinstance(a, Remainder) else None)
-        )
+        if any(isinstance(a, Remainder) for a in atoms(f)):
+            known.add(
+                rebuild(f, lambda a: a.numerator - a.divisor * poly(Quotient(a.numerator, a.divisor)) if isinstance(a, Remainder) else None)
+            )
     for a in inner:
         if isinstance(a, Remainder):
             known |= {a.divisor - 1 - poly(a), poly(a)}
@@ -379,22 +396,30 @@ def nonnegative(p: Poly, facts: Facts = NO_FACTS) -> bool:
         elif isinstance(a, Quotient):  # d * (n // d) <= n < d * (n // d) + d
             known |= {a.numerator - a.divisor * a, a.divisor * a + a.divisor - 1 - a.numerator}
     usable = tuple(sorted((f for f in known if f.constant is None and is_static(f)), key=_poly_key))
-    return _nonnegative_sizes(low, usable, 4)
+    return _nonnegative_sizes(low, usable, 4, {})
 
 
-def _nonnegative_sizes(p: Poly, facts: tuple[Poly, ...], depth: int) -> bool:
-    """Whether p is facts, each some times, and a rest with no negative part; they take away, in turn, what may be negative."""
+MOST_STEPS = 2000
+"""Of one proof; the ones that are found take a few."""
+
+
+def _nonnegative_sizes(p: Poly, facts: tuple[Poly, ...], depth: int, tried: dict[Poly, int]) -> bool:
+    """Whether p is facts, each some times, and a rest with no negative part; they take away, in turn, what may be negative.
+
+    `tried` holds what was not proved, with the depth to which it was tried.
+    """
     open_term = next(((m, c) for m, c in p.terms if c < 0 or not all(map(is_size, m))), None)
     if open_term is None:
         return True
-    if depth == 0:
+    if depth == 0 or tried.get(p, 0) >= depth or len(tried) >= MOST_STEPS:
         return False
+    tried[p] = depth
     monomial, scale = open_term
     for f in facts:
         mine = next((c for m, c in f.terms if m == monomial), 0)
         if mine * scale > 0:
             rest = p - f * (scale // mine) if scale % mine == 0 else p * abs(mine) - f * abs(scale)
-            if _nonnegative_sizes(rest, facts, depth - 1):
+            if _nonnegative_sizes(rest, facts, depth - 1, tried):
                 return True
     return False
 

@@ -295,6 +295,10 @@ def binary(context: Context, operator: str, left: Array, right: Array, spans: Wh
     return elementwise(context, operation, (left, right), spans, common)
 
 
+MOST_QUOTIENTS = 16
+"""A dim that nests more of them in one another is no polynomial any more, so that walks over polynomials may recurse."""
+
+
 def _polynomial(operation: str, left: Array, right: Array) -> Array | None:
     """Arithmetic of sizes and indices with a constant on the right that is a polynomial, and so a dim.
 
@@ -306,6 +310,8 @@ def _polynomial(operation: str, left: Array, right: Array) -> Array | None:
     if not right.dtype.is_integer:
         return None
     n = int(constant)
+    if algebra.depth(p) >= MOST_QUOTIENTS:
+        return None
     match operation:
         case "floordiv":
             result = p // n
@@ -315,7 +321,7 @@ def _polynomial(operation: str, left: Array, right: Array) -> Array | None:
             result = p * (1 << n)
         case "shift_right" if 0 <= n < 63:
             result = p // (1 << n)
-        case "pow" if 0 <= n <= 8:
+        case "pow" if 0 <= n <= 8 and len(p.terms) ** n <= build.MOST_TERMS:
             result = poly(1)
             for _ in range(n):
                 result = result * p

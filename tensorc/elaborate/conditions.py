@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from tensorc import algebra
 from tensorc.algebra import Poly, poly
-from tensorc.elaborate.context import Context
-from tensorc.elaborate.tasks import Task
-from tensorc.elaborate.values import describe, static_integer
+from tensorc.dtypes import bool_
+from tensorc.elaborate.tasks import Task, together
+from tensorc.elaborate.values import Array, describe, static_integer
 from tensorc.ir.program import Condition
 from tensorc.ir.tensor import Apply, Const, IsZero, Nonnegative, Scalar
-from tensorc.source import Span
 from tensorc.syntax import tree
 
 if TYPE_CHECKING:
@@ -26,33 +25,50 @@ FAR = 1 << 62
 
 def require(evaluator: Evaluator, s: tree.Require, scope: Scope) -> Task:
     """The conditions that `and` joins, each by itself, so that a message speaks of the one that does not hold."""
-    stack = [s.condition]
-    while stack:
-        c = stack.pop()
-        if isinstance(c, tree.Binary) and c.operator == "and":
-            stack.extend((c.right, c.left))
+    for c in _parts(s.condition, "and"):
+        message = s.message or f"`{' '.join(c.span.text.split())}` does not hold"
+        value, relation = yield _condition(evaluator, c, scope)
+        if evaluator.context.exact:
+            evaluator.context.conditions.append(Condition(value, relation, message, c.span))
         else:
-            yield _require(evaluator, c, s.message or f"`{' '.join(c.span.text.split())}` does not hold", scope)
+            evaluator.context.require(value, relation, message, c.span, code="E0305", label="never holds")
 
 
-def _require(evaluator: Evaluator, c: tree.Expr, message: str, scope: Scope) -> Task:
-    context, span = evaluator.context, c.span
-    if isinstance(c, tree.Binary) and c.operator in _GAPS:
-        left, right = static_integer((yield evaluator.expression(c.left, scope))), static_integer((yield evaluator.expression(c.right, scope)))
-        if left is not None and right is not None:
-            gap, relation = _GAPS[c.operator](left, right)
-            if context.exact:
-                context.conditions.append(Condition(gap, relation, message, span))
-            else:
-                context.require(gap, relation, message, span, code="E0305", label="never holds")
-            return
-    value = yield evaluator.array(c, scope)
-    found = None if value.axes else _truth(context, value.body)
-    if found is None:
+def _parts(c: tree.Expr, operator: str) -> list[tree.Expr]:
+    """What a chain of one operator joins, in order."""
+    parts: list[tree.Expr] = []
+    stack = [c]
+    while stack:
+        e = stack.pop()
+        if isinstance(e, tree.Binary) and e.operator == operator:
+            stack += [e.right, e.left]
+        else:
+            parts.append(e)
+    return parts
+
+
+def _condition(evaluator: Evaluator, c: tree.Expr, scope: Scope) -> Task:
+    """A condition on sizes as one relation."""
+    match c:
+        case tree.Binary(operator="and" | "or" as operator):
+            found = yield together([_condition(evaluator, part, scope) for part in _parts(c, operator)])
+            return _joined(operator, found)
+        case tree.Unary(operator="not", operand=operand):
+            return _negation(*(yield _condition(evaluator, operand, scope)))
+        case tree.Binary(operator=operator, left=left, right=right) if operator in _GAPS:
+            values = yield together([evaluator.expression(left, scope), evaluator.expression(right, scope)])
+            p, q = map(static_integer, values)
+            if p is not None and q is not None:
+                return _GAPS[operator](p, q)
+            value = evaluator.binary(operator, values, (left.span, right.span))
+        case _:
+            value = yield evaluator.array(c, scope)
+    truth = _truth(value.body) if isinstance(value, Array) and not value.axes and value.dtype is bool_ else None
+    if truth is None:
         help = "data is checked by the caller, or kept out with `where`"
-        raise context.error("E0612", "`require` wants a condition on dims and static values", c.span, describe(value), help=help)
-    gap, relation = found
-    context.require(gap, relation, message, span, code="E0305", label="never holds")
+        message = "`require` wants a condition on dims and static values"
+        raise evaluator.context.error("E0612", message, c.span, describe(value), help=help)
+    return truth
 
 
 _GAPS: dict[str, Any] = {
@@ -65,7 +81,7 @@ _GAPS: dict[str, Any] = {
 }
 
 
-def _truth(context: Context, body: Scalar) -> tuple[Poly, Relation] | None:
+def _truth(body: Scalar) -> tuple[Poly, Relation] | None:
     """A bool scalar of sizes as one relation; None where it depends on data."""
     match body:
         case Const(value, _):
@@ -75,18 +91,24 @@ def _truth(context: Context, body: Scalar) -> tuple[Poly, Relation] | None:
         case IsZero(p) if algebra.is_static(p):
             return p, "=="
         case Apply("not", (a,), _):
-            found = _truth(context, a)
+            found = _truth(a)
             return None if found is None else _negation(*found)
         case Apply(("and" | "or" | "xor" | "eq" | "ne") as operation, (a, b), _):
-            found, other = _truth(context, a), _truth(context, b)
+            found, other = _truth(a), _truth(b)
             if found is None or other is None:
                 return None
-            p, q = _indicator(*found), _indicator(*other)
-            both = p * q
-            total = {"and": both, "or": p + q - both, "xor": p + q - both - both, "ne": p + q - both - both, "eq": 1 - p - q + both + both}
-            return total[operation] - 1, "=="
+            if operation in ("and", "or"):
+                return _joined(operation, (found, other))
+            gap = _indicator(*found) - _indicator(*other)
+            return (gap, "==") if operation == "eq" else (gap * gap - 1, ">=")
         case _:
             return None
+
+
+def _joined(operator: str, relations: Sequence[tuple[Poly, Relation]]) -> tuple[Poly, Relation]:
+    """The relation that holds where all do, or one does."""
+    total = sum((_indicator(*r) for r in relations), algebra.ZERO)
+    return total - (len(relations) if operator == "and" else 1), ">="
 
 
 def _negation(p: Poly, relation: Relation) -> tuple[Poly, Relation]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from tensorc import algebra
@@ -129,7 +130,10 @@ class Context:
                 self.require(elements * (d - 1), ">=", f"a division by {d}, which must be at least 1", span, code="E0308")
 
     def learn(self, value: Poly, relation: Literal[">=", "=="]) -> None:
-        self.facts |= {value} if relation == ">=" else {value, -value}
+        for fact in (value,) if relation == ">=" else (value, -value):
+            alike = {f for f in self.facts if _parted(f)[0] == _parted(fact)[0]}
+            strongest = min((fact, *alike), key=lambda f: _parted(f)[1])
+            self.facts = self.facts - alike | {strongest}
 
     def meet(self, p: Poly, q: Poly) -> Poly | None:
         """The size that two equal axes have; None where they are not known to be equal."""
@@ -205,6 +209,12 @@ class Context:
         body = build.integer(place)
         free = sorted(indices(body), key=lambda a: a.level)
         self.checks.append(BoundsCheck(build.define(free, body), extent, subject, axis, self.user_place(span)))
+
+
+@cache
+def _parted(p: Poly) -> tuple[tuple[tuple[algebra.Monomial, int], ...], int]:
+    """The terms of p that have atoms, and its constant."""
+    return tuple(t for t in p.terms if t[0]), next((c for m, c in p.terms if not m), 0)
 
 
 def merge(errors: Sequence[CompileError]) -> list[Diagnostic]:

@@ -222,7 +222,7 @@ def _extents(evaluator: Evaluator, p: tree.Parameter, a: ArgumentType, scope: Sc
             extents.append((yield dim(evaluator, d, scope)))
             if extents[-1].constant is not None and extents[-1].constant < 0:
                 raise context.error("E0308", f"a dim of `{p.name}` is negative: {extents[-1]}", d.span, str(extents[-1]))
-            if not context.exact:
+            if not context.exact and not isinstance(d, tree.Name):
                 context.learn(extents[-1], ">=")
     return tuple(extents)
 

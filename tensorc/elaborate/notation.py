@@ -20,6 +20,10 @@ from tensorc.source import Span
 # Reads.
 
 
+MOST_ELEMENTS = 8
+"""A subscript that nests more elements in one another than this is a tensor of its own."""
+
+
 def subscript_poly(context: Context, value: Array, span: Span | None) -> Poly:
     """A 0-d integer as a subscript: a polynomial, or an element that is known while running."""
     if not value.dtype.is_integer or value.axes:
@@ -27,7 +31,7 @@ def subscript_poly(context: Context, value: Array, span: Span | None) -> Poly:
         help = "`//` divides integers" if "/" in text and "//" not in text else conversion(span, i64)
         raise context.error("E0503", f"a subscript is an integer, found {describe(value)}", span, describe(value), help=help)
     found = build.number(value.body)
-    if found is not None:
+    if found is not None and algebra.depth(found) <= MOST_ELEMENTS:
         return found
     hoisted = build.hoist(build.cast(value.body, i64))
     assert isinstance(hoisted, Load)

@@ -57,7 +57,8 @@ def together(tasks: Sequence[Task]) -> Task:
         except Poisoned:
             poisoned = True
     if errors:
-        raise errors[0] if len(errors) == 1 else CompileError(merge(errors)[:MOST_ERRORS])
+        enough = len(errors) == 1 or len(errors[0].diagnostics) >= MOST_ERRORS
+        raise errors[0] if enough else CompileError(merge(errors)[:MOST_ERRORS])
     if poisoned:
         raise Poisoned
     return results

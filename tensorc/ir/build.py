@@ -5,6 +5,7 @@ Constants are folded by the oracle's own meaning, guards are decided by the alge
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from tensorc import algebra
@@ -13,6 +14,9 @@ from tensorc.dtypes import DType, bool_, f64, i64
 from tensorc.ir.operations import OPERATIONS, evaluate_constant
 from tensorc.ir.tensor import Apply, Const, Define, Int, IsZero, Load, Nonnegative, Scalar, Select, Tensor
 from tensorc.ir.walk import indices, rewrite
+
+MOST_TERMS = 256
+"""A product of polynomials that would have more terms than this is no polynomial, but an operation on its factors."""
 
 DEPTH = 40
 """A scalar deeper than this is made a definition of its own by whoever builds it, so that walks over scalars may recurse."""
@@ -87,7 +91,9 @@ def apply(operation: str, *arguments: Scalar, dtype: DType | None = None) -> Sca
     if all(isinstance(a, Const) for a in arguments):
         return evaluate_constant(operation, tuple(a.value for a in arguments), arguments[0].dtype, result)  # type: ignore[union-attr]
     if result is i64 and operation in ("add", "sub", "mul", "neg") and all(isinstance(a, (Int, Const)) for a in arguments):
-        return integer(_polynomial(operation, [number(a) for a in arguments]))
+        operands = [number(a) for a in arguments]
+        if operation != "mul" or math.prod(len(p.terms) for p in operands if p is not None) <= MOST_TERMS:
+            return integer(_polynomial(operation, operands))
     return Apply(operation, arguments, result)
 
 

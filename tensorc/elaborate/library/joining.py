@@ -83,6 +83,10 @@ def stack(context: Context, xs: Value, axis: Value) -> Array:
     return result
 
 
+MOST_PARTS = 4096
+"""Each is a value of its own."""
+
+
 @builtin("split", "x n axis", axis=0)
 def split(context: Context, x: Value, n: Value, axis: Value) -> Tuple:
     """n equal parts along an axis, which n must divide; a list of sizes gives parts of these."""
@@ -101,6 +105,10 @@ def split(context: Context, x: Value, n: Value, axis: Value) -> Tuple:
         count = integer(context, n, "n").constant
         if count is None or count < 1:
             raise context.error("E0611", "`split` wants a number of parts known when compiling, at least 1", span)
+        if count > MOST_PARTS:
+            raise context.error(
+                "E0611", f"`split` into {count} parts", span, f"at most {MOST_PARTS}", help="`reshape` gives the parts an axis"
+            )
         context.require(algebra.mod(extent, poly(count)), "==", f"`split`: {count} does not divide {extent}, the extent of axis {at}", span)
         parts = [algebra.floordiv(extent, poly(count))] * count
     results, start = [], algebra.ZERO
