@@ -52,7 +52,10 @@ from tensorc.loops.work import SMALL, work
 from tensorc.schedule.memory import Names
 
 POINTS, ROWS = 8192, 64
-"""The points of a part are a multiple of so many, along lanes and along other loops."""
+"""The points of a part are a multiple of so many, along lanes and along other loops where memory has a copy for each part."""
+
+PART = 1 << 16
+"""The work in a part, about and at least, along loops of rows whose totals are held in registers."""
 
 PARTS = 64
 """Parts of an axis, at most, where one of them is reduced."""
@@ -195,12 +198,21 @@ def _parts(nest: _Nest) -> dict[Index, Part]:
     level = 1 + max(s.axis.level for s in statements((nest.root,)) if isinstance(s, For))
     found: dict[Index, Part] = {}
     for s in loops:
-        least = POINTS if s.bind.kind == "vector" else ROWS + -ROWS % s.bind.count
-        extent = s.axis.extent
-        if extent.constant is None or extent.constant > least:
-            size = (floordiv(extent, poly(least * most)) + 1) * least
+        extent, least = s.axis.extent, _least(s, nest)
+        if extent.constant is None or least.constant is None or extent.constant > least.constant:
+            size = (floordiv(extent, least * most) + 1) * least
             found[s.axis] = Part(Index(level + len(found), floordiv(extent - 1, size) + 1), size)
     return found if any(s.axis in found for s in reduced) else {}
+
+
+def _least(loop: For, nest: _Nest) -> Poly:
+    """What the number of points of a part is a multiple of: of the loop's block, and large enough."""
+    if loop.bind.kind == "vector":
+        return poly(POINTS)
+    count = loop.bind.count
+    if any(t.fill is not None for t in nest.totals):
+        return poly(ROWS + -ROWS % count)
+    return (floordiv(poly(PART), work(loop.body) * count + 1) + 1) * count
 
 
 def _perfect(loop: For) -> Iterator[For]:
