@@ -55,7 +55,8 @@ class Compilation:
         refuse_compile(self.typed.name)
         started = time.perf_counter()
         made = self._stage("compile", self._make)
-        log("compile", f"{self.typed.name} in {(time.perf_counter() - started) * 1e3:.0f} ms for {self.target}")
+        took = f"{(time.perf_counter() - started) * 1e3:.0f} ms"
+        log("compile", f"{self.typed.name} in {took} for {self.target}, the first call with such arrays: {_inputs(self.typed)}")
         if config.dump is not None:
             self._dump(config.dump, getattr(made, "texts", {}))
         return made
@@ -65,7 +66,7 @@ class Compilation:
             case "cpu":
                 from tensorc.runtime.stored import executable
 
-                return executable(self.typed, lambda: self.schedule, self.text, config.cpu)
+                return executable(self.typed, lambda: self.schedule, self.text, config.cpu, refuse_compile)
             case "reference":
                 return Oracle(self.typed)
             case "triton":
@@ -145,6 +146,12 @@ class Compilation:
         stages = {stage: self.text(stage) for stage in (("typed", "opt", "schedule", "loops") if texts else ("typed",))}
         for stage, text in {**stages, **texts}.items():
             (target / f"{stage}.txt").write_text(text + "\n", encoding="utf-8")
+
+
+def _inputs(program: Program) -> str:
+    """The types of the inputs: `x: f32[N, M], k: i64`."""
+    dims = [f"[{', '.join(map(str, i.extents))}]" if i.extents else "" for i in program.inputs]
+    return ", ".join(f"{i.name}: {i.dtype}{d}" for i, d in zip(program.inputs, dims, strict=True)) or "none"
 
 
 class Oracle:

@@ -18,7 +18,7 @@ from tensorc.errors import DTypeError
 from tensorc.frontend.trace import active_trace, find_trace
 from tensorc.locks import BRIEF
 from tensorc.runtime import arrays
-from tensorc.runtime.call import Call
+from tensorc.runtime.call import Call, Further
 from tensorc.runtime.entry import Callable, Remembered
 
 
@@ -160,7 +160,10 @@ class Function(Callable):
     @property
     def stats(self) -> Stats:
         with BRIEF:
-            return Stats(self._calls + self._answered, self._compiles, self._seconds)
+            made = [e.call.executable for e in self._entries.values() if e.call is not None]
+            further = [e for e in made if isinstance(e, Further)]
+            compiles, seconds = sum(e.further for e in further), sum(e.seconds for e in further)
+            return Stats(self._calls + self._answered, self._compiles + compiles, self._seconds + seconds)
 
     def __repr__(self) -> str:
         return f"<tensorc function {self.signature}>"

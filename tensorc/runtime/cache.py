@@ -26,7 +26,7 @@ from tensorc.config import config
 MAGIC = b"tensorc cache entry 1\n"
 DIGEST = hashlib.sha256().digest_size
 
-LIMIT = 1 << 30
+LIMIT = 10**9
 """The bytes that the cache takes at most: the entries that were not used for the longest time go."""
 
 PRUNED_EVERY = 3600.0
@@ -173,6 +173,16 @@ class Store:
                 if time.time() - path.stat().st_mtime > TOUCHED_EVERY:
                     os.utime(path)
 
+    def header(self, path: Path) -> Mapping[str, Any] | None:
+        """What the entry in a file says of itself, without a look at the rest; None where it says nothing."""
+        try:
+            data = _read(path, len(MAGIC) + DIGEST + 4)
+            (length,) = struct.unpack_from("<I", data, len(MAGIC) + DIGEST)
+            found = json.loads(_read(path, len(data) + length)[len(data) :])
+        except (OSError, ValueError, struct.error):
+            return None
+        return found if isinstance(found, dict) else None
+
     # All entries.
 
     def found(self) -> list[Found]:
@@ -241,14 +251,14 @@ class Store:
         self.prune()
 
 
-def _read(path: Path) -> bytes:
-    """A file of the user's own. OSError for any other."""
+def _read(path: Path, most: int = -1) -> bytes:
+    """A file of the user's own, or the start of it. OSError for any other."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0))
     with open(handle, "rb") as file:
         seen = os.fstat(handle)
         if not stat.S_ISREG(seen.st_mode) or (hasattr(os, "geteuid") and seen.st_uid != os.geteuid()):
             raise OSError("it is no file of this user's")
-        return file.read()
+        return file.read(most)
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -30,6 +30,14 @@ class Executable(Protocol):
     def run(self, inputs: Sequence[Array], sizes: Mapping[str, int], outputs: Sequence[Array]) -> int | None:
         """Write the results; the index of a check of the program that failed, if one did."""
         ...
+
+
+@runtime_checkable
+class Further(Protocol):
+    """An executable that makes more code when arrays with other strides come."""
+
+    further: int
+    seconds: float
 
 
 @dataclass(frozen=True)

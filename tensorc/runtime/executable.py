@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -12,6 +13,7 @@ import numpy as np
 
 from tensorc import algebra
 from tensorc.backends.llvm import library, target
+from tensorc.config import log
 from tensorc.ir.program import Program
 from tensorc.locks import LOCK
 from tensorc.runtime import memory, threads
@@ -84,10 +86,15 @@ class Layout:
 class Executable:
     """Compiled kernels. `run` may be called by several threads at once."""
 
-    def __init__(self, kernels: Kernels, name: str) -> None:
+    def __init__(self, kernels: Kernels, name: str, permit: Callable[[str], None] = lambda name: None) -> None:
         self.kernels = kernels
         self.plan = kernels.plan
         self.name = name
+        self.further = 0
+        """How often code was made after the first time, for arrays with other strides."""
+        self.seconds = 0.0
+        """And how long that took."""
+        self._permit = permit
         self._pointers = struct.Struct(f"={self.plan.pointers}q")
         self._variants: dict[Key, Callable[[bytes], None]] = {}
         self._loaded: list[target.Loaded] = []
@@ -104,12 +111,25 @@ class Executable:
                 key = self.plan.none
             found = self._variants.get(key)
             if found is None:
-                image = self.kernels.image(key)
-                loaded = target.load(image.object, [image.entry], library.addresses(image.symbols))
-                self._loaded.append(loaded)
-                found = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(loaded.addresses[image.entry])
+                found = self._made(key) if not self._variants else self._made_later(key)
                 self._variants[key] = found
             return found
+
+    def _made(self, key: Key) -> Callable[[bytes], None]:
+        image = self.kernels.image(key)
+        loaded = target.load(image.object, [image.entry], library.addresses(image.symbols))
+        self._loaded.append(loaded)
+        function: Callable[[bytes], None] = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(loaded.addresses[image.entry])
+        return function
+
+    def _made_later(self, key: Key) -> Callable[[bytes], None]:
+        self._permit(self.name)
+        started = time.perf_counter()
+        function = self._made(key)
+        seconds = time.perf_counter() - started
+        self.further, self.seconds = self.further + 1, self.seconds + seconds
+        log("compile", f"{self.name} again in {seconds * 1e3:.0f} ms, for arrays with other strides: {_shown(key)}")
+        return function
 
     def work(self, sizes: Mapping[str, int]) -> int:
         """How much there is to do in one call, in units of `loops.work`."""
@@ -223,6 +243,11 @@ def _first_failed(base: int, checks: Sequence[int]) -> int | None:
 
 
 # Strides.
+
+
+def _shown(key: Key) -> str:
+    """The strides that code relies on, for people: `[_, 1]` for an array of which only the last one is known."""
+    return ", ".join(f"[{', '.join('_' if s is None else str(s) for s in strides)}]" for strides in key)
 
 
 def _row_major(shape: Sequence[int]) -> tuple[int, ...]:

@@ -31,14 +31,23 @@ STAGES = ("typed", "opt", "schedule", "loops")
 """The stages that an entry has as text, beside `llvm`."""
 
 
-def executable(program: Program, schedule: Callable[[], Schedule], text: Callable[[str], str], cpu: str | None) -> Executable:
-    """The program's executable for a CPU. `schedule` is called where the cache lacks it, and `text` for the stages that are kept."""
+def executable(
+    program: Program,
+    schedule: Callable[[], Schedule],
+    text: Callable[[str], str],
+    cpu: str | None,
+    permit: Callable[[str], None],
+) -> Executable:
+    """The program's executable for a CPU. `schedule` is called where the cache lacks it, and `text` for the stages that are kept.
+
+    `permit` is called with the program's name before code is made later on, for arrays with other strides.
+    """
     machine = target.host(cpu)
     if store() is None:
         from tensorc.runtime.kernels import Scheduled
 
-        return Executable(Scheduled(schedule(), machine), program.name)
-    return Executable(Stored(program, schedule, text, machine), program.name)
+        return Executable(Scheduled(schedule(), machine), program.name, permit)
+    return Executable(Stored(program, schedule, text, machine), program.name, permit)
 
 
 class Stored:
@@ -102,8 +111,8 @@ class Stored:
             "symbols": list(emitted.symbols),
             "plan": plan.to_json(made.plan),
         }
-        parts = {"object": target.emit_object(emitted.text, self.target), "llvm": emitted.text.encode()}
-        parts |= {stage: self._text(stage).encode() for stage in STAGES}
+        parts = {stage: self._text(stage).encode() for stage in STAGES}
+        parts |= {"llvm": emitted.text.encode(), "object": target.emit_object(emitted.text, self.target)}
         entry = Entry(header, parts)
         put(key, entry)
         return entry

@@ -21,7 +21,7 @@ def test_a_healthy_installation(tensorc: Callable[..., Any]) -> None:
 
 
 def test_as_data(tensorc: Callable[..., Any]) -> None:
-    found = tensorc("doctor", "--json").envelope["result"]
+    found = tensorc("doctor", "--json", env={"TENSORC_CACHE": None}).envelope["result"]
     assert found["versions"]["numpy"] == np.__version__ and found["versions"]["llvm"].count(".") == 2
     assert found["processor"]["vector_bits"] in (128, 256, 512) and found["processor"]["name"]
     assert found["settings"]["cache"] == {"value": "rw", "from": "default"} and found["settings"]["threads"] >= 1
@@ -30,7 +30,7 @@ def test_as_data(tensorc: Callable[..., Any]) -> None:
 
 def test_where_settings_come_from(tensorc: Callable[..., Any], folder: Path) -> None:
     (folder / "pyproject.toml").write_text('[tool.tensorc]\nnum-threads = 1\ntarget = "reference"\n')
-    ran = tensorc("doctor", "--json", env={"TENSORC_TARGET": "cpu", "TENSORC_LOG": "cache, fusion"})
+    ran = tensorc("doctor", "--json", env={"TENSORC_TARGET": "cpu", "TENSORC_LOG": "cache, fusion", "TENSORC_NUM_THREADS": None})
     found = ran.envelope["result"]["settings"]
     assert found["num_threads"] == {"value": 1, "from": f"[tool.tensorc] in {folder / 'pyproject.toml'}"}
     assert found["target"] == {"value": "cpu", "from": "TENSORC_TARGET"}

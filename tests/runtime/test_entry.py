@@ -367,7 +367,7 @@ def test_methods_and_explicit_calls() -> None:
     a = arange(4)
     remembered(M.add, a, a)
     np.testing.assert_array_equal(M.add.__call__(a, a), a + a)
-    np.testing.assert_array_equal(list(map(M.add, [a], [a]))[0], a + a)
+    np.testing.assert_array_equal(next(map(M.add, [a], [a])), a + a)
     model = Model()
     for _ in range(4):
         np.testing.assert_array_equal(model.scale(a), a * 2)
