@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -153,13 +152,16 @@ def test_a_place_in_a_tile() -> None:
         k, Bind("unroll", 16), (For(j, Bind("vector", 1), (Store(right, (poly(k), poly(j) % 64), load(b, j, k)),), within=True),)
     )
     inner = For(i, Bind("tile", 36), (For(i, Bind("tile", 12), (copy_rows, rows), within=True),))
-    program = compiled([For(j, Bind("tile", 64), (copy_columns, inner))], [a, b], [c], (left, right))
-    check_kernel(replace(program.schedule.kernels[0], names={i: "i", j: "j", k: "k"}))
+    body: list[Statement] = [For(j, Bind("tile", 64), (copy_columns, inner))]
+    program = compiled(body, [a, b], [c], (left, right))
+    kernel = Kernel("kernel", tuple(body), (a, b), (c,), (left, right), {i: "i", j: "j", k: "k"})
+    check_kernel(kernel)
+    schedule = Schedule("test", (a, b), (c,), (), (), {}, (kernel,), frozenset())
     for n, m, d in ((1, 1, 1), (5, 17, 3), (13, 64, 18), (50, 70, 5), (37, 133, 33), (6, 33, 0), (0, 5, 5)):
         x, y, out = normal(n, d), normal(m, d), np.empty((n, m), "f4")
         program.run([x, y], {"N": n, "M": m, "K": d}, [out])
         assert np.allclose(out, x @ y.T, 1e-5, 1e-5)
-        (found,), _ = interpret(program.schedule, [x, y], {"N": n, "M": m, "K": d})
+        (found,), _ = interpret(schedule, [x, y], {"N": n, "M": m, "K": d})
         assert np.allclose(found, x @ y.T, 1e-5, 1e-5)
 
 

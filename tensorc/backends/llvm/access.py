@@ -11,7 +11,7 @@ from tensorc.backends.llvm.context import Context, Coordinates, Place
 from tensorc.backends.llvm.types import POINTER, Type, Value, constant, integer, memory_element, number_of, of
 from tensorc.ir.tensor import Tensor
 from tensorc.loops import bounds
-from tensorc.loops.nest import Memory, Var
+from tensorc.loops.nest import Memory, Scratch, Var
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ def address(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: 
     code, place = context.code, context.places[memory]
     proved = _inside(context, memory, subscripts) if reading else (True,) * len(subscripts)
     linear: list[Value] = []
-    step, offsets, valid = integer(0), None, context.mask
+    step, offsets = integer(0), None
+    valid = None if context.padded and isinstance(memory, Scratch) else context.mask
     masking: tuple[Value, Poly] | None = None
     for subscript, extent, stride, inside in zip(subscripts, memory.extents, place.strides, proved, strict=True):
         if number_of(stride) == 0:

@@ -100,6 +100,7 @@ class Context:
     vector: Index | None = None
     mask: Value | None = None  # the lanes that are points, where not all are
     valid_lanes: Value | None = None  # how many of the first lanes are points, where not all are
+    padded: bool = False  # whether lanes that are no points are computed too, and stored in scratch
     proved: frozenset[Poly] = frozenset()  # what is at least 0 at every point here
     values: dict[Var, dict[Key, Value]] = field(default_factory=dict)
     accumulators: dict[Var, Accumulator] = field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import assert_never
 from tensorc import algebra
 from tensorc.algebra import Atom, Element, Index, Poly, Quotient, Remainder, Size, poly
 from tensorc.backends.llvm import integers
-from tensorc.backends.llvm.context import Context, Coordinates
+from tensorc.backends.llvm.context import Context, Coordinates, Tile
 from tensorc.backends.llvm.types import INT, Type, Value, constant, integer, number_of, of
 
 
@@ -106,20 +106,30 @@ def _divided(context: Context, n: Poly, d: Poly, at: Coordinates, quotient: bool
     return (integers.floordiv if quotient else integers.remainder)(context.code, True, a, b)
 
 
+def linear(context: Context, p: Poly, axis: Index) -> tuple[Poly, Poly, Tile | None] | None:
+    """(c, r, tile) with p = c * (axis - the tile's start) + r, or of no tile p = c * axis + r; None where there is none."""
+    parts = split(p, axis)
+    if parts is not None:
+        return *parts, None
+    for tile in context.tiles.get(axis, ()):
+        parts = split(p, Remainder(poly(axis), poly(tile.count)))
+        if parts is not None and parts[0].terms and axis not in context.axes(parts[0]) | context.axes(parts[1]):
+            return *parts, tile
+    return None
+
+
 def along_lanes(context: Context, p: Poly, at: Coordinates) -> tuple[Value, Value] | None:
     """(first, step), both scalars, with p = first + step * lane; None where p is not linear in the vector axis."""
     axis = context.vector
     if axis is None or axis not in context.axes(p):
         return number(context, p, at), integer(0)
-    parts, first = split(p, axis), origin(context, axis, at)
-    for tile in context.tiles.get(axis, ()) if parts is None else ():
-        parts = split(p, Remainder(poly(axis), poly(tile.count)))
-        if parts is not None and parts[0].terms:
-            first = context.code.sub(first, tile.start)
-            break
-    if parts is None or axis in context.axes(parts[0]) | context.axes(parts[1]):
+    parts = linear(context, p, axis)
+    if parts is None:
         return None
-    step, rest = (number(context, q, at) for q in parts)
+    first = origin(context, axis, at)
+    if parts[2] is not None:
+        first = context.code.sub(first, parts[2].start)
+    step, rest = (number(context, q, at) for q in parts[:2])
     if step.type.lanes or rest.type.lanes:
         return None
     return _sum(context, [rest, context.code.mul(step, first)]), step

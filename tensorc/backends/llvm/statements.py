@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from tensorc.algebra import Index, Poly
-from tensorc.backends.llvm import access, accumulate, index, parallel, sort
+from tensorc.backends.llvm import access, accumulate, index, padding, parallel, sort
 from tensorc.backends.llvm.context import Block, Context, Tile
 from tensorc.backends.llvm.interior import interior
 from tensorc.backends.llvm.scalar import evaluate
@@ -63,12 +63,20 @@ def loop(context: Context, s: For) -> None:
     start, stop, count = _range(context, s)
     kind, width = s.bind.kind, s.bind.count
     if kind == "tile":
-        _run(context, s, start, stop, width, None, masked=False)
+        _run(context, s, start, stop, width, None)
         return
     vector = kind == "vector"
     step = width * (context.lanes if vector else 1)
     if step == 1:
-        _run(context, s, start, stop, 1, Block(start, 1, False), masked=False)
+        _run(context, s, start, stop, 1, Block(start, 1, False))
+        return
+    if vector and s.within and padding.may_be_padded(context, s, step):
+        tile = context.tiles[s.axis][-1]
+        end = context.code.add(tile.start, integer(tile.count))
+        masked = tile.stop if padding.reads_outside(s) else None
+        context.padded, saved = True, context.padded
+        _run(context, s, start, end, step, Block(start, width, True), masked)
+        context.padded = saved
         return
     small = context.lanes if vector else 1
     inner = interior(s, context.facts) if vector and (count is None or count > 2 * step) else None
@@ -76,15 +84,15 @@ def loop(context: Context, s: For) -> None:
     if inner is not None:
         if inner.low:
             first = context.code.least(context.code.greatest(start, integer(inner.low)), stop)
-            _run(context, s, start, first, small, Block(start, 1, True), masked=True)
+            _run(context, s, start, first, small, Block(start, 1, True), first)
             start = first
         end = context.code.sub(stop, integer(inner.high))
     if count is None or count >= step:
         whole = context.code.sub(end, integer(step - 1))
         proved = frozenset[Poly]() if inner is None else inner.guards
-        start = _run(context, s, start, whole, step, Block(start, width, vector), masked=False, proved=proved)
+        start = _run(context, s, start, whole, step, Block(start, width, vector), proved=proved)
     if count is None or count % step or inner is not None:
-        _run(context, s, start, stop, small, Block(start, 1, vector), masked=vector)
+        _run(context, s, start, stop, small, Block(start, 1, vector), stop if vector else None)
 
 
 def _range(context: Context, s: For) -> tuple[Value, Value, int | None]:
@@ -103,9 +111,16 @@ def _range(context: Context, s: For) -> tuple[Value, Value, int | None]:
 
 
 def _run(
-    context: Context, s: For, start: Value, stop: Value, step: int, block: Block | None, masked: bool, proved: frozenset[Poly] = frozenset()
+    context: Context,
+    s: For,
+    start: Value,
+    stop: Value,
+    step: int,
+    block: Block | None,
+    masked: Value | None = None,
+    proved: frozenset[Poly] = frozenset(),
 ) -> Value:
-    """One loop over blocks, in which the guards `proved` hold; gives the point after the last block."""
+    """One loop over blocks, in which the guards `proved` hold; gives the point after the last block. Lanes are masked from `masked` on."""
     if number_of(start) is not None and number_of(stop) is not None and int(start.text) >= int(stop.text):
         return start
     code = context.code
@@ -127,7 +142,7 @@ def _run(
                 parallel.enter(context, context.shares[s.axis], counter)
             if block.vector:
                 context.vector = s.axis
-                context.valid_lanes = code.sub(stop, counter) if masked else None
+                context.valid_lanes = None if masked is None else code.sub(masked, counter)
                 context.mask = index.lanes_below(context, context.valid_lanes) if context.valid_lanes is not None else None
         emit(context, s.body)
         context.memo.pop()

@@ -17,7 +17,7 @@ def contiguous_axis(context: Context, memory: Memory, subscripts: tuple[Poly, ..
         return None
     for axis in context.blocked:
         if axis in context.axes(subscripts[position]) and axis is not context.vector and context.bound[axis].count % context.lanes == 0:
-            parts = index.split(subscripts[position], axis)
+            parts = index.linear(context, subscripts[position], axis)
             others = (s for n, s in enumerate(subscripts) if n != position)
             if parts is not None and parts[0] is ONE and not any(axis in context.axes(s) for s in others):
                 return axis
