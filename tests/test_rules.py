@@ -14,6 +14,7 @@ from tensorc.elaborate import check, load_unit
 from tensorc.rules import RULES, Rule, rule
 from tensorc.source import Source
 
+
 def codes(program: str) -> list[str]:
     try:
         return [diagnostic.code for diagnostic in check(load_unit(Source("example.tx", program)))]

@@ -1,4 +1,4 @@
-"""Elaboration: functions of files, or traces of Python, become programs of the typed IR; types, shapes and ranges are checked on the way."""
+"""Elaboration: functions of files, or traces of Python, become programs of the typed IR; types, shapes and ranges are checked."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tensorc.elaborate.values import MISSING, Array, List, Tuple, Value
 
 __all__ = [
     "MISSING",
-    "Array",
     "ArgumentType",
+    "Array",
     "Elaboration",
     "Instance",
     "List",

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tensorc import algebra
-from tensorc.algebra import Index, Poly, fresh, poly
+from tensorc.algebra import Atom, Index, Poly, fresh, poly
 from tensorc.diagnostics import CompileError, Label
-from tensorc.dtypes import DType, Operand, bool_, f32, f64, i64, result_type, u64
+from tensorc.dtypes import DType, bool_, f32, f64, i64, result_type, u64
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.hints import agreement, conversion
 from tensorc.elaborate.values import Array, Builtin, List, Routine, Tuple, Value, describe, scalar
 from tensorc.ir import build
 from tensorc.ir.operations import OPERATIONS
-from tensorc.ir.tensor import Apply, Const, Define, Int, Load, Scalar, Select
+from tensorc.ir.tensor import Const, Define, Int, Load, Scalar, Select
 from tensorc.ir.walk import rewrite
 from tensorc.source import Span
 
@@ -53,7 +53,9 @@ def _literal(context: Context, items: Sequence[Value], span: Span | None) -> Arr
     for r in rows:
         if r.extents != rows[0].extents:
             found = f"{describe(rows[0])} and {describe(r)}"
-            raise context.error("E0306", "the rows of an array literal differ in shape", span, found, help="give every row the same elements")
+            raise context.error(
+                "E0306", "the rows of an array literal differ in shape", span, found, help="give every row the same elements"
+            )
     weak = all(r.weak for r in rows)
     dtype = weak_dtype([r.dtype for r in rows]) if weak else common_dtype(context, rows, [span] * len(rows))
     rows = [convert(context, r, dtype, span) for r in rows]
@@ -156,7 +158,9 @@ def strong(context: Context, value: Array, span: Span | None = None) -> Array:
 # Broadcasting.
 
 
-def broadcast_extents(context: Context, shapes: Sequence[tuple[Poly, ...]], spans: Where = (), arrays: Sequence[Array] = ()) -> tuple[Poly, ...]:
+def broadcast_extents(
+    context: Context, shapes: Sequence[tuple[Poly, ...]], spans: Where = (), arrays: Sequence[Array] = ()
+) -> tuple[Poly, ...]:
     """NumPy's broadcasting on symbolic dims: `N` meets `N` or `1`."""
     rank = max((len(s) for s in shapes), default=0)
     result: list[Poly] = []
@@ -170,7 +174,9 @@ def broadcast_extents(context: Context, shapes: Sequence[tuple[Poly, ...]], span
                 continue
             met = context.meet(extent, s[axis])
             if met is None:
-                raise _mismatch(context, axis, (shapes[first][axis], s[axis]), arrays and (arrays[first], arrays[n]), spans and (spans[first], spans[n]))
+                raise _mismatch(
+                    context, axis, (shapes[first][axis], s[axis]), arrays and (arrays[first], arrays[n]), spans and (spans[first], spans[n])
+                )
             extent = met
         result.append(extent)
     return tuple(result)
@@ -202,7 +208,11 @@ def _aligned(context: Context, arrays: Sequence[Array], spans: Where) -> str | N
 def onto(value: Array, axes: Sequence[Index]) -> Scalar:
     """The element of an array that broadcasts to `axes`, at these indices."""
     skip = len(axes) - value.rank
-    values = {own: algebra.ZERO if own.extent is algebra.ONE and target.extent is not algebra.ONE else poly(target) for own, target in zip(value.axes, axes[skip:], strict=True) if own is not target}
+    values: dict[Atom, Poly] = {
+        own: algebra.ZERO if own.extent is algebra.ONE and target.extent is not algebra.ONE else poly(target)
+        for own, target in zip(value.axes, axes[skip:], strict=True)
+        if own is not target
+    }
     if not values:
         return value.body
     return rewrite(value.body, values, lambda moved: build.load(moved.tensor, moved.subscripts))
@@ -227,7 +237,7 @@ def broadcast_to(context: Context, value: Array, extents: tuple[Poly, ...]) -> A
 
 
 def elementwise(context: Context, operation: str, arrays: Sequence[Array], spans: Where = (), dtype: DType | None = None) -> Array:
-    """A row of the operations' table on broadcast arrays of one promoted dtype. `dtype` is the dtype to compute in, where it does not follow."""
+    """A row of the operations' table on broadcast arrays of one promoted dtype, or of `dtype` where that is given."""
     row = OPERATIONS[operation]
     weak = all(a.weak for a in arrays)
     common = dtype or common_dtype(context, arrays, spans)
@@ -243,7 +253,9 @@ def where(context: Context, condition: Array, then: Array, otherwise: Array, spa
     """then where condition, else otherwise."""
     if condition.dtype is not bool_:
         help = "compare it: `x != 0`"
-        raise context.error("E0404", f"`where` wants a bool condition, found {condition.dtype}", spans[0] if spans else None, describe(condition), help=help)
+        raise context.error(
+            "E0404", f"`where` wants a bool condition, found {condition.dtype}", spans[0] if spans else None, describe(condition), help=help
+        )
     weak = then.weak and otherwise.weak
     common = common_dtype(context, [then, otherwise], spans[1:])
     if weak and not condition.weak:
@@ -270,7 +282,11 @@ def binary(context: Context, operator: str, left: Array, right: Array, spans: Wh
     if operator in ("and", "or"):
         for a, s in zip((left, right), spans or (None, None), strict=True):
             if a.dtype is not bool_:
-                help = "compare it: `x != 0`" if a.dtype.is_float else f"`{'&' if operator == 'and' else '|'}` is for the bits of integers; or compare it: `x != 0`"
+                help = (
+                    "compare it: `x != 0`"
+                    if a.dtype.is_float
+                    else f"`{'&' if operator == 'and' else '|'}` is for the bits of integers; or compare it: `x != 0`"
+                )
                 raise context.error("E0404", f"`{operator}` wants bool, found {a.dtype}", s, describe(a), help=help)
         return elementwise(context, operator, (left, right), spans)
     operation = BINARY[operator]
@@ -281,7 +297,11 @@ def binary(context: Context, operator: str, left: Array, right: Array, spans: Wh
         raise refusal(context, "E0404", f"`{operator}` is not defined for bool", (left, right), spans, help=help)
     if row.domain in ("integer", "logical") and common.is_float:
         wants = "integers or bool" if row.domain == "logical" else "integers"
-        help = "compare, and join the comparisons by `and`, `or`, `not`" if row.domain == "logical" else "multiply by a power of 2: `x * exp2(n)`"
+        help = (
+            "compare, and join the comparisons by `and`, `or`, `not`"
+            if row.domain == "logical"
+            else "multiply by a power of 2: `x * exp2(n)`"
+        )
         raise refusal(context, "E0404", f"`{operator}` wants {wants}, found {common}", (left, right), spans, help=help)
     if operation in ("shift_left", "shift_right") and common is bool_:
         common = i64
@@ -385,7 +405,9 @@ def unary(context: Context, operator: str, operand: Array, span: Span | None = N
             return constant(-_large(context, operand, span))
         return context.shallow(Array(operand.axes, build.apply("neg", operand.body), operand.weak))
     if operator == "not" and dtype is not bool_:
-        raise context.error("E0404", f"`not` wants bool, found {dtype}", span, describe(operand), help="use `~` for the bits of an integer, or `x == 0`")
+        raise context.error(
+            "E0404", f"`not` wants bool, found {dtype}", span, describe(operand), help="use `~` for the bits of an integer, or `x == 0`"
+        )
     if operator == "~" and dtype.is_float:
         raise context.error("E0404", f"`~` wants integers or bool, found {dtype}", span, describe(operand))
     return context.shallow(Array(operand.axes, build.apply("not", operand.body), operand.weak))
@@ -402,5 +424,3 @@ def _large(context: Context, operand: Array, span: Span | None) -> int:
 def cast(context: Context, value: Array, dtype: DType) -> Array:
     """The explicit cast: wraps, saturates and tests `!= 0` as the language says."""
     return context.shallow(Array(value.axes, build.cast(value.body, dtype)))
-
-

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from tensorc.diagnostics import CompileError, Diagnostic, Label
-from tensorc.dtypes import DTYPES, KINDS, DType, f32, f64
+from tensorc.dtypes import DTYPES, KINDS, DType, f64
 from tensorc.elaborate import arrays, statements
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.expressions import Evaluator, Scope, scope_of
@@ -23,7 +23,8 @@ Argument = tuple[str | None, Value, Span | None]
 ALIASES = {
     "dim": ("axis",), "dims": ("axis", "axes"), "axes": ("axis",), "dimension": ("axis",), "keepdim": ("keepdims",),
     "dim0": ("axis0",), "dim1": ("axis1",), "dim2": ("axis2",),
-    "input": ("x", "ids", "start"), "self": ("x",), "other": ("y",), "vec2": ("y",), "exponent": ("y",), "tensors": ("xs",), "src": ("source",),
+    "input": ("x", "ids", "start"), "self": ("x",), "other": ("y",), "vec2": ("y",), "exponent": ("y",), "tensors": ("xs",),
+    "src": ("source",),
     "weight": ("w", "table"), "bias": ("b",), "query": ("q",), "key": ("k",), "value": ("v",), "mask": ("attn_mask",),
     "size": ("shape",), "fill_value": ("value",), "end": ("stop",), "shifts": ("shift",), "p": ("ord",), "pad": ("pairs",),
 }  # fmt: skip
@@ -102,7 +103,10 @@ def match(
     declared: Span | None = None,
     library: bool = False,
 ) -> dict[str, tuple[Value, Span | None]]:
-    """Arguments by the name of their parameter; too many, unknown, repeated and missing ones are errors. The library takes PyTorch's names too."""
+    """Arguments by the name of their parameter; too many, unknown, repeated and missing ones are errors.
+
+    The library takes PyTorch's names too.
+    """
     others = [Label(declared, "declared here")] if declared is not None else []
     given: dict[str, tuple[Value, Span | None]] = {}
     position = 0
@@ -118,7 +122,9 @@ def match(
             name = next((a for a in ALIASES.get(name, ()) if a in names), name)
         if name not in names:
             help = did_you_mean(name, names) or f"it has {', '.join(f'`{n}`' for n in names)}"
-            raise context.error("E0608", f"`{callee}` has no parameter `{name}`", _keyword(name, at) or span, "not a parameter", *others, help=help)
+            raise context.error(
+                "E0608", f"`{callee}` has no parameter `{name}`", _keyword(name, at) or span, "not a parameter", *others, help=help
+            )
         if name in given:
             first = given[name][1]
             others = [*others, Label(first, "first given here")] if first is not None else others
@@ -206,7 +212,8 @@ def is_left_out(p: tree.Parameter, given: Given) -> bool:
 def take_dtypes(context: Context, callee: Routine, tensors: Sequence[tree.Parameter], values: Given, scope: Scope) -> dict[str, Array]:
     """The arguments in their parameters' dtypes; those that are not weak bind the dtype variables first.
 
-    In the library a weak argument stays weak where its variable is bound by nothing else, unless all are weak: then they compute in i64 or f64.
+    In the library a weak argument stays weak where its variable is bound by nothing else, unless all are weak: then they compute in
+    i64 or f64.
     """
     function, library = callee.function, callee.unit.is_library
     arguments: dict[str, Array] = {n: v for n, (v, _) in values.items() if isinstance(v, Array)}
@@ -218,7 +225,16 @@ def take_dtypes(context: Context, callee: Routine, tensors: Sequence[tree.Parame
             assert isinstance(p.type, tree.TensorType)
             if value.weak is late and p.type.dtype not in DTYPES and p.type.dtype not in scope.dtypes:
                 weak = [arguments[q.name] for q in tensors if isinstance(q.type, tree.TensorType) and q.type.dtype == p.type.dtype]
-                bind_dtype(context, function, p, arrays.weak_dtype([v.dtype for v in weak]) if late else value.dtype, value, values[p.name][1], scope, wide)
+                bind_dtype(
+                    context,
+                    function,
+                    p,
+                    arrays.weak_dtype([v.dtype for v in weak]) if late else value.dtype,
+                    value,
+                    values[p.name][1],
+                    scope,
+                    wide,
+                )
                 kept |= {p.type.dtype} if late and library and not wide else set()
     return {
         p.name: arguments[p.name]

@@ -15,7 +15,7 @@ from tensorc.syntax import tree
 
 
 def check(unit: Unit) -> list[Diagnostic]:
-    """The diagnostics of all functions of a unit, in the order of the text. One that a function calls with is reported where it is wrong, once."""
+    """The diagnostics of all functions of a unit, in the order of the text; a mistake that calls lead to as well is reported once."""
     found = merge([e for name in unit.functions for e in check_function(unit, name)])
     return sorted(found, key=lambda d: (d.span is None, d.span.start if d.span is not None and d.span.source is unit.source else 0))
 

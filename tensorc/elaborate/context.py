@@ -12,9 +12,9 @@ from tensorc import algebra
 from tensorc.algebra import Facts, Index, Poly, Size
 from tensorc.diagnostics import CompileError, Diagnostic, Label, error
 from tensorc.elaborate.values import Array, of_tensor
+from tensorc.ir import build
 from tensorc.ir.program import BoundsCheck, Condition
 from tensorc.ir.tensor import Const, Int, Load, Tensor
-from tensorc.ir import build
 from tensorc.ir.walk import depth, indices
 from tensorc.source import Span
 from tensorc.syntax import tree
@@ -75,7 +75,14 @@ class Context:
         return self.library_call or self.place(span)
 
     def error(
-        self, code: str, message: str, span: Span | None = None, label: str = "", *others: Label, notes: tuple[str, ...] = (), help: str | None = None
+        self,
+        code: str,
+        message: str,
+        span: Span | None = None,
+        label: str = "",
+        *others: Label,
+        notes: tuple[str, ...] = (),
+        help: str | None = None,
     ) -> CompileError:
         """A diagnostic at the span, or at the expression that is being elaborated; says through which calls it was reached."""
         chain = tuple(f"in the call of `{name}` at {at}" for name, at in reversed(self.calls) if at is not None)
@@ -108,7 +115,7 @@ class Context:
     def require(
         self, value: Poly, relation: Literal[">=", "=="], message: str, span: Span | None = None, code: str = "E0308", label: str = ""
     ) -> None:
-        """Prove the relation of sizes, or have the call check it; what follows may rely on it. A relation that never holds is an error now."""
+        """Prove the relation of sizes, or have the call check it; what follows may rely on it. One that never holds is an error now."""
         if self.exact:
             return
         proved = self.equal(value, algebra.ZERO) if relation == "==" else algebra.nonnegative(value, self.facts)
@@ -151,7 +158,7 @@ class Context:
     # Arrays.
 
     def settle(self, value: Array, name: str | None = None, span: Span | None = None) -> Array:
-        """The array as one load of a tensor of its own, if it is more than a move already; open and weak 0-d arrays only where they are deep."""
+        """The array as one load of a tensor of its own, if it is more than a move; open and weak 0-d arrays only where they are deep."""
         if isinstance(value.body, (Load, Const, Int)):
             if isinstance(value.body, Load) and not value.free and name is not None:
                 self.remember(value.body.tensor, name, span)
@@ -183,7 +190,8 @@ class Context:
     def collecting(self) -> Iterator[list[Access]]:
         """Evaluation that only records accesses: conditions, checks and facts that it comes to are forgotten."""
         kept = self.facts, len(self.conditions), len(self.checks), self.accesses
-        self.accesses = found = []
+        found: list[Access] = []
+        self.accesses = found
         try:
             yield found
         finally:
@@ -218,7 +226,7 @@ def _parted(p: Poly) -> tuple[tuple[tuple[algebra.Monomial, int], ...], int]:
 
 
 def merge(errors: Sequence[CompileError]) -> list[Diagnostic]:
-    """All diagnostics of several errors, each once: of those of one code at one place the one with the fewest notes, which no call led to."""
+    """All diagnostics of several errors: of those of one code at one place the one with the fewest notes, which no call led to."""
     seen: dict[tuple[str, str], Diagnostic] = {}
     for e in errors:
         for d in e.diagnostics:

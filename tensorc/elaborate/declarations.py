@@ -55,7 +55,14 @@ def _dims(f: tree.Function) -> Iterator[CompileError]:
             elif d.name in taken:
                 what = "dtype variable" if any(v.name == d.name for v in f.type_parameters) else "tensor"
                 first = Label(taken[d.name], f"a {what}")
-                yield error("E0204", f"`{d.name}` is a {what}, and cannot be a dim", d.span, "a dim here", first, help="choose another name for the dim")
+                yield error(
+                    "E0204",
+                    f"`{d.name}` is a {what}, and cannot be a dim",
+                    d.span,
+                    "a dim here",
+                    first,
+                    help="choose another name for the dim",
+                )
 
 
 def _dtypes(f: tree.Function) -> Iterator[CompileError]:
@@ -66,7 +73,9 @@ def _dtypes(f: tree.Function) -> Iterator[CompileError]:
     for t in f.type_parameters:
         if t.name not in bound:
             help = f"use it in a parameter's type: `x: {t.name}[N]`"
-            yield error("E0209", f"the dtype variable `{t.name}` stands for no parameter's dtype", t.name_span, "bound by nothing", help=help)
+            yield error(
+                "E0209", f"the dtype variable `{t.name}` stands for no parameter's dtype", t.name_span, "bound by nothing", help=help
+            )
     in_parameters = {id(p.type) for p in f.parameters}
     seen: set[str] = set()
     for u in _tensor_types(f):
@@ -80,7 +89,10 @@ def _dtypes(f: tree.Function) -> Iterator[CompileError]:
 
 
 def _splices(f: tree.Function) -> Iterator[CompileError]:
-    """One `...` in a parameter's type: of two it would not be known how many axes each stands for. In a result lists that are known stand as they like."""
+    """One `...` in a parameter's type: of two it would not be known how many axes each stands for.
+
+    In a result, lists that are known stand as they like.
+    """
     for t in _tensor_types(f):
         in_parameter = any(p.type is t for p in f.parameters)
         loose = [d for d in t.dims if isinstance(d, tree.Splice) and (in_parameter or d.name is None)]

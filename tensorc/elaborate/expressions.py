@@ -13,8 +13,8 @@ from tensorc.dtypes import DTYPES, DType
 from tensorc.elaborate import arrays, notation
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.hints import FOREIGN, did_you_mean
-from tensorc.elaborate.ranges import Ranges, Unknown, placeholder
 from tensorc.elaborate.indexing import ATTRIBUTES, attribute, index
+from tensorc.elaborate.ranges import Ranges, Unknown, placeholder
 from tensorc.elaborate.tasks import Poisoned, Task, run, together
 from tensorc.elaborate.types import undeclared_splice
 from tensorc.elaborate.values import (
@@ -53,7 +53,9 @@ class Scope:
     places: dict[str, Span] = field(default_factory=dict)
     indices: dict[str, Span] = field(default_factory=dict)  # the bound indices that are live
     unknown: list[Unknown] | None = None  # while the ranges of an index definition are inferred
-    ranges: dict[int, tuple[Index, Poly]] = field(default_factory=dict)  # of the index definition that is evaluated: Binding's id -> (index, value)
+    ranges: dict[int, tuple[Index, Poly]] = field(
+        default_factory=dict
+    )  # of the index definition that is evaluated: Binding's id -> (index, value)
     defining: frozenset[str] = frozenset()  # the names that the statement being evaluated gives
 
 
@@ -116,7 +118,7 @@ class Evaluator:
             if type(left) is not type(right) and left is not None and right is not None:
                 found = Label(spans[0], describe(left))
                 raise context.error("E0601", f"{describe(left)} is compared with {describe(right)}", spans[1], describe(right), found)
-            same = left is not None and right is not None and left == right or (left is None and right is None)
+            same = (left is not None and right is not None and left == right) or (left is None and right is None)
             return arrays.constant(same if operator == "==" else not same)
         a, b = (arrays.as_array(context, v, s) for v, s in zip(values, spans, strict=True))
         if operator == "@":
@@ -142,7 +144,9 @@ class Evaluator:
         """The dims that `...S` stands for."""
         yield from ()
         if splice.name is None:
-            raise self.context.error("E0602", "`...` without a name in a list", splice.span, "which dims?", help="name it in the type too: `[...S, N]`")
+            raise self.context.error(
+                "E0602", "`...` without a name in a list", splice.span, "which dims?", help="name it in the type too: `[...S, N]`"
+            )
         dims = scope.names.get(f"...{splice.name}")
         if not isinstance(dims, List):
             raise undeclared_splice(self.context, splice, scope)
@@ -163,10 +167,10 @@ class Evaluator:
             help = "a recurrence is a scan: `cumsum(x, axis=0)`" if scope.indices else "give the value that it is made of another name"
             return self.context.error("E0210", f"`{name}` is used in its own definition", span, "has no value yet", help=help)
         known = [*(n for n in scope.names if not n.startswith("...")), *scope.unit.functions, *scope.unit.imports, *library_names()]
-        help = FOREIGN.get(name) or did_you_mean(name, known)
+        hint = FOREIGN.get(name) or did_you_mean(name, known)
         if any(name == bound for bound, _ in self.context.index_names.values()):
-            help = f"the index `{name}` is known only in the brackets' expression that binds it"
-        return self.context.error("E0201", f"unknown name `{name}`", span, "not found here", help=help)
+            hint = f"the index `{name}` is known only in the brackets' expression that binds it"
+        return self.context.error("E0201", f"unknown name `{name}`", span, "not found here", help=hint)
 
     def attribute(self, e: tree.Attribute, scope: Scope) -> Task:
         value = yield self.expression(e.value, scope)
@@ -209,7 +213,10 @@ class Evaluator:
         return callee, arguments
 
     def pick(self, e: tree.Call, scope: Scope) -> Task:
-        """`pick(value, key, result, ..., otherwise)`, in the library's own files: the result whose key is the static value. No other is evaluated."""
+        """`pick(value, key, result, ..., otherwise)`, in the library's own files: the result whose key is the static value.
+
+        No other is evaluated.
+        """
         value, *cases, otherwise = (a.value for a in e.arguments)
         known = static_value((yield self.expression(value, scope)))
         for key, result in zip(cases[::2], cases[1::2], strict=True):
@@ -242,7 +249,17 @@ class Evaluator:
                 return found[0]
         spans = [i.span for i in e.items]
         subject = " ".join(e.value.span.text.split())
-        return index(context, arrays.as_array(context, value, e.value.span), items, otherwise, spans, subject, e.span, bool(scope.indices), e.otherwise.span if e.otherwise else None)
+        return index(
+            context,
+            arrays.as_array(context, value, e.value.span),
+            items,
+            otherwise,
+            spans,
+            subject,
+            e.span,
+            bool(scope.indices),
+            e.otherwise.span if e.otherwise else None,
+        )
 
     def item(self, item: tree.Expr | tree.Slice, scope: Scope) -> Task:
         """A subscript: a value, a slice of polynomials, or an Ellipsis."""
@@ -347,7 +364,9 @@ class Evaluator:
         for b in bindings:
             if b.name in live:
                 others = (Label(live[b.name], "first bound here"),)
-                raise self.context.error("E0207", f"index `{b.name}` is bound already", b.name_span, "bound again", *others, help="use another letter")
+                raise self.context.error(
+                    "E0207", f"index `{b.name}` is bound already", b.name_span, "bound again", *others, help="use another letter"
+                )
             if b.name in DTYPES:
                 raise self.context.error("E0208", f"`{b.name}` is a dtype", b.name_span, "cannot be an index", help="use another letter")
             live[b.name] = b.name_span
@@ -374,10 +393,10 @@ class Evaluator:
     def binding(self, scope: Scope, bound: Sequence[tuple[Index, Poly, tree.Binding]]) -> Iterator[None]:
         """The indices as names, for the time of the body."""
         hidden = {b.name: scope.names.get(b.name, MISSING) for _, _, b in bound}
-        for index, value, b in bound:
+        for bound_index, value, b in bound:
             scope.names[b.name] = arrays.dimension(value)
             scope.indices[b.name] = b.name_span
-            self.context.index_names[index] = b.name, value - poly(index)
+            self.context.index_names[bound_index] = b.name, value - poly(bound_index)
         try:
             yield
         finally:
@@ -425,7 +444,10 @@ def part_of(context: Context, value: List | Tuple, item: object, e: tree.Subscri
     count = len(value.items)
     if isinstance(item, slice):
         bounds = [None if b is None else b.constant for b in (item.start, item.stop, item.step)]
-        if any(b is None and given is not None for b, given in zip(bounds, (item.start, item.stop, item.step), strict=True)) or bounds[2] == 0:
+        if (
+            any(b is None and given is not None for b, given in zip(bounds, (item.start, item.stop, item.step), strict=True))
+            or bounds[2] == 0
+        ):
             return None
         return (type(value)(value.items[slice(*bounds)]),)
     at = static_integer(item) if isinstance(item, Array) else None

@@ -18,7 +18,7 @@ Declared = tuple[Array, int, Poly]
 
 
 def agreement(context: Context, p: Poly, q: Poly, *declared: Declared) -> str | None:
-    """What makes the dims p and q agree: another type of a parameter, the last one first, or a requirement. None where nothing simple does."""
+    """What makes the dims p and q agree: another type of a parameter, the last one first, or a requirement."""
     for value, axis, want in reversed(declared):
         text = _redeclared(context, value, axis, want)
         if text is not None:

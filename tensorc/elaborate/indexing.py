@@ -13,7 +13,6 @@ from tensorc.elaborate import arrays, notation
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.hints import conversion, did_you_mean
 from tensorc.elaborate.values import Array, List, Value, describe, static_integer
-from tensorc.ir import build
 from tensorc.ir.tensor import Scalar
 from tensorc.source import Span
 
@@ -34,7 +33,13 @@ def attribute(context: Context, value: Array, name: str, span: Span | None) -> V
             return arrays.dimension(total)
         case "T":
             if value.rank > 2:
-                raise context.error("E0303", f"`.T` wants rank 2 at most, found {value.rank}", span, describe(value), help="`.mT` swaps the last two axes; `permute(x, ...)` any")
+                raise context.error(
+                    "E0303",
+                    f"`.T` wants rank 2 at most, found {value.rank}",
+                    span,
+                    describe(value),
+                    help="`.mT` swaps the last two axes; `permute(x, ...)` any",
+                )
             return Array(value.axes[::-1], value.body, value.weak)
         case "mT":
             if value.rank < 2:
@@ -86,8 +91,6 @@ def _incomplete(
     return context.error("E0504", message, span, f"{subject} is {describe(array)}", help=help)
 
 
-
-
 class _Indexing:
     """Array indexing, NumPy's: each item consumes an axis, adds one, or both."""
 
@@ -135,7 +138,9 @@ class _Indexing:
             raise self.context.error("E0510", message, self.span, f"{self.subject} is {describe(self.array)}")
         dots = [n for n, (v, _) in enumerate(pairs) if v is Ellipsis]
         if len(dots) > 1:
-            raise self.context.error("E0511", "`...` stands twice in a subscript", pairs[dots[1]][1], "again", Label(pairs[dots[0]][1], "first"))
+            first = pairs[dots[0]][1]
+            others = [Label(first, "first")] if first is not None else []
+            raise self.context.error("E0511", "`...` stands twice in a subscript", pairs[dots[1]][1], "again", *others)
         at = dots[0] if dots else len(pairs)
         fill: list[tuple[Any, Span | None]] = [(slice(None), self.span)] * (rank - taken)
         done = pairs[:at] + fill + pairs[at + 1 :]
@@ -149,7 +154,9 @@ class _Indexing:
             help = f"the result's shape would depend on data: keep the shape with `where(mask, {self.subject}, 0)`"
             raise self.context.error("E0503", "a mask cannot be a subscript", span, describe(v), help=help)
         if not v.dtype.is_integer:
-            raise self.context.error("E0503", f"a subscript is an integer, found {describe(v)}", span, describe(v), help=conversion(span, i64))
+            raise self.context.error(
+                "E0503", f"a subscript is an integer, found {describe(v)}", span, describe(v), help=conversion(span, i64)
+            )
         return static_integer(v) is None
 
     def _gathered(self, gathers: list[tuple[int, Array, Span | None]]) -> tuple[tuple[Index, ...], dict[int, Scalar]]:
@@ -157,7 +164,9 @@ class _Indexing:
         if not gathers:
             return (), {}
         tensors = [arrays.convert(self.context, v, i64, s) for _, v, s in gathers]
-        axes = tuple(fresh(e) for e in arrays.broadcast_extents(self.context, [t.extents for t in tensors], [s for _, _, s in gathers], tensors))
+        axes = tuple(
+            fresh(e) for e in arrays.broadcast_extents(self.context, [t.extents for t in tensors], [s for _, _, s in gathers], tensors)
+        )
         return axes, {n: arrays.onto(t, axes) for (n, _, _), t in zip(gathers, tensors, strict=True)}
 
     def _gather(self, body: Scalar, extent: Poly, axis: int, span: Span | None) -> Poly:

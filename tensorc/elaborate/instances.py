@@ -22,7 +22,7 @@ from tensorc.ir.tensor import Input, Tensor
 from tensorc.source import Span
 from tensorc.syntax import tree
 
-ResultTree = Union[int, tuple["ResultTree", ...]]
+ResultTree = Union[int, tuple["ResultTree", ...]]  # noqa: UP007  (it speaks of itself)
 """Which of a program's results stands where in what the function returns."""
 
 
@@ -152,7 +152,9 @@ def lift(context: Context, value: Any) -> Value:
         return List(tuple(lift(context, v) for v in value))
     if isinstance(value, tuple):
         return Tuple(tuple(lift(context, v) for v in value))
-    raise context.error("E0601", f"{type(value).__name__} is no value of the language", help="tensors, numbers, strings, dtypes, lists and tuples are")
+    raise context.error(
+        "E0601", f"{type(value).__name__} is no value of the language", help="tensors, numbers, strings, dtypes, lists and tuples are"
+    )
 
 
 def _bind_dtype(context: Context, function: tree.Function, p: tree.Parameter, a: ArgumentType, scope: Scope) -> None:

@@ -16,7 +16,6 @@ from tensorc.ir import build
 from tensorc.ir.tensor import Apply, Const, Input, Load, Scalar, Select
 from tensorc.source import Span
 
-
 # Reads.
 
 
@@ -40,7 +39,14 @@ def subscript_poly(context: Context, value: Array, span: Span | None) -> Poly:
 
 
 def read(
-    context: Context, array: Array, subscripts: Sequence[Poly], spans: Sequence[Span | None], subject: str, otherwise: Array | None, span: Span | None, otherwise_span: Span | None = None
+    context: Context,
+    array: Array,
+    subscripts: Sequence[Poly],
+    spans: Sequence[Span | None],
+    subject: str,
+    otherwise: Array | None,
+    span: Span | None,
+    otherwise_span: Span | None = None,
 ) -> Array:
     """The element of an array at complete subscripts: proved inside, guarded by `otherwise`, or checked at the call or while running."""
     places = []
@@ -76,7 +82,7 @@ def _outside(context: Context, array: Array, otherwise: Array, subject: str, spa
 
 
 def _narrower(context: Context, p: Poly, extent: Poly) -> str:
-    """The advice to give an index a range in which the subscript p stays inside: that range, where p has one index and moves by one with it."""
+    """The advice to give an index a range in which the subscript p stays inside: that range, where p moves by one with one index."""
     found = sorted(algebra.indices(p), key=lambda a: a.level)
     index, (name, first) = found[-1], context.index_names[found[-1]]
     rest = p - poly(index)
@@ -137,7 +143,9 @@ def _outside_error(context: Context, p: Poly, extent: Poly, subject: str, axis: 
         ranges.append(f"{name} runs over {first}..{first + a.extent}")
     notes = (f"{', '.join(ranges)}; axis {axis} of {subject} has extent {context.sized(extent)}",)
     help = f"{_narrower(context, p, extent)}, or the read a value outside: `{subject}[... else 0]`"
-    return context.error("E0505", f"subscript `{text}` of {subject} can be {side}{reach}", span, f"axis {axis} of {subject}", notes=notes, help=help)
+    return context.error(
+        "E0505", f"subscript `{text}` of {subject} can be {side}{reach}", span, f"axis {axis} of {subject}", notes=notes, help=help
+    )
 
 
 def _moving(p: Poly) -> list[Atom]:
@@ -176,7 +184,10 @@ def accumulate(monoid: str, bound: Sequence[Index], body: Scalar) -> Scalar:
 
 
 def reduce(context: Context, name: str, bound: Sequence[Index], body: Array, span: Span | None) -> Scalar:
-    """`name[bound](body)` of a 0-d body, with the dtype and the empty case that the language gives each reduction. A weak body stays in i64 or f64."""
+    """`name[bound](body)` of a 0-d body, with the dtype and the empty case that the language gives each reduction.
+
+    A weak body stays in i64 or f64.
+    """
     if context.exact:
         return build.reduce(name, bound, arrays.strong(context, body).body)
     value, dtype = body, body.dtype
@@ -233,4 +244,3 @@ def dummy(extents: Sequence[Poly], like: Array) -> Array:
     axes = tuple(map(fresh, extents))
     every = (*like.free, *axes)
     return Array(axes, Load(Input("?", tuple(a.extent for a in every), like.dtype), tuple(map(poly, every))), like.weak)
-

@@ -147,7 +147,9 @@ class Ranges:
         if parts is None:
             return None
         factor, rest = parts
-        if factor.constant != 0 and algebra.is_static(factor) and algebra.nonnegative(factor, facts):  # and where it is 0, the call is refused
+        if (
+            factor.constant != 0 and algebra.is_static(factor) and algebra.nonnegative(factor, facts)
+        ):  # and where it is 0, the call is refused
             high = algebra.bound(rest, True, facts)
             if high is None:
                 return None

@@ -1,4 +1,4 @@
-"""Evaluations as generators that yield the evaluations they need, driven with a stack of their own: no depth of a program is one of Python's."""
+"""Evaluations as generators that yield those they need, driven with a stack of their own: no depth of a program is one of Python's."""
 
 from __future__ import annotations
 

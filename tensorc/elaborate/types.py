@@ -109,7 +109,7 @@ def undeclared_splice(context: Context, splice: tree.Splice, scope: Scope) -> Co
 
 
 def bind_dims(type: tree.TensorType, value: Array, scope: Scope, static: frozenset[str]) -> None:
-    """Bind the plain dims and the splice of a parameter's type, where they are not bound yet and the rank is right. Static parameters bind themselves."""
+    """Bind the plain dims and the splice of a parameter's type that are not bound yet; static parameters bind themselves."""
     found = layout(type, value.rank, scope)
     if found is None:
         return  # check_dims reports it
@@ -127,9 +127,9 @@ def check_dims(
     """Whether an array has the rank and dims of a type; unnamed dims are not checked."""
     context = evaluator.context
     others = [declared] if declared is not None and at is not None else []
-    for d in type.dims:
-        if isinstance(d, tree.Splice) and d.name is not None and f"...{d.name}" not in scope.names:
-            raise undeclared_splice(context, d, scope)
+    for splice in type.dims:
+        if isinstance(splice, tree.Splice) and splice.name is not None and f"...{splice.name}" not in scope.names:
+            raise undeclared_splice(context, splice, scope)
     found = layout(type, value.rank, scope)
     if found is None:
         raise context.error("E0303", f"{what} has rank {value.rank}, expected {rank_text(type, scope)}", at, describe(value), *others)
@@ -150,7 +150,9 @@ def dim(evaluator: Evaluator, d: tree.Expr, scope: Scope) -> Task:
         match stack.pop():
             case tree.Name(name=name, span=span) if name not in scope.names:
                 known = [n for n in scope.names if static_integer(scope.names[n]) is not None]
-                help = did_you_mean(name, known) or f"a parameter declares it where it stands alone: `x: f32[{name}]`; `_` leaves a dim open"
+                help = (
+                    did_you_mean(name, known) or f"a parameter declares it where it stands alone: `x: f32[{name}]`; `_` leaves a dim open"
+                )
                 raise evaluator.context.error("E0203", f"the dim `{name}` is not declared", span, "bound by no parameter", help=help)
             case tree.Binary(left=left, right=right):
                 stack += [right, left]
@@ -235,7 +237,9 @@ def conform(evaluator: Evaluator, type: tree.Type, value: Value, scope: Scope, s
     if array.weak and not (keep_weak and array.dtype is want):
         array = weaken(context, array, want, span, what, declared)
     elif array.dtype is not want:
-        raise context.error("E0401", f"{what} is {array.dtype}, expected {want}", span, describe(array), declared, help=conversion(span, want))
+        raise context.error(
+            "E0401", f"{what} is {array.dtype}, expected {want}", span, describe(array), declared, help=conversion(span, want)
+        )
     yield check_dims(evaluator, type, array, scope, span, what, Label(type.span, "declared here"))
     return array
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -76,9 +76,17 @@ class _Loader:
         try:
             found = self.resolver(i.path, source)
         except (OSError, UnicodeDecodeError, ValueError) as e:
-            reason = e.strerror if isinstance(e, OSError) and e.strerror else "it is not UTF-8 text" if isinstance(e, UnicodeDecodeError) else str(e)
+            reason = (
+                e.strerror
+                if isinstance(e, OSError) and e.strerror
+                else "it is not UTF-8 text"
+                if isinstance(e, UnicodeDecodeError)
+                else str(e)
+            )
             help = f'the path is relative to the folder of "{source.name}"'
-            raise error("E0801", f'cannot import "{i.path}": {reason}', i.span, "not found" if isinstance(e, OSError) else "", help=help) from None
+            raise error(
+                "E0801", f'cannot import "{i.path}": {reason}', i.span, "not found" if isinstance(e, OSError) else "", help=help
+            ) from None
         if found.name in importers:
             chain = " imports ".join(f'"{n}"' for n in [*importers[importers.index(found.name) :], found.name])
             help = "move what both need into a third file"
@@ -161,5 +169,3 @@ def _library_module(i: tree.Import) -> Unit:
         hint = f"did you mean `std.{close[0]}`?" if close else f"the modules are {', '.join(f'std.{u}' for u in units)}"
         raise error("E0803", f"there is no module `{i.module}`", i.span, "not in the library", help=hint)
     return units[name]
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Union
+from typing import TYPE_CHECKING, Any
 
 from tensorc.algebra import Index, Poly, fresh, poly
 from tensorc.dtypes import DType, Operand
@@ -144,7 +144,7 @@ class Missing:
 
 MISSING = Missing()
 
-Value = Union[Array, List, Tuple, Routine, Builtin, Transformed, Namespace, Poison, str, DType, None]
+Value = Array | List | Tuple | Routine | Builtin | Transformed | Namespace | Poison | str | DType | None
 
 
 def static_integer(value: Value) -> Poly | None:

@@ -1,4 +1,4 @@
-"""Programs given as text: run compiled and by the oracle, both compared with what NumPy or PyTorch gives; or refused, by the codes of their mistakes."""
+"""Programs given as text: run compiled and by the oracle and compared with NumPy or PyTorch, or refused with the codes of mistakes."""
 
 from __future__ import annotations
 

@@ -228,7 +228,12 @@ def test_what_an_import_may_not_be(tmp_path: Path) -> None:
 
 
 def test_files_that_import_each_other(tmp_path: Path) -> None:
-    main = write(tmp_path, main='import "a.tx" as a\nfn f(x: f32) = x', a='import "b.tx" as b\nfn f(x: f32) = x', b='import "a.tx" as a\nfn f(x: f32) = x')
+    main = write(
+        tmp_path,
+        main='import "a.tx" as a\nfn f(x: f32) = x',
+        a='import "b.tx" as b\nfn f(x: f32) = x',
+        b='import "a.tx" as a\nfn f(x: f32) = x',
+    )
     assert load_codes(main) == ["E0802"]
     itself = write(tmp_path, main='import "main.tx" as a\nfn f(x: f32) = x')
     assert load_codes(itself) == ["E0802"]

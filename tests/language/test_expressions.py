@@ -70,7 +70,7 @@ def test_bool(tx: Any, expression: str, python: str) -> None:
 def test_comparisons(tx: Any, operator: str) -> None:
     x, y = np.array([1, 2, np.nan, -0.0], "f4"), np.array([2, 2, np.nan, 0.0], "f4")
     tx.gives(eval(f"x {operator} y"), f"fn f(x: f32[N], y: f32[N]) = x {operator} y", x, y)
-    tx.gives(eval("I {} J".format(operator)), f"fn f(x: i64[N], y: i64[N]) = x {operator} y", I, J)
+    tx.gives(eval(f"I {operator} J"), f"fn f(x: i64[N], y: i64[N]) = x {operator} y", I, J)
 
 
 def test_matrix_products(tx: Any) -> None:

@@ -154,11 +154,16 @@ def test_a_bound_index_is_an_integer(tx: Any) -> None:
     tx.gives(np.array([0, 0, 0, 0, 0, 0]), "fn f(x: f32[N]) { let z = N - 6 return tensor[i < N](i % z) }", V)
 
 
-@pytest.mark.parametrize("condition", ["i < j", "i <= j", "i > j", "i >= j", "i == j", "i != j", "i + 1 == 2 * j", "not i < j", "i < 2 and j > 1", "i < 1 or j > 2"])
+@pytest.mark.parametrize(
+    "condition",
+    ["i < j", "i <= j", "i > j", "i >= j", "i == j", "i != j", "i + 1 == 2 * j", "not i < j", "i < 2 and j > 1", "i < 1 or j > 2"],
+)
 def test_comparisons_of_indices(tx: Any, condition: str) -> None:
     i, j = np.indices((3, 4))
-    python = {"not i < j": "~(i < j)", "i < 2 and j > 1": "(i < 2) & (j > 1)", "i < 1 or j > 2": "(i < 1) | (j > 2)"}.get(condition, condition)
-    wanted = np.where(eval(python), X, np.float32(0))
+    python = {"not i < j": "~(i < j)", "i < 2 and j > 1": "(i < 2) & (j > 1)", "i < 1 or j > 2": "(i < 1) | (j > 2)"}.get(
+        condition, condition
+    )
+    wanted = np.where(eval(python, {"i": i, "j": j}), X, np.float32(0))
     tx.gives(wanted, f"fn f(x: f32[N, M]) {{ let y[i, j] = where({condition}, x[i, j], 0) return y }}", X)
 
 
@@ -273,7 +278,9 @@ def test_else_stands_in_complete_subscripts(tx: Any) -> None:
 
 def test_functions_of_elements(tx: Any) -> None:
     tx.gives(np.maximum(X, 0), "fn f(x: f32[N, M]) = tensor[i, j](relu(x[i, j]))", X)
-    tx.gives(X * 2 + 1, "fn g(a: f32, b: f32) -> f32 { let c = a + b return c + 1 }\nfn f(x: f32[N, M]) = tensor[i, j](g(x[i, j], x[i, j]))", X)
+    tx.gives(
+        X * 2 + 1, "fn g(a: f32, b: f32) -> f32 { let c = a + b return c + 1 }\nfn f(x: f32[N, M]) = tensor[i, j](g(x[i, j], x[i, j]))", X
+    )
     source = """
     fn row(x: f32[N, M], k: i64) -> f32 { let r[j] = x[k, j] return sum(r) }
     fn f(x: f32[N, M], k: i64[K]) { let y[a] = row(x, k[a]) return y }
@@ -283,7 +290,9 @@ def test_functions_of_elements(tx: Any) -> None:
 
 def test_functions_of_open_arrays(tx: Any) -> None:
     e = np.exp(X - X.max(1, keepdims=True))
-    tx.gives((e / e.sum(1, keepdims=True))[:, 0], "fn f(x: f32[N, M]) { require M >= 1 let y[i] = softmax(tensor[j](x[i, j]))[0] return y }", X)
+    tx.gives(
+        (e / e.sum(1, keepdims=True))[:, 0], "fn f(x: f32[N, M]) { require M >= 1 let y[i] = softmax(tensor[j](x[i, j]))[0] return y }", X
+    )
     source = """
     fn normed(v: f32[K]) -> f32 { let y[k] = v[k] / sum[l](v[l] ** 2) return max(y) }
     fn f(x: f32[N, M]) { let y[i] = normed(tensor[j](x[i, j])) return y }

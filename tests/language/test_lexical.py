@@ -81,7 +81,29 @@ def test_names(tx: Any) -> None:
     tx.gives(V, "fn f(_x1: f32[N_2]) { let Let = _x1 let fn_ = Let return fn_ }", V)
 
 
-@pytest.mark.parametrize("word", "fn let require return import as in else and or not true false none None inf nan pi".split())
+@pytest.mark.parametrize(
+    "word",
+    [
+        "fn",
+        "let",
+        "require",
+        "return",
+        "import",
+        "as",
+        "in",
+        "else",
+        "and",
+        "or",
+        "not",
+        "true",
+        "false",
+        "none",
+        "None",
+        "inf",
+        "nan",
+        "pi",
+    ],
+)
 def test_reserved_words_are_no_names(tx: Any, word: str) -> None:
     assert tx.refused(f"fn f(x: f32) {{ let {word} = x return x }}")
     assert tx.refused(f"fn {word}(x: f32) = x")

@@ -28,13 +28,66 @@ HEADS = (
     "fn f(x: f32[3], y: f32[3, N], i: u8[N], b: bool[3], s: f64, w: f16[2*N + 1], k: int, dt: dtype)",
 )
 
-ATOMS = """
-x y i b s w N M K k mode dt 0 1 2 -1 3 0.5 1e30 true none inf nan "a" f32 i64 u8 bool [] 300 9223372036854775808 z nn p q r sum g h f ...S
-""".split()
-OPERATORS = "+ - * / // % ** @ << >> & | ^ == != < <= > >= and or".split()
+ATOMS = [
+    "x",
+    "y",
+    "i",
+    "b",
+    "s",
+    "w",
+    "N",
+    "M",
+    "K",
+    "k",
+    "mode",
+    "dt",
+    "0",
+    "1",
+    "2",
+    "-1",
+    "3",
+    "0.5",
+    "1e30",
+    "true",
+    "none",
+    "inf",
+    "nan",
+    '"a"',
+    "f32",
+    "i64",
+    "u8",
+    "bool",
+    "[]",
+    "300",
+    "9223372036854775808",
+    "z",
+    "nn",
+    "p",
+    "q",
+    "r",
+    "sum",
+    "g",
+    "h",
+    "f",
+    "...S",
+]
+OPERATORS = ["+", "-", "*", "/", "//", "%", "**", "@", "<<", ">>", "&", "|", "^", "==", "!=", "<", "<=", ">", ">=", "and", "or"]
 BINDINGS = ["p", "q", "p < N", "q < 3", "p in 1..N", "q in 1..N - 1", "r < k", "x", "p < q"]
 ITEMS = [":", "...", "none", "1:", "::-1", ":-1", "p", "q", "p + 1", "p - 1", "p // 2", "p % N", "x", "i", "b", ":k", "::0", "0.5"]
-TYPES = ["f32", "f32[N]", "f32[_, M]", "i64[...S]", "f64[N + 1, M // 2]", "int", "bool", "(f32[N], f32)", "T[N]", "f32[...]", "f32[N % M, k]", "f32[q]"]
+TYPES = [
+    "f32",
+    "f32[N]",
+    "f32[_, M]",
+    "i64[...S]",
+    "f64[N + 1, M // 2]",
+    "int",
+    "bool",
+    "(f32[N], f32)",
+    "T[N]",
+    "f32[...]",
+    "f32[N % M, k]",
+    "f32[q]",
+]
 
 
 def expressions() -> st.SearchStrategy[str]:
@@ -128,7 +181,7 @@ def elements() -> st.SearchStrategy[str]:
             st.builds("x[{}]".format, place),
             st.builds("x[{} else {}]".format, st.sampled_from(["p - 1", "p + 2", "2 * p", "i[p] - 1", "p * p"]), inner),
             st.builds("{}[q](y[p, q] * {})".format, st.sampled_from(["sum", "max", "mean"]), inner),
-            st.builds("y[p, {} % M]".format, place),
+            st.builds("y[p, ({}) % M]".format, place),
             st.builds("exp(-abs({}))".format, inner),
         )
 

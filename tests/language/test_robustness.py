@@ -43,6 +43,9 @@ DEEP = {
 }
 
 
+SIZES = ", ".join(f"x{i}: f32[N{i}]" for i in range(60))
+SUM = f"({' + '.join(f'N{i}' for i in range(60))})"
+
 LONG = {
     "sums": (X + " + ".join(["x"] * 20_000), []),
     "sums of numbers": (X + " + ".join(["1"] * 20_000), []),
@@ -59,7 +62,7 @@ LONG = {
     "rows": (X + "[" + ", ".join(["x"] * 500) + "]", []),
     "joins": (X + "concat([" + ", ".join(["x"] * 500) + "])", []),
     "parameters": ("fn f(" + ", ".join(f"x{i}: f32[N{i}]" for i in range(500)) + ") = x0", []),
-    "products of dims": (f"fn f({', '.join(f'x{i}: f32[N{i}]' for i in range(60))}) = {' * '.join(['(' + ' + '.join(f'N{i}' for i in range(60)) + ')'] * 9)}", []),
+    "products of dims": ("fn f(" + SIZES + ") = " + " * ".join([SUM] * 9), []),
 }
 
 

@@ -182,7 +182,12 @@ def test_what_follows_may_rely_on_a_condition(tx: Any) -> None:
     source = "fn f(x: f32[N], y: f32[M]) { require N <= M let z[i < N] = x[i] + y[i] return z }"
     tx.gives(V[:3] + V[:3], source, V[:3], V)
     tx.gives(V[2:], "fn f(x: f32[N]) { require N >= 4 let z[i in 2..N] = x[i] return z }", V)
-    tx.gives(X.reshape(2, 6) + 1, "fn f(x: f32[N], y: f32[2, H]) { require 2 * H == N return reshape(x, [2, H]) + y * 0 + 1 }", X.reshape(12), X.reshape(2, 6))
+    tx.gives(
+        X.reshape(2, 6) + 1,
+        "fn f(x: f32[N], y: f32[2, H]) { require 2 * H == N return reshape(x, [2, H]) + y * 0 + 1 }",
+        X.reshape(12),
+        X.reshape(2, 6),
+    )
 
 
 def test_a_condition_of_a_callee_is_checked_at_the_call(tx: Any) -> None:
