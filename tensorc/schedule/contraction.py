@@ -17,14 +17,15 @@ is combined across them:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tensorc import algebra
-from tensorc.algebra import ONE, Index, Poly
+from tensorc.algebra import ONE, Index, Poly, poly
 from tensorc.ir.tensor import Load, Tensor
 from tensorc.loops.nest import Bind
-from tensorc.schedule.members import Member, axes, by_tensor, place_axes
+from tensorc.schedule.members import Member, axes, by_tensor
 from tensorc.schedule.online import NOTHING, Carried, carried
+from tensorc.schedule.rules import Made
 from tensorc.schedule.sizes import Estimate
 from tensorc.schedule.stages import Loop, Part, Plan, Sweep, arrange, paths
 
@@ -43,7 +44,7 @@ STRETCH = 96
 HEAVY = 8
 """Instructions that are done for one register after the other, so that they are not written out for every register of a block."""
 
-AMORTIZED = 512
+AMORTIZED = 2048
 """Rows for which a panel is worth copying anew."""
 
 
@@ -63,6 +64,7 @@ class Roles:
 
 @dataclass(frozen=True)
 class Found:
+    members: tuple[Member, ...]
     plan: Plan
     nest: tuple[Part, ...]
     carried: Carried
@@ -78,11 +80,30 @@ def contract(members: Sequence[Member], estimate: Estimate) -> Found | None:
         others = [m for m in members if m.over and m is not first]
         able = carried(members, roles.rows) if others else NOTHING
         for each in (able, NOTHING) if able.scales else (NOTHING,):
-            plan = _plan(roles, members, each)
-            nest = arrange(members, plan) if plan is not None else None
-            if plan is not None and nest is not None and _is_carried_together(nest, each):
-                return Found(plan, nest, each, roles)
+            found = _found(roles, members, each)
+            if found is not None:
+                return found
     return None
+
+
+def _found(roles: Roles, members: Sequence[Member], able: Carried) -> Found | None:
+    planner = _Planner(roles, members, able)
+    if planner.is_turned(roles.first):
+        first, copy = _apart(roles.first)
+        members = (*(first if m is roles.first else m for m in members), copy)
+        planner = _Planner(replace(roles, first=first), members, able)
+    plan = planner.plan()
+    nest = arrange(members, plan) if plan is not None else None
+    if plan is None or nest is None or not _is_carried_together(nest, able):
+        return None
+    return Found(tuple(members), plan, nest, able, planner.roles)
+
+
+def _apart(m: Member) -> tuple[Member, Member]:
+    """A member that is stored nowhere, and one that stores it."""
+    tensor = m.tensor if m.tensor is not None else Made(m.name, tuple(a.extent for a in m.out), m.body.dtype)
+    copy = Member(f"{m.name}_copy", None, m.out, (), m.out, None, Load(tensor, tuple(map(poly, m.out))), m.place)
+    return replace(m, tensor=tensor, place=None), copy
 
 
 def _all_follow(first: Member, members: Sequence[Member]) -> bool:
@@ -195,10 +216,6 @@ def _is_unit_in(loads: Sequence[Load], axis: Index) -> bool:
 # Loops.
 
 
-def _plan(roles: Roles, members: Sequence[Member], able: Carried) -> Plan | None:
-    return _Planner(roles, members, able).plan()
-
-
 class _Planner:
     def __init__(self, roles: Roles, members: Sequence[Member], able: Carried) -> None:
         self.roles = roles
@@ -243,8 +260,10 @@ class _Planner:
         return any(p is not None and p is not self.roles.first and not p.over and self.is_heavy(p) for p in read)
 
     def is_turned(self, m: Member) -> bool:
-        """Whether a pointwise result has its neighbours along another axis than the lanes."""
-        return m.place is not None and not m.over and not is_unit(m.place[1], self.roles.lanes) and self._unit(m) is not None
+        """Whether a result has its neighbours along another axis than the lanes, of what is done at each point."""
+        if m.place is None or (m.over and m is not self.roles.first):
+            return False
+        return not is_unit(m.place[1], self.roles.lanes) and self._unit(m) is not None
 
     def _unit(self, m: Member) -> Index | None:
         if m.place is None:
@@ -298,14 +317,18 @@ class _Planner:
 
     def _turned(self, m: Member) -> Iterator[Loop]:
         """Results that are stored along another axis than the lanes: squares of both are turned in registers."""
-        r = self.roles
+        r, tiled = self.roles, self.stretches
         unit = self._unit(m)
         assert unit is not None
+        for a in r.shared:
+            if a in m.out and a is not unit:
+                yield self.loop(a, Bind(), False)
+        if r.rows in m.out and tiled:
+            yield self.loop(r.rows, Bind("tile", STRETCH), False)
+        if r.rows in m.out and r.rows is not unit:
+            yield self.loop(r.rows, Bind(), tiled, "turned")
         for a in m.out:
-            if a not in (unit, r.lanes) and a not in r.outer:
+            if a in self.new and a is not unit:
                 yield self.loop(a, Bind(), False, "turned")
         yield self.loop(r.lanes, Bind("unroll", 16), True)
-        yield self.loop(unit, Bind("vector", 1), False)
-
-
-__all__ = ["Found", "Roles", "contract", "is_unit", "place_axes", "slides"]
+        yield self.loop(unit, Bind("vector", 1), tiled and unit is r.rows)

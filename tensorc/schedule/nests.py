@@ -19,7 +19,7 @@ def kernel(name: str, space: Space, storage: Storage, names: Names) -> Kernel:
     every = members(space, storage)
     found = contract(every, estimate)
     if found is not None:
-        every, plan = with_panels(found, every, estimate)
+        every, plan = with_panels(found, estimate)
         nest = arrange(every, plan)
         assert nest is not None, "copies stand where what reads them does not"
         return build.kernel(name, nest, found.carried, True, names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tensorc.algebra import poly
@@ -26,17 +25,17 @@ class _Panel:
     path: tuple[Loop, ...]
 
 
-def with_panels(found: Found, members: Sequence[Member], estimate: Estimate) -> tuple[tuple[Member, ...], Plan]:
+def with_panels(found: Found, estimate: Estimate) -> tuple[tuple[Member, ...], Plan]:
     """The members with copies before the contraction that reads them, and a plan for all."""
     roles = found.roles
     terms = [t for t in _terms(roles.first.body, found) if _is_worth(t, found, estimate)]
     panels = [_panel(t, number, found) for number, t in enumerate(terms)]
     if not panels:
-        return tuple(members), found.plan
+        return found.members, found.plan
     reads = {p.term: Load(p.member.tensor, tuple(map(poly, p.member.out))) for p in panels if p.member.tensor is not None}
     first = replace(roles.first, body=_replaced(roles.first.body, reads))
     plan = {first if m is roles.first else m: path for m, path in found.plan.paths.items()} | {p.member: p.path for p in panels}
-    every = (*(p.member for p in panels), *(first if m is roles.first else m for m in members))
+    every = (*(p.member for p in panels), *(first if m is roles.first else m for m in found.members))
     return every, Plan(plan, found.plan.running)
 
 

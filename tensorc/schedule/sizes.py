@@ -9,9 +9,14 @@ from tensorc.algebra import Poly, evaluate, sizes
 UNKNOWN = 512
 """A size of which nothing is known."""
 
+LESS = 2
+"""A size of which nothing is known but that it is subtracted from another."""
+
 Estimate = Callable[[Poly], int]
 
 
 def estimate(extent: Poly) -> int:
     """About how large an extent is."""
-    return max(evaluate(extent, {s.name: UNKNOWN for s in sizes(extent)}), 0)
+    less = Poly(tuple((m, c) for m, c in extent.terms if c < 0))
+    more = Poly(tuple((m, c) for m, c in extent.terms if c > 0))
+    return max(evaluate(more, {s.name: UNKNOWN for s in sizes(more)}) + evaluate(less, {s.name: LESS for s in sizes(less)}), 1)
