@@ -71,6 +71,11 @@ class Variants:
                 found = self._made[situation] = Variant(emit(schedule(self.program, situation), self.options))
         return found, every
 
+    @property
+    def made(self) -> tuple[Variant, ...]:
+        """The variants that there are."""
+        return tuple(self._made.values())
+
 
 def grid_of(kernel: EmittedKernel, sizes: Mapping[str, int]) -> tuple[int, ...]:
     """The programs of a launch, in each dimension."""

@@ -42,6 +42,7 @@ class EmittedKernel:
     constants: Mapping[str, int]
     grid: tuple[GridDimension, ...]
     launch: Launch
+    parameters: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -135,12 +136,16 @@ class _Emitter:
             dict(context.constants),
             dimensions,
             self.planned.launches[self.source.name],
+            self._parameters(),
         )
+
+    def _parameters(self) -> tuple[str, ...]:
+        context = self.context
+        return (*context.pointers.values(), *map(context.size, context.sizes_used), *context.constants)
 
     def _text(self) -> str:
         context = self.context
-        parameters = [*context.pointers.values(), *(context.size(s) for s in context.sizes_used)]
-        parameters += [f"{name}: tl.constexpr" for name in context.constants]
+        parameters = [f"{name}: tl.constexpr" if name in context.constants else name for name in self._parameters()]
         head = f"def {self.name}({', '.join(parameters)}):"
         if len(head) > 120:
             head = f"def {self.name}(\n" + "".join(f"    {p},\n" for p in parameters) + "):"

@@ -103,8 +103,10 @@ def remainder_signed(a, b):
 @triton.jit
 def floordiv_signed(a, b):
     """The floored quotient; 0 for a divisor of 0."""
-    left = remainder_signed(a, b)
-    quotient = (a - left) // tl.where((b == 0) | (b == -1), b * 0 + 1, b)
+    divisor = tl.where((b == 0) | (b == -1), b * 0 + 1, b)
+    quotient = a // divisor
+    left = a - quotient * divisor
+    quotient = tl.where((left != 0) & ((left ^ b) < 0), quotient - 1, quotient)
     return tl.where(b == 0, a - a, tl.where(b == -1, a - a - a, quotient))
 
 

@@ -124,7 +124,7 @@ def _fix_library() -> None:
             tensors = [a for a in arguments if isinstance(a, tl.tensor)]
             scalar = tensors[0].dtype.scalar
             numpy = tensors[0].handle.data.dtype
-            values = [np.asarray(a.handle.data if isinstance(a, tl.tensor) else a, np.float64) for a in arguments]
+            values = [np.asarray(a.handle.data if isinstance(a, tl.tensor) else a, numpy).astype(np.float64) for a in arguments]
             with np.errstate(all="ignore"):
                 found = np.asarray(function(*values)).astype(numpy)
             block = any(t.type.is_block() for t in tensors)

@@ -249,9 +249,9 @@ class Planner:
     ) -> None:
         programs = self._points(grid)
         whole = self.sizes.whole(wide.extent)
-        live = self._live(space, wide)
+        live = self._live(space, order, wide)
         if lane is wide:
-            limit = max(ROW // live, 1024)
+            limit = max(ROW // power_of_two(live) >> self.situation.relief, 1024)
             blocks[wide] = whole if whole <= limit else min(whole, 2048 if live <= 2 else 1024)
             near = grid[-1] if grid else None
             while near is not None and _size(blocks) < ELEMENTS and blocks[near] < self.sizes.estimate(near.extent):
@@ -266,18 +266,28 @@ class Planner:
             blocks[lane] = columns
         nest = sweeps(space, space.rules, order)
         several = sum(1 for p in _every_sweep(nest) if p.axis is wide) > 1
-        fits = max(TILE // live // columns, 1)
+        fits = max((TILE >> self.situation.relief) // power_of_two(live) // columns, 1)
         if several and whole <= fits:
             blocks[wide] = whole
         else:
             blocks[wide] = min(whole, max(2048 // columns, 16))
 
-    def _live(self, space: Space, wide: Index) -> int:
-        """How many values of a whole row are held at a time, about."""
-        read = {a.address: None for r in space.rules if wide in space.of(r) for a in self.accesses(space, r) if not a.store}
-        kept = [r for r in space.rules if wide in space.out[r] and (space.over[r] or len(self._readers(r)) > 1)]
-        rows = sum(wide in algebra.indices(address) for address in read)
-        return power_of_two(max(1, (rows + len(kept) + 1) // 2))
+    def _live(self, space: Space, order: Sequence[Index], wide: Index) -> int:
+        """How many values of a whole row registers hold at a time, about: what several sweeps read, what accumulates, what the last reads."""
+        sweeps_of: dict[tuple[Tensor, Poly], set[int]] = {}
+        last = -1
+        for r, path in _paths(sweeps(space, space.rules, order), ()):
+            mine = next((n for n, s in enumerate(path) if s.axis is wide), None)
+            if mine is None:
+                continue
+            last = id(path[mine])
+            for a in self.accesses(space, r):
+                if not a.store and wide in algebra.indices(a.address):
+                    sweeps_of.setdefault((a.tensor, a.address), set()).add(id(path[mine]))
+        held = sum(len(found) > 1 for found in sweeps_of.values())
+        more = any(found == {last} for found in sweeps_of.values()) and held > 0
+        accumulated = sum(wide in space.out[r] and bool(space.over[r]) for r in space.rules)
+        return max(held + more + accumulated, 1)
 
     def _is_possible(self, plan: Plan) -> bool:
         """Whether what must stay in registers is of whole axes."""

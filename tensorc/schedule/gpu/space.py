@@ -26,11 +26,13 @@ from tensorc.schedule.rules import Made, Rule
 class Situation:
     """What a schedule is made for: the classes of sizes, and the inputs that are not row-major.
 
-    `strides` gives for each axis of such an input 0, 1 or None; a stride that is None is a size of its own, `stride_name`.
+    `strides` gives for each axis of such an input 0, 1 or None; a stride that is None is a size of its own, `stride_name`. `relief` is how
+    often the rows that registers hold were halved, because those of the kernels made before did not fit.
     """
 
     sizes: Sizes
     strides: tuple[tuple[str, tuple[int | None, ...]], ...] = ()
+    relief: int = 0
 
     @cached_property
     def _strides(self) -> Mapping[str, tuple[int | None, ...]]:

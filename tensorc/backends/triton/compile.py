@@ -1,0 +1,152 @@
+"""Triton kernels compiled ahead of time, for a target that need not be there: each stage as text, and what the machine code takes."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tensorc.backends.triton.emit import Emitted, EmittedKernel
+from tensorc.backends.triton.types import pointer
+from tensorc.errors import ConfigError, TargetUnavailable, suggestion
+
+STAGES = ("triton", "ttir", "ttgir", "ptx", "sass")
+"""The stages that this module has, by their names for users."""
+
+ALIGNED = 16
+"""Bytes that memory given to kernels is aligned to, and the multiple that sizes are taken to have."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A GPU's architecture: `vendor` is `cuda` or `hip`, `arch` is `sm_90` or `gfx942`."""
+
+    vendor: str
+    arch: str
+
+    def __str__(self) -> str:
+        return f"{self.vendor}:{self.arch}"
+
+    @property
+    def triton(self) -> Any:
+        """The target as Triton has it."""
+        from triton.backends.compiler import GPUTarget
+
+        if self.vendor == "cuda":
+            return GPUTarget("cuda", int(self.arch.removeprefix("sm_")), 32)
+        return GPUTarget("hip", self.arch, 64 if self.arch.startswith("gfx9") else 32)
+
+
+def parse(text: str) -> Target:
+    """The target that a text such as `cuda:sm_90` names. ConfigError for any other."""
+    match = re.fullmatch(r"cuda:sm_(\d{2,3})|hip:gfx([0-9a-f]{3,4})", text)
+    if match is None:
+        raise ConfigError(f"there is no target `{text}`; a GPU is written cuda:sm_90 or hip:gfx942{suggestion(text, ('cuda:sm_90', 'hip:gfx942'))}")
+    vendor, _, arch = text.partition(":")
+    return Target(vendor, arch)
+
+
+def require() -> ModuleType:
+    """Triton, to compile with. TargetUnavailable where it is missing, or was imported as an interpreter."""
+    if os.environ.get("TRITON_INTERPRET") == "1":
+        raise TargetUnavailable("TRITON_INTERPRET=1 makes Triton an interpreter, which compiles nothing; unset it")
+    try:
+        import triton
+    except ImportError as reason:
+        raise TargetUnavailable(f"Triton is not installed ({reason}); it is the extra `gpu`") from None
+    found: ModuleType = triton
+    return found
+
+
+def signature(kernel: EmittedKernel) -> dict[str, str]:
+    """The types of a kernel's parameters, in order."""
+    names = kernel.parameters
+    types = [pointer(m.dtype) for m in kernel.pointers]
+    types += [f"i{kernel.index_bits}"] * len(kernel.sizes) + ["constexpr"] * len(kernel.constants)
+    return dict(zip(names, types, strict=True))
+
+
+def aligned(emitted: Emitted, kernel: EmittedKernel) -> list[int]:
+    """The parameters that are multiples of 16: pointers, and sizes that are in this class."""
+    ranges = emitted.planned.situation.sizes.by_name
+    count = len(kernel.pointers)
+    sizes = [count + n for n, name in enumerate(kernel.sizes) if ranges[name].multiple % ALIGNED == 0]
+    return [*range(count), *sizes]
+
+
+def options(kernel: EmittedKernel) -> dict[str, Any]:
+    """What Triton is told: nothing is contracted that the program did not write so, on any version."""
+    return {"num_warps": kernel.launch.warps, "num_stages": kernel.launch.stages, "enable_fp_fusion": False}
+
+
+def compile_kernel(emitted: Emitted, kernel: EmittedKernel, module: ModuleType, target: Target) -> Any:
+    """Triton's compiled kernel."""
+    triton = require()
+    from triton.compiler import ASTSource
+
+    function = getattr(module, kernel.name)
+    attributes = {(n,): [["tt.divisibility", ALIGNED]] for n in aligned(emitted, kernel)}
+    source = ASTSource(function, signature(kernel), constexprs=dict(kernel.constants), attrs=attributes)
+    return triton.compile(source, target=target.triton, options=options(kernel))
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A kernel's compiled stages."""
+
+    kernel: EmittedKernel
+    target: Target
+    asm: Mapping[str, Any]
+    shared: int  # bytes of memory that the threads of a program share
+
+    def text(self, stage: str) -> str:
+        """A stage: `ttir`, `ttgir`, `llir`, `ptx`, `amdgcn`, or `sass` of what was made for CUDA."""
+        if stage == "sass":
+            return self.sass
+        return str(self.asm[stage])
+
+    @cached_property
+    def sass(self) -> str:
+        return _tool("nvdisasm", ["-c"], self.asm["cubin"])
+
+    @cached_property
+    def usage(self) -> Mapping[str, int]:
+        """`REG` registers a thread, and `STACK` and `LOCAL` bytes of memory of its own: spilled registers lie there."""
+        if self.target.vendor == "cuda":
+            text = _tool("cuobjdump", ["-res-usage"], self.asm["cubin"])
+            return {name: int(n) for name, n in re.findall(r"\b(REG|STACK|LOCAL|SHARED):(\d+)", text)}
+        text = str(self.asm["amdgcn"])
+        found = {"REG": r"\.vgpr_count:\s+(\d+)", "STACK": r"\.private_segment_fixed_size:\s+(\d+)"}
+        return {name: int(m[1]) for name, form in found.items() if (m := re.search(form, text)) is not None}
+
+    @property
+    def spills(self) -> bool:
+        """Whether registers did not suffice."""
+        return bool(self.usage.get("STACK") or self.usage.get("LOCAL"))
+
+
+def compile_all(emitted: Emitted, module: ModuleType, target: Target) -> list[Compiled]:
+    """Every kernel of a module, for a target."""
+    found = []
+    for kernel in emitted.kernels:
+        made = compile_kernel(emitted, kernel, module, target)
+        found.append(Compiled(kernel, target, dict(made.asm), made.metadata.shared))
+    return found
+
+
+def _tool(name: str, arguments: Sequence[str], image: bytes) -> str:
+    """The output of one of the CUDA tools that Triton brings."""
+    from triton import knobs
+
+    path = getattr(knobs.nvidia, name).path
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "kernel.cubin"
+        file.write_bytes(image)
+        return subprocess.run([path, *arguments, str(file)], capture_output=True, text=True, check=True).stdout
