@@ -15,8 +15,13 @@ from tensorc.syntax import tree
 
 
 def check(unit: Unit) -> list[Diagnostic]:
-    """The diagnostics of all functions of a unit, in the order of the text; a mistake that calls lead to as well is reported once."""
-    found = merge([e for name in unit.functions for e in check_function(unit, name)])
+    """The diagnostics of a unit, in the order of the text; a mistake that calls lead to as well is reported once."""
+    errors = [e for name in unit.functions for e in check_function(unit, name)]
+    seen: list[Unit] = [unit]
+    for u in seen:
+        errors += u.errors
+        seen += [i for i in u.imports.values() if i not in seen and not i.is_library]
+    found = merge(errors)
     return sorted(found, key=lambda d: (d.span is None, d.span.start if d.span is not None and d.span.source is unit.source else 0))
 
 
@@ -24,6 +29,8 @@ def check_function(unit: Unit, name: str) -> list[CompileError]:
     """What is wrong with a function for every static value that its parameters might have, for some of the dtypes."""
     function = unit.functions[name]
     failures: list[CompileError] = []
+    if name in unit.broken:
+        return failures
     for dtypes in _representative_dtypes(function):
         attempts: list[list[Diagnostic]] = []
         for statics in range(_attempts(function)):

@@ -19,6 +19,7 @@ from tensorc.elaborate.tasks import Poisoned, Task, run, together
 from tensorc.elaborate.types import undeclared_splice
 from tensorc.elaborate.values import (
     MISSING,
+    POISON,
     Array,
     Builtin,
     List,
@@ -415,6 +416,8 @@ def lookup(name: str, scope: Scope) -> tuple[Value] | None:
         return (scope.names[name],)
     if name in scope.dtypes:
         return (scope.dtypes[name],)
+    if name in scope.unit.broken:
+        return (POISON,)
     if name in scope.unit.functions:
         return (Routine(scope.unit, scope.unit.functions[name]),)
     if name in scope.unit.imports:
@@ -430,6 +433,8 @@ def member(context: Context, module: Namespace, e: tree.Attribute) -> Value:
     from tensorc.elaborate.library import library, library_names
 
     function = module.unit.functions.get(e.name)
+    if e.name in module.unit.broken:
+        raise Poisoned
     if function is not None:
         return Routine(module.unit, function)
     built_in = library(e.name) if module.unit.is_library else None

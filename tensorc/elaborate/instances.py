@@ -11,7 +11,7 @@ from tensorc.algebra import Poly, Size
 from tensorc.diagnostics import CompileError, Label
 from tensorc.dtypes import DTYPES, KINDS, DType
 from tensorc.elaborate import arrays, calls
-from tensorc.elaborate.context import Context
+from tensorc.elaborate.context import Context, merge
 from tensorc.elaborate.expressions import Evaluator, Scope, scope_of
 from tensorc.elaborate.tasks import Poisoned, Task, run
 from tensorc.elaborate.types import Known, dim, layout, rank_text, type_kind, unknown_dtype
@@ -89,6 +89,8 @@ def instantiate(unit: Unit, name: str, arguments: Sequence[Any]) -> Instance:
     CompileError with every independent mistake of the body.
     """
     function = unit.functions[name]
+    if name in unit.broken:
+        raise CompileError(merge(unit.errors))
     context = Context()
     evaluator = Evaluator(context)
     try:

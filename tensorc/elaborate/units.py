@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
+from os.path import normpath
 from pathlib import Path
 from typing import Any
 
 from tensorc.diagnostics import CompileError, error
-from tensorc.elaborate.context import merge
 from tensorc.elaborate.declarations import declaration_errors, defined_twice
 from tensorc.source import Source
 from tensorc.syntax import tree
@@ -23,24 +23,30 @@ Resolver = Callable[[str, Source], Source]
 
 @dataclass(eq=False)
 class Unit:
-    """A file and what it imports."""
+    """A file and what it imports. `errors` are those of heads and imports; nothing is said about the uses of the `broken` names."""
 
     source: Source
     functions: Mapping[str, tree.Function]
     imports: dict[str, Unit] = field(default_factory=dict)
+    errors: list[CompileError] = field(default_factory=list)
+    broken: set[str] = field(default_factory=set)
     is_library: bool = False
     is_internal: bool = False  # of the library, for its own files only
 
 
 def resolve_path(path: str, importer: Source) -> Source:
     """The imported file, relative to the file that imports it."""
-    target = Path(importer.name).parent / path
+    target = Path(normpath(Path(importer.name).parent / path))
     return Source(str(target), target.read_text(encoding="utf-8-sig"))
 
 
 def load_unit(source: Source, resolver: Resolver | None = None) -> Unit:
-    """The unit of a source. CompileError with all independent mistakes of its syntax, names and imports."""
+    """The unit of a source. CompileError with its mistakes of syntax; `check` gives all others."""
     return _Loader(resolver or resolve_path).load(source, ())
+
+
+MOST_FILES = 100
+"""That import one another in a chain."""
 
 
 class _Loader:
@@ -51,9 +57,7 @@ class _Loader:
     def load(self, source: Source, importers: tuple[str, ...]) -> Unit:
         if source.name in self.done:
             return self.done[source.name]
-        file = parse(source)
-        errors: list[CompileError] = []
-        unit = Unit(source, _functions(file, errors))
+        unit, file = _unit(source)
         self.done[source.name] = unit
         names = {n: f.name_span for n, f in unit.functions.items()}
         for i in file.imports:
@@ -64,9 +68,8 @@ class _Loader:
                 names[i.alias] = i.span
                 unit.imports[i.alias] = self._import(i, source, (*importers, source.name))
             except CompileError as e:
-                errors.append(e)
-        if errors:
-            raise CompileError(merge(errors))
+                unit.errors.append(e)
+                unit.broken.add(i.alias)
         return unit
 
     def _import(self, i: tree.Import, source: Source, importers: tuple[str, ...]) -> Unit:
@@ -87,6 +90,8 @@ class _Loader:
             raise error(
                 "E0801", f'cannot import "{i.path}": {reason}', i.span, "not found" if isinstance(e, OSError) else "", help=help
             ) from None
+        if len(importers) == MOST_FILES:
+            raise error("E0801", f'cannot import "{i.path}": {MOST_FILES} files import one another', i.span, "one too many")
         if found.name in importers:
             chain = " imports ".join(f'"{n}"' for n in [*importers[importers.index(found.name) :], found.name])
             help = "move what both need into a third file"
@@ -94,15 +99,21 @@ class _Loader:
         return self.load(found, importers)
 
 
-def _functions(file: tree.File, errors: list[CompileError]) -> dict[str, tree.Function]:
+def _unit(source: Source) -> tuple[Unit, tree.File]:
+    """The unit of a source without its imports."""
+    file = parse(source)
     functions: dict[str, tree.Function] = {}
+    unit = Unit(source, functions)
     for f in file.functions:
         if f.name in functions:
-            errors.append(defined_twice(f.name, f.name_span, functions[f.name].name_span))
+            unit.errors.append(defined_twice(f.name, f.name_span, functions[f.name].name_span))
             continue
         functions[f.name] = f
-        errors.extend(declaration_errors(f))
-    return functions
+        wrong = declaration_errors(f)
+        if wrong:
+            unit.errors.extend(wrong)
+            unit.broken.add(f.name)
+    return unit, file
 
 
 # The library that is shipped: tensorc/std/*.tx. A function is parsed when it is first used.

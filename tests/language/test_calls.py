@@ -257,3 +257,31 @@ def test_a_mistake_in_an_imported_file_shows_that_file(tmp_path: Path) -> None:
     with pytest.raises(CompileError) as caught:
         tc.load(main)
     assert "a.tx:1:23" in str(caught.value) and "in the call of `g`" in str(caught.value)
+
+
+def test_mistakes_of_heads_and_imports_come_with_those_of_bodies(tx: Any) -> None:
+    source = """
+    import "no.tx" as no
+    fn a(x: f32[N], x: f32) = x + nope
+    fn b(x: g32[N]) = x
+    fn c(x: f32[N]) = a(x, x) + b(x) + no.f(x)
+    fn d(x: f32[N]) = c(x) + nobody
+    fn d(x: f32[N]) = x
+    """
+    assert tx.refused(source) == ["E0801", "E0204", "E0407", "E0201", "E0204"]
+
+
+def test_a_path_may_go_up_and_down(tmp_path: Path) -> None:
+    main = write(
+        tmp_path,
+        main='import "a/../a/x.tx" as x\nfn f(x1: f32[N]) = x.g(x1)',
+        a__x='import "../a/y.tx" as y\nfn g(x: f32[N]) = y.g(x)',
+        a__y="fn g(x: f32[N]) = x",
+    )
+    np.testing.assert_array_equal(tc.load(main).f(V), V)
+    circle = write(
+        tmp_path, main='import "a/x.tx" as x\nfn f(x1: f32[N]) = x.g(x1)', a__x='import "../a/../main.tx" as y\nfn g(x: f32[N]) = y.f(x)'
+    )
+    assert load_codes(circle) == ["E0802"]
+    chain = {f"c{n}": f'import "c{n + 1}.tx" as next\nfn f(x: f32) = x' for n in range(150)}
+    assert load_codes(write(tmp_path, main='import "c0.tx" as c\nfn f(x: f32) = x', **chain)) == ["E0801"]
