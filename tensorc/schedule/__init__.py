@@ -18,6 +18,7 @@ from tensorc.schedule.memory import Names, Storage, store
 from tensorc.schedule.nests import kernel
 from tensorc.schedule.partial import share
 from tensorc.schedule.rules import Rule, ScanRule, ScatterRule, SortRule
+from tensorc.schedule.running import share_scan
 from tensorc.schedule.separate import separate
 from tensorc.schedule.views import flatten
 
@@ -37,7 +38,8 @@ def schedule(program: Program) -> Schedule:
     kernels: list[Kernel] = []
     partial: list[Buffer] = []
     for g in groups:
-        made, totals = share(_kernel(titles.unique(_title(g)), g, storage, names), names, titles)
+        whole = _kernel(titles.unique(_title(g)), g, storage, names)
+        made, totals = share_scan(whole, names, titles) if isinstance(g.rules[0], ScanRule) else share(whole, names, titles)
         kernels += made
         partial += totals
     count = len(program.results)
