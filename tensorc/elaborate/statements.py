@@ -11,7 +11,7 @@ from tensorc.elaborate.conditions import require
 from tensorc.elaborate.context import Context, merge
 from tensorc.elaborate.tasks import Poisoned, Task
 from tensorc.elaborate.types import conform
-from tensorc.elaborate.values import POISON, Array, Poison, Tuple, Value, describe
+from tensorc.elaborate.values import POISON, Array, Poison, Tuple, Value, describe, of_tensor
 from tensorc.source import Span
 from tensorc.syntax import tree
 
@@ -121,7 +121,7 @@ def _bind_name(context: Context, p: tree.NamePattern, value: Value, scope: Scope
     scope.places[p.name] = p.span
     rule = context.exact and p.name.startswith("_")
     if isinstance(value, Array) and not rule:
-        value = context.settle(value, p.name, p.span)
+        value = of_tensor(value.tensor()) if context.exact else context.settle(value, p.name, p.span)
     scope.names[p.name] = value
 
 
