@@ -20,10 +20,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tensorc import algebra
-from tensorc.algebra import ONE, Index, Poly, poly
+from tensorc.algebra import Index, Poly, poly
 from tensorc.ir.tensor import Load, Tensor
 from tensorc.loops.nest import Bind
-from tensorc.schedule.members import Member, axes, by_tensor
+from tensorc.schedule.members import Member, axes, by_tensor, is_unit
 from tensorc.schedule.online import NOTHING, Carried, carried
 from tensorc.schedule.rules import Made
 from tensorc.schedule.sizes import Estimate
@@ -176,16 +176,6 @@ def _shared(first: Member, lanes: Index, rows: Index, side: frozenset[Index], re
         points *= estimate(inside[0].extent)
     outer = tuple(a for a in others if a not in inside)
     return Roles(first, lanes, rows, outer, tuple(a for a in others if a in inside), first.over)
-
-
-def is_unit(subscripts: Sequence[Poly], axis: Index) -> bool:
-    """Whether neighbours along an axis are neighbours in row-major memory."""
-    touched = [s for s in subscripts if axis in algebra.indices(s)]
-    last = next((s for s in reversed(subscripts) if s.constant is None), None)
-    if len(touched) != 1 or touched[0] is not last:
-        return False
-    parts = algebra.split(touched[0], axis)
-    return parts is not None and parts[0] is ONE
 
 
 def slides(load: Load, axis: Index) -> bool:

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from tensorc.algebra import Index, Poly, indices, substitute
+from tensorc import algebra
+from tensorc.algebra import ONE, Index, Poly, indices, substitute
 from tensorc.ir import walk
 from tensorc.ir.tensor import Load, Scalar, Tensor
 from tensorc.schedule.axes import Loops, Space
@@ -78,5 +79,11 @@ def by_tensor(every: Sequence[Member]) -> Mapping[Tensor, Member]:
     return {m.tensor: m for m in every if m.tensor is not None}
 
 
-def place_axes(place: Sequence[Poly]) -> frozenset[Index]:
-    return frozenset[Index]().union(*map(indices, place))
+def is_unit(subscripts: Sequence[Poly], axis: Index) -> bool:
+    """Whether neighbours along an axis are neighbours in row-major memory."""
+    touched = [s for s in subscripts if axis in algebra.indices(s)]
+    last = next((s for s in reversed(subscripts) if s.constant is None), None)
+    if len(touched) != 1 or touched[0] is not last:
+        return False
+    parts = algebra.split(touched[0], axis)
+    return parts is not None and parts[0] is ONE

@@ -12,6 +12,7 @@ from tensorc.schedule.online import NOTHING
 from tensorc.schedule.panels import with_panels
 from tensorc.schedule.sizes import estimate
 from tensorc.schedule.stages import Part, arrange
+from tensorc.schedule.turned import turned
 
 
 def kernel(name: str, space: Space, storage: Storage, names: Names) -> Kernel:
@@ -19,13 +20,14 @@ def kernel(name: str, space: Space, storage: Storage, names: Names) -> Kernel:
     every = members(space, storage)
     found = contract(every, estimate)
     if found is not None:
-        every, plan = with_panels(found, estimate)
-        nest = arrange(every, plan)
+        every, bound = with_panels(found, estimate)
+        nest = arrange(every, bound)
         assert nest is not None, "copies stand where what reads them does not"
         return build.kernel(name, nest, found.carried, True, names)
-    nest = arrange(every)
+    plan = turned(every)
+    nest = arrange(every, plan)
     assert nest is not None, "a group has a nest"
-    return build.kernel(name, nest, NOTHING, False, names)
+    return build.kernel(name, nest, NOTHING, plan is not None, names)
 
 
 def fits(space: Space) -> tuple[Part, ...] | None:

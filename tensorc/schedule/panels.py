@@ -8,8 +8,8 @@ from tensorc.algebra import poly
 from tensorc.ir import build, walk
 from tensorc.ir.tensor import Apply, Input, Load, Scalar, Select
 from tensorc.loops.nest import Bind
-from tensorc.schedule.contraction import TILE, Found, is_unit, slides
-from tensorc.schedule.members import Member, axes
+from tensorc.schedule.contraction import TILE, Found, slides
+from tensorc.schedule.members import Member, axes, is_unit
 from tensorc.schedule.rules import Made, operations
 from tensorc.schedule.sizes import Estimate
 from tensorc.schedule.stages import Loop, Plan
