@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from tensorc import compiler
-from tensorc.algebra import Poly, poly, size
+from tensorc import algebra, compiler
+from tensorc.algebra import Poly, Size, poly, size
+from tensorc.api.programs import ProgramDefinition, ProgramFunction
+from tensorc.dtypes import bool_
 from tensorc.ir import walk
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Define, Input, Load, Tensor
@@ -26,35 +28,22 @@ BATCH = "batch"
 """What the size of the new axis of a batched program is called, unless the program has such a size."""
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What follows from the shapes of a call: its sizes, (shape, dtype) of each result, and what stands for inputs that are not read."""
-
-    sizes: Mapping[str, int]
-    results: tuple[tuple[tuple[int, ...], Any], ...]
-    unread: Mapping[int, Array]
-
-
 class Primitive:
     """A program and those that derive from it. `names` are what messages call its inputs.
 
     Derived programs take the inputs of this one first; `reads` says which of them are read at all, so that a caller knows what to keep.
     """
 
-    def __init__(self, program: Program, names: Sequence[str] | None = None, target: str | None = None) -> None:
+    def __init__(self, program: Program, names: Sequence[str] | None = None, target: str | None = None, is_derived: bool = False) -> None:
         self.program = program
         self.names = tuple(i.name for i in program.inputs) if names is None else tuple(names)
         self.compilation = compiler.Compilation(program, target)
+        self.is_derived = is_derived
+        self.memory: dict[Hashable, Any] = {}  # what the callers work out once
         self._derived: dict[Hashable, Primitive] = {}
-        self._plans: dict[tuple[tuple[int, ...], ...], Plan] = {}
+        self._shapes: dict[tuple[tuple[int, ...], ...], tuple[tuple[int, ...], ...]] = {}
 
     # Running.
-
-    @cached_property
-    def call(self) -> Call:
-        """The program compiled, with its results in a flat tuple."""
-        with compiler.LOCK:
-            return Call(self.program, tuple(range(len(self.program.results))), self.compilation.executable, self.names)
 
     @cached_property
     def _optimised(self) -> Program:
@@ -72,40 +61,58 @@ class Primitive:
         places: dict[Tensor, int] = {i: n for n, i in enumerate(self.program.inputs)}
         return tuple(places.get(_source(r)) for r in self._optimised.results)
 
-    def plan(self, shapes: tuple[tuple[int, ...], ...]) -> Plan:
-        """What follows from the shapes of the inputs. Raises ShapeError where they do not fit."""
-        found = self._plans.get(shapes)
-        if found is None:
-            sizes = self.call.bind([_Shape(s) for s in shapes])  # type: ignore[misc]
-            results = tuple((self.call._shape(n, sizes), r.dtype.numpy) for n, r in enumerate(self.program.results))
-            unread = {n: _witness(shapes[n], i.dtype.numpy) for n, i in enumerate(self.program.inputs) if not self.reads[n]}
-            found = Plan(sizes, results, unread)
-            if len(self._plans) >= MOST_SHAPES:
-                self._plans.clear()
-            self._plans[shapes] = found
-        return found
-
     def shapes(self, shapes: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
-        """The shapes of the results. Nothing is compiled for it. Raises ShapeError."""
-        call = self._shape_call
-        sizes = call.bind([_Shape(s) for s in shapes])  # type: ignore[misc]
-        return tuple(call._shape(n, sizes) for n in range(len(self.program.results)))
+        """The shapes of the results. Nothing is compiled for it. Raises ShapeError where those of the inputs do not fit."""
+        found = self._shapes.get(shapes)
+        if found is None:
+            call = self._shape_call
+            sizes = call.bind([_Shape(s) for s in shapes])  # type: ignore[misc]
+            found = tuple(call._shape(n, sizes) for n in range(len(self.program.results)))
+            if len(self._shapes) >= MOST_SHAPES:
+                self._shapes.clear()
+            self._shapes[shapes] = found
+        return found
 
     @cached_property
     def _shape_call(self) -> Call:
         return Call(self.program, tuple(range(len(self.program.results))), _NoCode(), self.names)
 
-    def run(self, inputs: Sequence[Array | None], plan: Plan, outputs: Sequence[Array] | None = None) -> Sequence[Array]:
-        """The results, in new arrays or in those given. Inputs that are not read may be None. IndexError where a check of the program fails."""
-        arrays: Any = [plan.unread.get(n, a) for n, a in enumerate(inputs)] if plan.unread else inputs
-        if outputs is None:
-            outputs = [np.empty(shape, dtype) for shape, dtype in plan.results]
-        self.call._run(arrays, plan.sizes, outputs)
-        return outputs
+    @cached_property
+    def _core(self) -> tuple[ProgramFunction, tuple[int, ...], tuple[tuple[int, int], ...]]:
+        """(the program of the inputs that are read, their numbers, where its other sizes stand: (input, axis)).
+
+        The program has an input of so many bools for each such size.
+        """
+        p, optimised = self.program, self._optimised
+        read = tuple(n for n, r in enumerate(self.reads) if r)
+        kept = [p.inputs[n] for n in read]
+        bound = {e.atom.name for i in kept for e in i.extents if isinstance(e.atom, Size)}
+        used = {s.name for s in walk.sizes(walk.topological((*kept, *optimised.outputs)))}
+        used |= {s.name for c in optimised.conditions for s in algebra.sizes(c.value)}
+        missing = [name for name in self._shape_call.binders if name in used - bound]
+        names = _Names(p.inputs)
+        sizes = [Input(names.fresh(f"size_{name}"), (size(name),), bool_) for name in missing]
+        core = replace(optimised, inputs=(*kept, *sizes))
+        labels = [*(self.names[n] for n in read), *(s.name for s in sizes)]
+        made = ProgramFunction(ProgramDefinition(core, labels), self.compilation.target)
+        return made, read, tuple(self._shape_call.binders[name] for name in missing)
+
+    def __call__(self, values: Sequence[Any], shapes: Sequence[Sequence[int]]) -> tuple[Any, ...]:
+        """The results for arrays of NumPy or plain tensors of torch, all of one kind, and their shapes.
+
+        What is not read may be None. IndexError where a check of the program fails, ShapeError for shapes that do not fit.
+        """
+        function, read, sizes = self._core
+        if len(read) == len(values):
+            return function(*values)  # type: ignore[no-any-return]
+        if not self.is_derived:  # what is derived is called with shapes that its primitive was called with
+            self.shapes(tuple(map(tuple, shapes)))
+        given = [values[n] for n in read]
+        return function(*given, *(bools(shapes[n][axis]) for n, axis in sizes))  # type: ignore[no-any-return]
 
     # Deriving.
 
-    def _made(self, key: Hashable, make: Any) -> Primitive:
+    def _made(self, key: tuple[Hashable, ...], make: Any) -> Primitive:
         with BRIEF:
             found = self._derived.get(key)
         if found is None:
@@ -114,10 +121,10 @@ class Primitive:
                 found = self._derived.get(key)
                 if found is None:
                     program, names = make()
-                    found = self._derived[key] = Primitive(program, names, self.compilation.target)
+                    found = self._derived[key] = Primitive(program, names, self.compilation.target, key[0] != "vmap")
         return found
 
-    @property
+    @cached_property
     def floats(self) -> tuple[bool, ...]:
         """Which results are floats, and so have derivatives."""
         return tuple(r.dtype.is_float for r in self.program.results)
@@ -211,10 +218,12 @@ def _source(t: Tensor) -> Tensor:
     return t
 
 
-def _witness(shape: tuple[int, ...], dtype: Any) -> Array:
-    """An array of a shape without memory for its elements."""
-    strides = np.cumprod([np.dtype(dtype).itemsize, *(max(e, 1) for e in reversed(shape[1:]))])[::-1] if shape else ()
-    return np.lib.stride_tricks.as_strided(np.zeros(1, dtype), shape, tuple(map(int, strides)), writeable=False)
+_bools = np.zeros(1 << 16, np.bool_)
+
+
+def bools(count: int) -> Array:
+    """An array of so many elements, of which only that matters."""
+    return _bools[:count] if count <= len(_bools) else np.zeros(count, np.bool_)
 
 
 _of_entries: WeakKeyDictionary[Any, Primitive] = WeakKeyDictionary()

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tensorc.api.lanes import TakenCall
 from tensorc.api.library import LibraryFunction
-from tensorc.runtime import arrays
-from tensorc.runtime.call import flatten, rebuild
+from tensorc.api.taken import TakenCall
 from tensorc.eager import inplace
 from tensorc.eager.modes import state
 from tensorc.eager.operations import run
 from tensorc.eager.tensor import Tensor
+from tensorc.runtime import arrays
+from tensorc.runtime.call import flatten, rebuild
 
 
 def _array(value: Any) -> Any:
@@ -37,7 +37,9 @@ def call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
 
 def _into(taken: TakenCall, results: Sequence[Tensor], name: str) -> Any:
     if state.recording and any(r.requires_grad for r in results):
-        raise RuntimeError(f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad.")
+        raise RuntimeError(
+            f"{name}(): functions with out=... arguments don't support automatic differentiation, but one of the arguments requires grad."
+        )
     numbered, leaves = _numbered(taken.tree)
     for target, result in zip(flatten(numbered, taken.out, name), leaves, strict=True):
         inplace.copy_(target, results[result])

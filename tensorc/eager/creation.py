@@ -10,12 +10,12 @@ import numpy as np
 
 from tensorc.api.definition import as_dtype
 from tensorc.dtypes import DType, bool_, f32, f64, i64
-from tensorc.errors import DTypeError
-from tensorc.runtime import arrays
-from tensorc.runtime.arrays import Array
 from tensorc.eager.operations import apply
 from tensorc.eager.tensor import Tensor, device, refuse
 from tensorc.eager.views import sizes
+from tensorc.errors import DTypeError
+from tensorc.runtime import arrays
+from tensorc.runtime.arrays import Array
 
 MOST_AXES = 64
 """As many axes as an array of NumPy's may have."""
@@ -272,7 +272,9 @@ def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, requires_gr
     return _leaf(made._array, requires_grad)
 
 
-def logspace(start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, requires_grad: bool = False, **options: Any) -> Tensor:
+def logspace(
+    start: Any, end: Any, steps: int, base: float = 10.0, *, dtype: Any = None, requires_grad: bool = False, **options: Any
+) -> Tensor:
     """base to the powers of `linspace`."""
     exponents = linspace(start, end, steps, dtype=f64)
     made = (Tensor._of(np.array(base, np.float64)) ** exponents).to(f32 if dtype is None else dtype)

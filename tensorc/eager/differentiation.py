@@ -117,7 +117,7 @@ def _batched(
     materialize: bool,
 ) -> tuple[Tensor | None, ...]:
     """One walk for each element of the cotangents' first axis."""
-    from tensorc.eager.methods import call
+    from tensorc.eager.named import call
 
     count = len(gradients[0])
     rows = []

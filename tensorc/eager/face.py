@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from tensorc.dtypes import DTYPES
-from tensorc.frontend.trace import active_trace, find_trace
-from tensorc.runtime import arrays
 from tensorc.eager import creation, methods, modes, text
 from tensorc.eager.names import names, traced
 from tensorc.eager.tensor import Size, Tensor, device
+from tensorc.frontend.trace import active_trace, find_trace
+from tensorc.runtime import arrays
 
 DTYPE_NAMES = {
     "float32": "f32", "float": "f32", "float64": "f64", "double": "f64", "float16": "f16", "half": "f16", "bfloat16": "bf16",
@@ -25,12 +25,38 @@ DTYPE_NAMES = {
 _IN_TRACES = {"zeros", "ones", "full", "eye", "arange", "linspace"}
 """What makes tensors, and belongs to the program where a function is being traced."""
 
-_MAKE = (
-    "tensor as_tensor asarray from_numpy from_dlpack zeros ones empty full zeros_like ones_like empty_like full_like eye arange linspace "
-    "logspace rand randn rand_like randn_like randint randperm normal bernoulli manual_seed Generator default_generator"
-).split()
+_MAKE = [
+    "tensor",
+    "as_tensor",
+    "asarray",
+    "from_numpy",
+    "from_dlpack",
+    "zeros",
+    "ones",
+    "empty",
+    "full",
+    "zeros_like",
+    "ones_like",
+    "empty_like",
+    "full_like",
+    "eye",
+    "arange",
+    "linspace",
+    "logspace",
+    "rand",
+    "randn",
+    "rand_like",
+    "randn_like",
+    "randint",
+    "randperm",
+    "normal",
+    "bernoulli",
+    "manual_seed",
+    "Generator",
+    "default_generator",
+]
 
-_MODES = "no_grad enable_grad set_grad_enabled inference_mode is_grad_enabled is_inference_mode_enabled".split()
+_MODES = ["no_grad", "enable_grad", "set_grad_enabled", "inference_mode", "is_grad_enabled", "is_inference_mode_enabled"]
 
 
 def _result_type(a: Any, b: Any) -> Any:
@@ -71,8 +97,6 @@ def face_names() -> frozenset[str]:
     """All of these names."""
     functions = {n for n in (*names(), *methods.OVERRIDES) if not n.startswith("_")}
     return functions.union(_OTHERS, DTYPE_NAMES, _MODES, _MAKE)
-
-
 
 
 def _in_traces(name: str, make: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from tensorc.runtime.arrays import Array
 from tensorc.eager import views
 from tensorc.eager.inplace import changed, check_writable, copy_
 from tensorc.eager.modes import state
 from tensorc.eager.tape import Cotangents, Node
 from tensorc.eager.tensor import Tensor
+from tensorc.runtime.arrays import Array
 
 
 def _items(x: Tensor, index: Any) -> tuple[list[Any], bool]:

@@ -62,11 +62,11 @@ def changed(x: Tensor, edge: Edge | None, title: str = "Overwritten") -> Tensor:
         base = x._base
         if base is None:
             if edge is not None or old is not None:
-                x._edge = edge or (Overwritten(title, [old]), 0)
+                x._follow(edge or (Overwritten(title, [old]), 0))
         else:
             before = base._gradient_edge()
             if (edge is not None or before is not None) and x._chain is not None:
-                base._edge = (Replaced([before, edge], base._array, look_of(x._chain)), 0)
+                base._follow((Replaced([before, edge], base._array, look_of(x._chain)), 0))
     version.count += 1
     if x._base is None:
         x._seen = version.count
@@ -76,9 +76,7 @@ def changed(x: Tensor, edge: Edge | None, title: str = "Overwritten") -> Tensor:
 def check_result(x: Tensor, result: Tensor) -> None:
     """Raise RuntimeError where the result of an operation cannot be written over x."""
     if result._array.shape != x._array.shape:
-        raise RuntimeError(
-            f"output with shape {list(x._array.shape)} doesn't match the broadcast shape {list(result._array.shape)}"
-        )
+        raise RuntimeError(f"output with shape {list(x._array.shape)} doesn't match the broadcast shape {list(result._array.shape)}")
 
 
 def check_dtype(result: DType, x: DType) -> None:
@@ -87,7 +85,18 @@ def check_dtype(result: DType, x: DType) -> None:
         raise RuntimeError(f"result type {NAMES.get(result.name, result)} can't be cast to the desired output type {NAMES.get(x.name, x)}")
 
 
-NAMES = {"f32": "Float", "f64": "Double", "f16": "Half", "bf16": "BFloat16", "i64": "Long", "i32": "Int", "i16": "Short", "i8": "Char", "u8": "Byte", "bool": "Bool"}
+NAMES = {
+    "f32": "Float",
+    "f64": "Double",
+    "f16": "Half",
+    "bf16": "BFloat16",
+    "i64": "Long",
+    "i32": "Int",
+    "i16": "Short",
+    "i8": "Char",
+    "u8": "Byte",
+    "bool": "Bool",
+}
 
 
 def inplace(x: Tensor, operation: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Tensor:
@@ -117,7 +126,9 @@ def copy_(x: Tensor, source: Any, non_blocking: bool = False) -> Tensor:
 def _without_leading_ones(value: Tensor, x: Tensor) -> tuple[int, ...]:
     lead = value.ndim - x.ndim
     if any(e != 1 for e in value._array.shape[:lead]):
-        raise RuntimeError(f"expand: the number of sizes provided ({x.ndim}) must be greater or equal to the number of dimensions in the tensor ({value.ndim})")
+        raise RuntimeError(
+            f"expand: the number of sizes provided ({x.ndim}) must be greater or equal to the number of dimensions in the tensor ({value.ndim})"
+        )
     return value._array.shape[lead:]
 
 

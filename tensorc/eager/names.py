@@ -172,8 +172,6 @@ def _distances(x1: Any, x2: Any, p: float = 2.0) -> Any:
     return of.norm(apart, ord=p, axis=-1)
 
 
-
-
 def _matrix_power(input: Any, n: int) -> Any:
     if n < 0:
         raise ValueError("matrix_power of a negative power needs an inverse, which tensorc does not have")
@@ -253,9 +251,50 @@ COMPOSED: dict[str, Traced] = {
 """Compositions, by PyTorch's names and with its arguments."""
 
 NUMBERS = frozenset(
-    "add sub subtract rsub mul multiply div divide true_divide floor_divide remainder fmod eq ne not_equal lt less le less_equal gt greater "
-    "ge greater_equal where clamp clip clamp_min clamp_max lerp addcmul addcdiv addmv addr addbmm masked_fill xlogy copysign "
-    "maximum minimum bitwise_and bitwise_or bitwise_xor".split()
+    [
+        "add",
+        "sub",
+        "subtract",
+        "rsub",
+        "mul",
+        "multiply",
+        "div",
+        "divide",
+        "true_divide",
+        "floor_divide",
+        "remainder",
+        "fmod",
+        "eq",
+        "ne",
+        "not_equal",
+        "lt",
+        "less",
+        "le",
+        "less_equal",
+        "gt",
+        "greater",
+        "ge",
+        "greater_equal",
+        "where",
+        "clamp",
+        "clip",
+        "clamp_min",
+        "clamp_max",
+        "lerp",
+        "addcmul",
+        "addcdiv",
+        "addmv",
+        "addr",
+        "addbmm",
+        "masked_fill",
+        "xlogy",
+        "copysign",
+        "maximum",
+        "minimum",
+        "bitwise_and",
+        "bitwise_or",
+        "bitwise_xor",
+    ]
 )
 """Operations whose numbers are inputs of their program: another number needs no other program."""
 

@@ -14,14 +14,14 @@ from tensorc.api.primitive import Primitive
 from tensorc.config import config
 from tensorc.diagnostics import CompileError
 from tensorc.dtypes import bool_, f64, i64
-from tensorc.elaborate import ResultTree
-from tensorc.frontend.trace import Trace, trace
-from tensorc.runtime import arrays
-from tensorc.runtime.call import rebuild
 from tensorc.eager.errors import as_pytorch
 from tensorc.eager.modes import state
 from tensorc.eager.tape import FREED, Cotangents, Edge, Node, Saved, Version
 from tensorc.eager.tensor import Tensor
+from tensorc.elaborate import ResultTree
+from tensorc.frontend.trace import Trace, trace
+from tensorc.runtime import arrays
+from tensorc.runtime.call import rebuild
 
 Traced = Callable[..., Any]
 """A function of tracers that says what an operation does."""
@@ -142,8 +142,7 @@ def _title(name: str) -> str:
 def run(primitive: Primitive, tensors: Sequence[Tensor], title: str) -> list[Tensor]:
     """The results of a program as tensors, recorded where a gradient may be asked for."""
     inputs = [t._array for t in tensors]
-    plan = primitive.plan(tuple([a.shape for a in inputs]))
-    results = [Tensor._of(a) for a in primitive.run(inputs, plan)]
+    results = [Tensor._of(a) for a in primitive(inputs, [a.shape for a in inputs])]
     if state.recording:
         edges = [t._gradient_edge() for t in tensors]
         if any(edges):
@@ -158,7 +157,7 @@ def record(primitive: Primitive, tensors: Sequence[Tensor], results: Sequence[Te
         node = Applied(primitive, title, tensors, results, edges)
         for number, (result, is_float) in enumerate(zip(results, floats, strict=True)):
             if is_float:
-                result._edge = (node, number)
+                result._follow((node, number))
 
 
 class Applied(Node):
@@ -210,13 +209,12 @@ class Applied(Node):
         first = len(self.shapes)
         same = [None if p is None or p < first else seeds[p - first] for p in passed]
         shapes = (*self.shapes, *(s._array.shape for s in seeds))
-        plan = derived.plan(shapes)
-        if all(s is not None and s._array.shape == shape for s, (shape, _) in zip(same, plan.results, strict=True)):
+        if all(s is not None for s in same) and derived.shapes(shapes) == tuple(s._array.shape for s in same if s is not None):
             return [s for s in same if s is not None]
         count = len(self.next_edges)
         values: list[Tensor | None] = [self._value(n, count) if derived.reads[n] else None for n in range(first)]
         values += seeds
-        results = [Tensor._of(a) for a in derived.run([None if v is None else v._array for v in values], plan)]
+        results = [Tensor._of(a) for a in derived([None if v is None else v._array for v in values], shapes)]
         if state.recording:
             edges = [None if v is None else v._gradient_edge() for v in values]
             if any(edges):
@@ -228,7 +226,7 @@ class Applied(Node):
     def _value(self, number: int, count: int) -> Tensor:
         tensor = self.saved[number].tensor(self.name)
         if number >= count:
-            tensor._edge = (self, number - count)
+            tensor._follow((self, number - count))
         return tensor
 
     def release(self) -> None:

@@ -98,7 +98,8 @@ class Saved:
                 f"expected version {self.count} instead"
             )
         made = Tensor._of(self.array)
-        made._edge = self.edge
+        if self.edge is not None:
+            made._follow(self.edge)
         made._version = self.version
         return made
 

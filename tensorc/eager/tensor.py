@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from tensorc.dtypes import DType
-from tensorc.runtime import arrays
-from tensorc.runtime.arrays import Array
 from tensorc.eager.modes import state
 from tensorc.eager.tape import Accumulate, Edge, Node, Version, remove_hook
+from tensorc.runtime import arrays
+from tensorc.runtime.arrays import Array
 
 if TYPE_CHECKING:
     from tensorc.eager.views import Chain
@@ -82,6 +82,7 @@ class Tensor:
     """
 
     # The defaults of a tensor that nothing is known of but its array: to make one costs one attribute.
+    _watched: bool = False  # whether it may have a history, or get one
     _requires_grad: bool = False
     _edge: Edge | None = None  # where its gradient goes, unless it is a leaf
     _version: Version | None = None
@@ -198,6 +199,11 @@ class Tensor:
             self._version = Version()
         return self._version
 
+    def _follow(self, edge: Edge) -> None:
+        """Let the gradient of this tensor go to an edge."""
+        self._edge = edge
+        self._watched = True
+
     def _gradient_edge(self) -> Edge | None:
         """Where the gradient of this tensor goes; None where none is asked for."""
         if self._base is not None and self._version is not None and self._seen != self._version.count:
@@ -243,6 +249,7 @@ class Tensor:
             )
         if self.is_leaf:
             self._requires_grad = requires_grad
+            self._watched = True
         return self
 
     @property
@@ -397,7 +404,7 @@ class Tensor:
             raise RuntimeError("Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment.")
         if id(self) not in memo:
             made = memo[id(self)] = Tensor._of(self._array.copy(order="K"))
-            made._requires_grad = self._requires_grad
+            made._requires_grad = made._watched = self._requires_grad
             made._grad = None if self._grad is None else self._grad.__deepcopy__(memo)
         found: Tensor = memo[id(self)]
         return found
@@ -450,7 +457,7 @@ class Tensor:
 
 def _restored(array: Array, requires_grad: bool) -> Tensor:
     made = Tensor._of(array)
-    made._requires_grad = requires_grad
+    made._requires_grad = made._watched = requires_grad
     return made
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from tensorc.runtime.arrays import Array
 from tensorc.eager.modes import state
 from tensorc.eager.tape import Cotangents, Edge, Node
 from tensorc.eager.tensor import Tensor
+from tensorc.runtime.arrays import Array
 
 Look = Callable[[Array], Array]
 """A view of an array of a given shape, by NumPy."""
@@ -43,13 +43,14 @@ def view(x: Tensor, title: str, look: Look, repeats: bool = False, fixed: str | 
     share(made, x)
     made._chain = Chain(x._chain if x._base is not None else None, title, look, repeats)
     made._base = x if x._base is None else x._base
+    made._watched = True
     made._fixed = fixed or x._fixed
     edge = x._gradient_edge()
     if edge is not None:
         if not state.recording:
             made._fixed = UNRECORDED
         else:
-            made._edge = (_node(x, edge, made, title, look, repeats), 0)
+            made._follow((_node(x, edge, made, title, look, repeats), 0))
     made._seen = 0 if made._version is None else made._version.count
     return made
 
@@ -144,7 +145,7 @@ def placed(layout: Layout, look: Look, values: Tensor) -> Tensor:
     made = Tensor._of(array)
     edge = values._gradient_edge() if state.recording else None
     if edge is not None:
-        made._edge = (Picked(edge, look), 0)
+        made._follow((Picked(edge, look), 0))
     return made
 
 
@@ -184,7 +185,7 @@ class Replaced(Node):
         made = Tensor._of(array)
         edge = gradient._gradient_edge() if state.recording else None
         if edge is not None:
-            made._edge = (Masked(edge, self), 0)
+            made._follow((Masked(edge, self), 0))
         return made
 
 
@@ -234,7 +235,9 @@ def resolved(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
     total = x._array.size
     if -1 in shape:
         if known == 0:
-            raise RuntimeError(f"cannot reshape tensor of {total} elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is ambiguous")
+            raise RuntimeError(
+                f"cannot reshape tensor of {total} elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is ambiguous"
+            )
         if total % known:
             raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {total}")
         return tuple(total // known if n == -1 else n for n in shape)
@@ -361,7 +364,9 @@ def unflatten(x: Tensor, dim: int, shape: Any) -> Tensor:
     if -1 in parts:
         parts[parts.index(-1)] = extents[axis] // max(known, 1)
     if int(np.prod(parts, dtype=np.int64)) != extents[axis]:
-        raise RuntimeError(f"unflatten: Provided sizes {list(sizes((shape,)))} don't multiply up to the size of dim {axis} ({extents[axis]}) in the input tensor")
+        raise RuntimeError(
+            f"unflatten: Provided sizes {list(sizes((shape,)))} don't multiply up to the size of dim {axis} ({extents[axis]}) in the input tensor"
+        )
     return view_(x, (*extents[:axis], *parts, *extents[axis + 1 :]))
 
 
@@ -385,7 +390,9 @@ def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
     axis, start, length = x._axis(dim), int(start), int(length)
     extent = x._array.shape[axis]
     if length < 0 or not -extent <= start <= extent:
-        raise (IndexError if length >= 0 else RuntimeError)(f"narrow(): start {start} or length {length} is out of range for an axis of {extent}")
+        raise (IndexError if length >= 0 else RuntimeError)(
+            f"narrow(): start {start} or length {length} is out of range for an axis of {extent}"
+        )
     first = start + extent if start < 0 else start
     if first + length > extent:
         raise RuntimeError(f"start ({first}) + length ({length}) exceeds dimension size ({extent}).")
@@ -475,7 +482,9 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
         raise RuntimeError(f"maximum size for tensor at dimension {axis} is {extent} but size is {size}")
     windows = np.lib.stride_tricks.sliding_window_view
     if step >= size:
-        return view(x, "Unfold", lambda a: windows(a, size, axis, writeable=a.flags.writeable)[(*[slice(None)] * axis, slice(None, None, step))])
-    from tensorc.eager.methods import call
+        return view(
+            x, "Unfold", lambda a: windows(a, size, axis, writeable=a.flags.writeable)[(*[slice(None)] * axis, slice(None, None, step))]
+        )
+    from tensorc.eager.named import call
 
     return call("unfold", x, axis, size, step)

@@ -325,8 +325,32 @@ def _not(x: Any) -> Any:
 
 
 VIEWS = frozenset(
-    "view reshape _unsafe_view expand permute transpose t squeeze unsqueeze slice select alias detach clone split split_with_sizes unbind "
-    "lift_fresh_copy full zeros_like ones_like full_like scalar_tensor arange".split()
+    [
+        "view",
+        "reshape",
+        "_unsafe_view",
+        "expand",
+        "permute",
+        "transpose",
+        "t",
+        "squeeze",
+        "unsqueeze",
+        "slice",
+        "select",
+        "alias",
+        "detach",
+        "clone",
+        "split",
+        "split_with_sizes",
+        "unbind",
+        "lift_fresh_copy",
+        "full",
+        "zeros_like",
+        "ones_like",
+        "full_like",
+        "scalar_tensor",
+        "arange",
+    ]
 )
 """Operators that only move or make elements: of these alone no kernel is made."""
 

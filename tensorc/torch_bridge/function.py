@@ -11,7 +11,8 @@ from torch.autograd import forward_ad
 
 from tensorc.api.primitive import Primitive
 from tensorc.torch_bridge.memory import execute, is_plain
-from tensorc.torch_bridge.operator import cotangents, in_front, save, text_of
+from tensorc.torch_bridge.operator import in_front, text_of
+from tensorc.torch_bridge.saving import cotangents, recorded, save, traced
 
 
 def apply(primitive: Primitive, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -19,18 +20,6 @@ def apply(primitive: Primitive, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]
     if recorded(tensors):
         return Applied.apply(primitive, *tensors)  # type: ignore[no-any-return, no-untyped-call]
     return _run(primitive, tensors)
-
-
-def recorded(tensors: Sequence[Tensor]) -> bool:
-    """Whether derivatives of the call are asked for, or it is inside of a transform of torch.func."""
-    if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
-        return True
-    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
-
-
-def traced() -> bool:
-    """Whether something looks at operators as they are called: FakeTensor, make_fx, export."""
-    return bool(torch._C._len_torch_dispatch_stack())
 
 
 def _run(primitive: Primitive, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
@@ -50,19 +39,17 @@ class Applied(torch.autograd.Function):
     def setup_context(ctx: Any, inputs: Any, output: tuple[Tensor, ...]) -> None:
         primitive, *tensors = inputs
         ctx.primitive = primitive
-        floats = primitive.floats
-        ctx.mark_non_differentiable(*(r for r, is_float in zip(output, floats, strict=True) if not is_float))
+        if not all(primitive.floats):
+            ctx.mark_non_differentiable(*(r for r, is_float in zip(output, primitive.floats, strict=True) if not is_float))
         ctx.set_materialize_grads(False)
-        needs = ctx.needs_input_grad[1:]
-        ctx.needed = tuple(n for n, (i, need) in enumerate(zip(primitive.program.inputs, needs, strict=True)) if need and i.dtype.is_float)
-        save(ctx, primitive, ctx.needed, tensors, output)
+        save(ctx, primitive, ctx.needs_input_grad[1:], tensors, output)
         if forward_ad._current_level >= 0:
             ctx.save_for_forward(*tensors)
 
     @staticmethod
     def backward(ctx: Any, *given: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
         primitive: Primitive = ctx.primitive
-        wanted = tuple(n for n in ctx.needed if ctx.needs_input_grad[n + 1])
+        wanted = tuple([n for n in ctx.kept.wanted if ctx.needs_input_grad[n + 1]])
         found = cotangents(ctx, primitive, wanted, given, apply)
         return None, *(found.get(n) for n in range(len(primitive.program.inputs)))
 

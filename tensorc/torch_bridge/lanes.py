@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from tensorc.algebra import poly, size
-from tensorc.api.lanes import TakenCall
+from tensorc.api.definition import exact
+from tensorc.api.primitive import Primitive
 from tensorc.api.specs import Spec
+from tensorc.api.taken import TakenCall
+from tensorc.config import config
 from tensorc.errors import TargetUnavailable
+from tensorc.locks import BRIEF
 from tensorc.runtime import arrays
 from tensorc.runtime.call import flatten, rebuild
-from tensorc.torch_bridge.function import apply, recorded, traced
+from tensorc.torch_bridge.function import apply
 from tensorc.torch_bridge.memory import dtype_of, is_plain, of_array
+from tensorc.torch_bridge.saving import recorded, traced
 
 
 def lane(tensors: Sequence[Tensor]) -> Any:
@@ -27,13 +35,75 @@ def lane(tensors: Sequence[Tensor]) -> Any:
 
 def call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The value of a Function, through torch's dispatch and autograd."""
+    key = _key(args, kwargs)
+    known = None if key is None else _known(function).get(key)
+    if known is not None:
+        with BRIEF:
+            function._calls += 1
+        given = (*args, *kwargs.values())
+        return rebuild(known.tree, apply(known.primitive, [given[n] for n in known.places]))
     taken = TakenCall(function, args, kwargs, lambda value: _stand_in(value, function.name))
     tensors = [v if isinstance(v, Tensor) else of_array(arrays.view(v, "an argument")) for v in taken.leaves]
     _check_devices(taken, tensors, function.name)
     results = apply(taken.primitive, tensors)
     if taken.out is not None:
         return _into(taken, results, function.name)
+    if key is not None:
+        _remember(function, key, taken, (*args, *kwargs.values()))
     return rebuild(taken.tree, results)
+
+
+# Calls that were made before.
+
+
+@dataclass(frozen=True)
+class _Call:
+    """What calls of one kind come to: the program, which arguments are its inputs, and where results stand."""
+
+    primitive: Primitive
+    places: tuple[int, ...]
+    tree: Any
+
+
+_calls: WeakKeyDictionary[Any, dict[Hashable, _Call]] = WeakKeyDictionary()
+
+_STATIC = (str, bool, int, float, type(None))
+
+
+def _known(function: Any) -> dict[Hashable, _Call]:
+    found = _calls.get(function)
+    if found is None:
+        found = _calls.setdefault(function, {})
+    return found
+
+
+def _key(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
+    """All that the program of a call depends on; None where that is not seen at a glance."""
+    if "out" in kwargs:
+        return None
+    key: list[Hashable] = [len(args), *kwargs, config.current.target]
+    for value in (*args, *kwargs.values()):
+        if type(value) in (Tensor, Parameter):
+            shape = value.shape
+            ones = tuple([n for n, e in enumerate(shape) if e == 1]) if 1 in shape else ()
+            key += value.dtype, len(shape), ones
+            if value.layout is not torch.strided or value.device.type != "cpu":
+                return None
+        elif type(value) in _STATIC:
+            key.append(exact(value))
+        else:
+            return None
+    return tuple(key)
+
+
+def _remember(function: Any, key: Hashable, taken: TakenCall, given: Sequence[Any]) -> None:
+    """Keep what a call came to, where its inputs are arguments, each as it is: a number becomes an array, which the next call would not make."""
+    places = {id(value): n for n, value in enumerate(given) if isinstance(value, Tensor)}
+    if all(id(leaf) in places for leaf in taken.leaves) and not taken.entry.instance.captured:
+        tensors = [n for n, value in enumerate(given) if isinstance(value, Tensor)]
+        found = tuple(places[id(leaf)] for leaf in taken.leaves)
+        if sorted(found) == tensors:  # no tensor was given twice
+            _known(function)[key] = _Call(taken.primitive, found, taken.tree)
 
 
 def _check_devices(taken: TakenCall, tensors: Sequence[Tensor], function: str) -> None:
@@ -80,7 +150,9 @@ def _into(taken: TakenCall, results: Sequence[Tensor], name: str) -> Any:
         if not isinstance(target, Tensor):
             raise TypeError(f"`out` of `{name}` must be a torch tensor, as the arguments are")
         if target.dtype != results[number].dtype or target.shape != results[number].shape:
-            raise ValueError(f"`out` of `{name}` is {target.dtype} of shape {list(target.shape)}, but the result is {results[number].dtype} of shape {list(results[number].shape)}")
+            raise ValueError(
+                f"`out` of `{name}` is {target.dtype} of shape {list(target.shape)}, but the result is {results[number].dtype} of shape {list(results[number].shape)}"
+            )
         if torch.is_grad_enabled() and (target.requires_grad or results[number].requires_grad):
             raise ValueError(f"`out` of `{name}` requires a gradient, and is written to; pass `out.detach()`")
         target.copy_(results[number])

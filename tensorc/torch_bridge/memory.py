@@ -8,14 +8,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tensorc.api.lanes import compiled
 from tensorc.api.primitive import Primitive
 from tensorc.dtypes import DTYPES, DType
 from tensorc.errors import DTypeError, TargetUnavailable
 from tensorc.runtime import arrays
 from tensorc.runtime.arrays import Array
 
-DTYPE_OF: dict[torch.dtype, DType] = {getattr(torch, arrays.torch_name(t)): t for t in DTYPES.values() if hasattr(torch, arrays.torch_name(t))}
+DTYPE_OF: dict[torch.dtype, DType] = {
+    getattr(torch, arrays.torch_name(t)): t for t in DTYPES.values() if hasattr(torch, arrays.torch_name(t))
+}
 TORCH_OF: dict[DType, torch.dtype] = {ours: theirs for theirs, ours in DTYPE_OF.items()}
 
 _PLAIN = (Tensor, torch.nn.Parameter)
@@ -38,14 +39,10 @@ def dtype_of(tensor: Tensor, what: str) -> DType:
             raise DTypeError(f"{what} is complex ({str(tensor.dtype)[6:]}); tensorc has no complex numbers, pass `torch.view_as_real(x)`")
         raise DTypeError(f"{what} has the dtype {str(tensor.dtype)[6:]}, which tensorc does not have")
     if tensor.device.type not in ("cpu", "meta"):
-        raise TargetUnavailable(f"{what} is on the device {tensor.device}, and the target `cpu` reads the processor's memory; write `x.cpu()`")
+        raise TargetUnavailable(
+            f"{what} is on the device {tensor.device}, and the target `cpu` reads the processor's memory; write `x.cpu()`"
+        )
     return found
-
-
-def allocate(shape: Sequence[int], dtype: DType) -> tuple[Tensor, Array]:
-    """New memory of torch's, and the same as a NumPy array."""
-    made = torch.empty(tuple(shape), dtype=TORCH_OF[dtype])
-    return made, arrays.view(made, "a result")
 
 
 def of_array(array: Array) -> Tensor:
@@ -58,14 +55,12 @@ def of_array(array: Array) -> Tensor:
 
 def execute(primitive: Primitive, tensors: Sequence[Tensor]) -> list[Tensor]:
     """The results of a program for plain tensors. Those that are not read may be any tensors of the right shape."""
-    if any(map(_is_batched, tensors)):
-        return _batched(primitive, tensors)
-    plan = compiled(primitive).plan(tuple([tuple(t.shape) for t in tensors]))
-    reads = primitive.reads
-    inputs = [arrays.view(t, f"`{n}`") if read else None for t, n, read in zip(tensors, primitive.names, reads, strict=True)]
-    made = [allocate(shape, r.dtype) for (shape, _), r in zip(plan.results, primitive.program.results, strict=True)]
-    primitive.run(inputs, plan, [array for _, array in made])
-    return [tensor for tensor, _ in made]
+    try:
+        return list(primitive(tensors, [t.shape for t in tensors]))
+    except (RuntimeError, DTypeError):
+        if any(map(_is_batched, tensors)):
+            return _batched(primitive, tensors)
+        raise
 
 
 # torch.autograd's own vmap (`is_grads_batched`, gradcheck's `check_batched_grad`), which is older than torch.func and knows no rules of others.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -20,7 +20,8 @@ from tensorc.errors import ShapeError
 from tensorc.ir.program import BoundsCheck, Program
 from tensorc.ir.text import show
 from tensorc.source import Source
-from tensorc.torch_bridge.memory import TORCH_OF, execute, witness
+from tensorc.torch_bridge.memory import TORCH_OF, execute
+from tensorc.torch_bridge.saving import cotangents, save
 
 # Programs as text.
 
@@ -66,6 +67,7 @@ def _check(whole: Program, place: str, extent: str, axis: str, subject: str) -> 
 
 
 # The operator.
+
 
 @torch.library.custom_op("tensorc::run", mutates_args=(), schema="(str program, Tensor[] inputs) -> Tensor[]")
 def run(program: str, inputs: Sequence[Tensor]) -> list[Tensor]:
@@ -119,57 +121,13 @@ def value(p: Poly, sizes: Mapping[str, Any]) -> Any:
 
 def _setup(ctx: Any, inputs: Any, output: Sequence[Tensor]) -> None:
     program, tensors = inputs
-    primitive = primitive_of_text(program)
     ctx.program = program
-    ctx.needed = tuple(n for n, (t, i) in enumerate(zip(tensors, primitive.program.inputs, strict=True)) if i.dtype.is_float and t.requires_grad)
-    save(ctx, primitive, ctx.needed, tensors, output)
-
-
-def save(ctx: Any, primitive: Primitive, wanted: tuple[int, ...], tensors: Sequence[Tensor], results: Sequence[Tensor]) -> None:
-    """Keep what the backward program reads, and the shapes of all else."""
-    from tensorc.diagnostics import CompileError
-
-    given = tuple(n for n, is_float in enumerate(primitive.floats) if is_float)
-    values = [*tensors, *results]
-    try:
-        reads: Sequence[bool] = primitive.vjp(wanted, given).reads[: len(values)] if wanted and given else [False] * len(values)
-    except CompileError:  # there is no derivative, which the backward pass will say
-        reads = [True] * len(values)
-    ctx.kept = [n for n, r in enumerate(reads) if r]
-    ctx.shapes = [tuple(v.shape) for v in values]
-    ctx.save_for_backward(*(values[n] for n in ctx.kept))
-
-
-def cotangents(
-    ctx: Any, primitive: Primitive, wanted: tuple[int, ...], given: Sequence[Tensor | None], run_: Callable[[Primitive, Sequence[Tensor]], Sequence[Tensor]]
-) -> dict[int, Tensor]:
-    """The cotangents of the wanted inputs, by their numbers."""
-    floats = primitive.floats
-    known = tuple(n for n, c in enumerate(given) if c is not None and floats[n])
-    if not wanted or not known:
-        return {}
-    saved = dict(zip(ctx.kept, ctx.saved_tensors, strict=True))
-    derived = primitive.vjp(wanted, known)
-    count = len(ctx.shapes)
-    if any(r and n not in saved for n, r in enumerate(derived.reads[:count])):
-        known = tuple(n for n, is_float in enumerate(floats) if is_float)
-        wider = tuple(sorted({*wanted, *ctx.needed}))
-        derived, wanted = primitive.vjp(wider, known), wider
-    like = next(c for c in given if c is not None)
-    inputs = derived.program.inputs
-    values = [saved[n] if n in saved and derived.reads[n] else witness(s, TORCH_OF[i.dtype], like) for n, (s, i) in enumerate(zip(ctx.shapes, inputs, strict=False))]
-    first = count - len(floats)
-    seeds = [c if (c := given[n]) is not None else _zeros(primitive, n, ctx.shapes[first + n], like) for n in known]
-    return dict(zip(wanted, run_(derived, [*values, *seeds]), strict=True))
-
-
-def _zeros(primitive: Primitive, result: int, shape: Sequence[Any], like: Tensor) -> Tensor:
-    return torch.zeros(tuple(shape), dtype=TORCH_OF[primitive.program.results[result].dtype], device=like.device)
+    save(ctx, primitive_of_text(program), tuple([t.requires_grad for t in tensors]), tensors, output)
 
 
 def _backward(ctx: Any, given: Sequence[Tensor | None]) -> tuple[None, list[Tensor | None]]:
     primitive = primitive_of_text(ctx.program)
-    found = cotangents(ctx, primitive, ctx.needed, given, lambda p, inputs: torch.ops.tensorc.run(text_of(p), inputs))
+    found = cotangents(ctx, primitive, ctx.kept.wanted, given, lambda p, inputs: torch.ops.tensorc.run(text_of(p), inputs))
     return None, [found.get(n) for n in range(len(primitive.program.inputs))]
 
 

@@ -65,17 +65,28 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "any and all": lambda x: ((x > 0).any(1), (x > 0).all(0), (x > 0).sum()),
     "scans": lambda x: (x.cumsum(0), x.cumprod(1), x.logsumexp(1)),
     "softmax": lambda x: (x.softmax(1), x.log_softmax(0)),
-    "activations": lambda x: F.gelu(x) + F.silu(x) + F.elu(x) + F.leaky_relu(x, 0.2) + F.softplus(x) + F.hardtanh(x) + F.mish(x) + F.gelu(x, approximate="tanh"),
+    "activations": lambda x: (
+        F.gelu(x) + F.silu(x) + F.elu(x) + F.leaky_relu(x, 0.2) + F.softplus(x) + F.hardtanh(x) + F.mish(x) + F.gelu(x, approximate="tanh")
+    ),
     "shapes": lambda x: (x.t(), x.reshape(2, 6), x.view(-1) * 2, x.unsqueeze(1).expand(3, 2, 4) + 1, x[None].squeeze(0) * 3),
     "slices": lambda x: (x[1:] * 2, x[:, ::2] + 1, x[0] - 1, x[:, -1] * 3, x[..., 1:3] + x[..., :2]),
     "joins": lambda x: (torch.cat([x, x * 2]), torch.cat([x, x + 1], 1), torch.stack([x, -x], 2), torch.hstack([x, x]) * 2),
     "splits": lambda x: [p * 2 for p in x.split(2, 1)] + [p + 1 for p in x.chunk(2, 1)] + [p - 1 for p in x.unbind(0)],
     "moves": lambda x: (x.flip(1) * 2, x.roll(1, 0) + 1, x.repeat(2, 1) * 2, x.tril() + x.triu(1), F.pad(x, (1, 2), value=0.5) * 2),
-    "gathers": lambda x: (x[torch.tensor([2, 0])] * 2, x.gather(1, torch.tensor([[0], [1], [2]])) + 1, x.index_select(1, torch.tensor([3, 1])) * 2),
+    "gathers": lambda x: (
+        x[torch.tensor([2, 0])] * 2,
+        x.gather(1, torch.tensor([[0], [1], [2]])) + 1,
+        x.index_select(1, torch.tensor([3, 1])) * 2,
+    ),
     "products": lambda x: (x @ x.t(), x @ x[0], torch.einsum("ij,kj->ik", x, x), torch.outer(x[0], x[1]), torch.dot(x[0], x[1]) * 2),
     "making": lambda x: x + torch.zeros_like(x) + torch.ones(4) + torch.arange(4) + torch.full((3, 1), 2.0) + torch.tensor(1.5),
     "orders": lambda x: (x.sort(1), x.argsort(0), x.topk(2)),
-    "losses": lambda x: (F.mse_loss(x, x * 0.5), F.cross_entropy(x, torch.tensor([1, 0, 3])), F.l1_loss(x, x.flip(0)), F.smooth_l1_loss(x, x * 2)),
+    "losses": lambda x: (
+        F.mse_loss(x, x * 0.5),
+        F.cross_entropy(x, torch.tensor([1, 0, 3])),
+        F.l1_loss(x, x.flip(0)),
+        F.smooth_l1_loss(x, x * 2),
+    ),
     "normalisation": lambda x: (F.layer_norm(x, (4,)), F.layer_norm(x, (4,), x[0], x[1]), F.normalize(x, dim=1), F.rms_norm(x, (4,))),
     "attention": lambda x: F.scaled_dot_product_attention(x[None, None], x[None, None] * 2, x[None, None] + 1),
     "several dtypes": lambda x: (x.double() * 2 + x, x.half() * 2, x.bfloat16() + 1, (x > 0).sum() * x.int()),
@@ -93,7 +104,14 @@ def test_functions(name: str) -> None:
     check(FUNCTIONS[name], torch.tensor(X))
 
 
-@pytest.mark.parametrize("name", [n for n in FUNCTIONS if n not in ("rounding", "comparisons", "logic", "integers", "extrema", "any and all", "orders", "views of inputs", "nothing")])
+@pytest.mark.parametrize(
+    "name",
+    [
+        n
+        for n in FUNCTIONS
+        if n not in ("rounding", "comparisons", "logic", "integers", "extrema", "any and all", "orders", "views of inputs", "nothing")
+    ],
+)
 def test_gradients(name: str) -> None:
     check(FUNCTIONS[name], (torch.tensor(X) + 0.01).requires_grad_())
 

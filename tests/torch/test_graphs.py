@@ -83,7 +83,9 @@ def test_export(tmp_path: Path) -> None:
         "x, y = torch.load(sys.argv[2])\n"
         "torch.testing.assert_close(torch.export.load(sys.argv[1]).module()(x), y)\n"
     )
-    subprocess.run([sys.executable, "-c", script, tmp_path / "model.pt2", tmp_path / "values.pt"], check=True, cwd=Path(__file__).parents[2])
+    subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "model.pt2", tmp_path / "values.pt"], check=True, cwd=Path(__file__).parents[2]
+    )
 
 
 def test_make_fx() -> None:
@@ -115,7 +117,9 @@ def test_fake_tensors_know_what_results_are() -> None:
 
 def test_symbolic_sizes_are_the_checker_s() -> None:
     torch._dynamo.reset()
-    f = torch.compile(lambda x: MODULE.halves(x)[0].shape[0] + MODULE.windows(x, x[:3]).shape[0], fullgraph=True, dynamic=True, backend="eager")
+    f = torch.compile(
+        lambda x: MODULE.halves(x)[0].shape[0] + MODULE.windows(x, x[:3]).shape[0], fullgraph=True, dynamic=True, backend="eager"
+    )
     assert f(torch.ones(8)) == 4 + 6 and f(torch.ones(20)) == 10 + 18
     torch._dynamo.reset()
 

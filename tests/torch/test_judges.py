@@ -100,7 +100,9 @@ def test_gradcheck(case: Case, made: list[Any]) -> None:
     expected = case.torch(*made)
     first = expected[0] if isinstance(expected, (tuple, list)) else expected
     got = f(*made)
-    assert torch.allclose(got[0] if isinstance(got, tuple) else got, first.to(torch.float64), equal_nan=True) or not first.is_floating_point()
+    assert (
+        torch.allclose(got[0] if isinstance(got, tuple) else got, first.to(torch.float64), equal_nan=True) or not first.is_floating_point()
+    )
     assert gradcheck(f, leaves(made), check_forward_ad=True)
     assert gradcheck(f, leaves(made), fast_mode=True, check_batched_grad=True)
 

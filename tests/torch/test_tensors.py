@@ -89,7 +89,9 @@ def test_other_floats(dtype: Any) -> None:
     got = MODULE.any_dtype(x)
     assert got.dtype == dtype
     expected = x.exp() * x
-    torch.testing.assert_close(got, expected, rtol=1.6e-2, atol=1e-2) if dtype != torch.float64 else torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(got, expected, rtol=1.6e-2, atol=1e-2) if dtype != torch.float64 else torch.testing.assert_close(
+        got, expected
+    )
     (grad,) = torch.autograd.grad(got.sum(), x)
     assert grad.dtype == dtype
     torch.testing.assert_close(grad.float(), ((x + 1) * x.exp()).float(), rtol=3e-2, atol=2e-2)
