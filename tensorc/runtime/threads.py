@@ -22,6 +22,7 @@ from tensorc.backends.llvm import target
 from tensorc.config import config, processors
 from tensorc.locks import LOCK
 from tensorc.loops import SMALL
+from tensorc.runtime.cache import kept, key_of
 
 MOST = 256
 """The most threads that a kernel runs on."""
@@ -118,8 +119,10 @@ def _load() -> Pool:
     libc = ctypes.CDLL(None)
     imports = {name: ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0 for name in IMPORTS}
     machine = target.Target(target.host().triple, "", "")
-    names = ("tensorc.parallel", "tensorc.reset", "tensorc.stop", "tensorc.spins")
-    loaded = target.load(target.emit_object(text(machine.triple), machine), names, imports)
+    written = text(machine.triple)
+    key = key_of("entry", written, machine.triple, target.llvm_version())
+    image = kept(key, {"kind": "entry", "name": "threads"}, lambda: target.emit_object(written, machine))
+    loaded = target.load(image, ("tensorc.parallel", "tensorc.reset", "tensorc.stop", "tensorc.spins"), imports)
     pool = Pool(loaded, loaded.addresses["tensorc.parallel"])
     pool.call("tensorc.reset")
     atexit.register(_stop, pool)

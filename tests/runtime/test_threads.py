@@ -138,7 +138,7 @@ def test_bits_of_random_programs() -> None:
 
 def test_bits_of_large_arrays() -> None:
     """With the thresholds as they are, sizes on both sides of a part and of a chunk."""
-    f = tc.compile("fn f(x: f32[N]) = (sum(x), exp(x), max(x))", name="threads.tx").f
+    f = tc.compile("fn f(x: f32[N]) = (sum(x), exp(x), max(x), cumsum(x, axis=0))", name="threads.tx").f
     for n in (8191, 8192, 8193, 100_000, 524_287, 524_289, 1_500_007):
         x = np.random.default_rng(n).standard_normal(n).astype("f4")
         want = on(1, f, [x])
