@@ -27,24 +27,31 @@ def check(unit: Unit) -> list[Diagnostic]:
 
 def check_function(unit: Unit, name: str) -> list[CompileError]:
     """What is wrong with a function for every static value that its parameters might have, for some of the dtypes."""
-    function = unit.functions[name]
     failures: list[CompileError] = []
     if name in unit.broken:
         return failures
-    for dtypes in _representative_dtypes(function):
-        attempts: list[list[Diagnostic]] = []
-        for statics in range(_attempts(function)):
-            try:
-                instantiate(unit, name, [_representative(p, dtypes, statics, function) for p in function.parameters])
-            except CompileError as e:
-                attempts.append(list(e.diagnostics))
-            else:
-                attempts = []
-                break
-        common = _common(attempts)
-        if common:
-            failures.append(CompileError(common))
+    for dtypes in _representative_dtypes(unit.functions[name]):
+        found = _mistakes(unit, name, dtypes, 2)
+        if any(d.code in _OF_RANKS for d in found) and _any_rank(unit.functions[name]):
+            others = (_mistakes(unit, name, dtypes, axes) for axes in (3, 4, 1, 0, 5))
+            found = [] if any(not other for other in others) else found
+        if found:
+            failures.append(CompileError(found))
     return failures
+
+
+def _mistakes(unit: Unit, name: str, dtypes: dict[str, DType], axes: int) -> list[Diagnostic]:
+    """What is wrong with a function where each `...` stands for so many axes, for every guess of its static values."""
+    function = unit.functions[name]
+    attempts: list[list[Diagnostic]] = []
+    for statics in range(_attempts(function)):
+        try:
+            instantiate(unit, name, [_representative(p, dtypes, statics, axes, function) for p in function.parameters])
+        except CompileError as e:
+            attempts.append(list(e.diagnostics))
+        else:
+            return []
+    return _common(attempts)
 
 
 def _common(attempts: Sequence[Sequence[Diagnostic]]) -> list[Diagnostic]:
@@ -59,6 +66,15 @@ def _common(attempts: Sequence[Sequence[Diagnostic]]) -> list[Diagnostic]:
 
 _OF_VALUES = ("E0304", "E0305", "E0308", "E0611")
 """Codes of mistakes that another static value would not make."""
+
+_OF_RANKS = ("E0303", "E0304", "E0504", "E0510")
+"""Codes of mistakes that another number of axes would not make."""
+
+
+def _any_rank(function: tree.Function) -> bool:
+    """Whether `...` stands in the type of a parameter."""
+    types = (p.type for p in function.parameters if isinstance(p.type, tree.TensorType))
+    return any(isinstance(d, tree.Splice) for t in types for d in t.dims)
 
 
 def _representative_dtypes(function: tree.Function) -> list[dict[str, DType]]:
@@ -83,11 +99,11 @@ _STATICS: dict[str, tuple[Any, ...]] = {
 }
 
 
-def _representative(p: tree.Parameter, dtypes: dict[str, DType], statics: int, function: tree.Function) -> Any:
+def _representative(p: tree.Parameter, dtypes: dict[str, DType], statics: int, axes: int, function: tree.Function) -> Any:
     if isinstance(p.type, tree.TensorType):
         dtype = dtypes.get(p.type.dtype) or DTYPES[p.type.dtype]
         loose = sum(isinstance(d, tree.Splice) for d in p.type.dims)
-        return ArgumentType(dtype, len(p.type.dims) - loose + 2 * loose)
+        return ArgumentType(dtype, len(p.type.dims) - loose + axes * loose)
     if p.default is not None:
         return MISSING
     assert isinstance(p.type, tree.StaticType)

@@ -273,3 +273,12 @@ def test_the_result_type_may_be_left_out(tx: Any) -> None:
 def test_a_static_dtype_is_a_type_of_values(tx: Any) -> None:
     tx.gives(V.astype("f8"), "fn f(x: f32[N], d: dtype = f64) -> d[N] = cast(x, d)", V)
     assert tx.refused("fn f(x: d[N], d: dtype) = x") == ["E0407"]
+
+
+def test_a_function_of_any_rank_may_be_right_for_some_only(tx: Any) -> None:
+    assert tx.refused("fn f(x: f32[...S, N]) = x.T") == []
+    assert tx.refused("fn f(x: f32[...]) = x[0, 0, 0]") == []
+    assert tx.refused("fn f(x: f32[...], w: f32[O, C, K, L]) = conv2d(x, w)") == []
+    assert tx.refused("fn f(x: f32[...]) = x[0, 0, 0] + y") == ["E0510", "E0201"]
+    assert tx.refused("fn f(x: f32[...]) = x.T.mT[0, 0, 0]") == ["E0510"]
+    tx.gives(X.T, "fn f(x: f32[...S, N]) = x.T", X)
