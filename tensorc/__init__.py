@@ -27,6 +27,7 @@ from tensorc.errors import DTypeError as DTypeError
 from tensorc.errors import InternalError as InternalError
 from tensorc.errors import ShapeError as ShapeError
 from tensorc.errors import TargetUnavailable as TargetUnavailable
+from tensorc.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from tensorc import testing as testing
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
     from tensorc.api.specs import spec as spec
     from tensorc.compiler import no_compile as no_compile
 
-__version__ = "0.1.0"
 
 _FACE = {
     "Compiled": "tensorc.api.lowered",
@@ -116,7 +116,7 @@ def _library(name: str) -> Any:
 
 def __dir__() -> list[str]:
     from tensorc.dtypes import DTYPES
-    from tensorc.elaborate import library_names
     from tensorc.eager.face import face_names
+    from tensorc.elaborate import library_names
 
     return sorted({*globals(), *_FACE, *DTYPES, *library_names(), *face_names()})

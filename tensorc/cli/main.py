@@ -9,10 +9,10 @@ from typing import Any, NoReturn
 
 import click
 
-from tensorc import __version__
 from tensorc.cli.output import USAGE, Report, Session, failure, present
 from tensorc.cli.program import STDIN
 from tensorc.errors import nearest
+from tensorc.version import __version__
 
 COMMANDS = ("check", "run", "ir", "grad", "new", "rule", "doctor", "cache")
 """The commands in the order of `--help`; each is the `command` of the module of its name, imported when it is used."""

@@ -12,10 +12,10 @@ from typing import IO, Any
 
 import click
 
-from tensorc import __version__
 from tensorc.diagnostics import CompileError, Diagnostic
 from tensorc.errors import ConfigError, InternalError, TargetUnavailable
 from tensorc.source import Source
+from tensorc.version import __version__
 
 OK = 0
 FAILED = 1  # the input has errors, or a comparison failed

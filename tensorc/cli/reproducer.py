@@ -55,7 +55,7 @@ def versions() -> dict[str, str]:
     """The versions of tensorc and of what it stands on; packages that are not installed are left out. None of them is imported."""
     from importlib.metadata import PackageNotFoundError, version
 
-    from tensorc import __version__
+    from tensorc.version import __version__
 
     found = {"tensorc": __version__, "python": platform.python_version(), "platform": platform.platform()}
     for package in ("numpy", "llvmlite", "ml_dtypes", "torch", "triton"):

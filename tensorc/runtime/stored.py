@@ -9,7 +9,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tensorc import __version__
 from tensorc.backends.llvm import target
 from tensorc.config import log
 from tensorc.ir.program import Program
@@ -19,6 +18,7 @@ from tensorc.runtime.cache import Entry, get, key_of, put, store
 from tensorc.runtime.executable import Executable, Image, Key
 from tensorc.runtime.plan import Plan
 from tensorc.runtime.texts import Texts
+from tensorc.version import __version__
 
 if TYPE_CHECKING:
     from tensorc.loops.nest import Schedule

@@ -1,0 +1,3 @@
+"""The version, for stages that may not import the public face."""
+
+__version__ = "0.1.0"
