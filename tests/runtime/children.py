@@ -17,7 +17,7 @@ ROOT = Path(tensorc.__file__).parents[1]
 def environment(**more: str | None) -> dict[str, str]:
     """That of this process, in which tensorc is found; None removes a variable."""
     found = {k: v for k, v in os.environ.items() if not k.startswith("TENSORC_")}
-    found |= {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "TENSORC_NUM_THREADS": "1"}
+    found |= {"PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]), "TENSORC_NUM_THREADS": "1", "TENSORC_CACHE": "off"}
     return {k: v for k, v in {**found, **more}.items() if v is not None}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -48,10 +49,11 @@ class Target:
 @cache
 def host(cpu: str | None = None) -> Target:
     """This machine, or another CPU model of its architecture by LLVM's name ("x86-64-v3"), with that model's own features."""
-    _initialize()
-    triple = llvm.get_default_triple()
-    if cpu is None:
-        return Target(triple, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
+    with LOCK:
+        _initialize()
+        triple = llvm.get_default_triple()
+        if cpu is None:
+            return Target(triple, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
     return Target(triple, cpu, MODELS.get(cpu, ""))
 
 
@@ -116,14 +118,16 @@ def emit_assembly(text: str, target: Target) -> str:
         return str(_machine(target).emit_assembly(_parse(text, target)))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Loaded:
     """Functions in memory: name to address, valid as long as this object lives."""
 
     addresses: Mapping[str, int]
-    library: Any
 
 
+# Code that nobody needs any more is unloaded under the lock, with the next that is loaded: objects die at any time, in a fork too.
+_libraries: dict[weakref.ref[Loaded], Any] = {}
+_dead: list[weakref.ref[Loaded]] = []
 _linked = 0
 
 
@@ -135,12 +139,16 @@ def _jit() -> Any:
 def load(image: bytes, names: Sequence[str], imports: Mapping[str, int]) -> Loaded:
     """Links an object file into this process. Each has its own table of symbols, so names need not differ from another's."""
     global _linked
-    builder = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
-    for name, address in imports.items():
-        builder.import_symbol(name, address)
-    for name in names:
-        builder.export_symbol(name)
     with LOCK:
+        while _dead:
+            del _libraries[_dead.pop()]
+        builder = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
+        for name, address in imports.items():
+            builder.import_symbol(name, address)
+        for name in names:
+            builder.export_symbol(name)
         _linked += 1
         library = builder.link(_jit(), f"tensorc.{_linked}")
-    return Loaded({name: library[name] for name in names}, library)
+        made = Loaded({name: library[name] for name in names})
+        _libraries[weakref.ref(made, _dead.append)] = library
+        return made
