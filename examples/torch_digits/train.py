@@ -1,4 +1,4 @@
-"""Trains PyTorch modules whose layers are functions of layers.tx, beside the same network of PyTorch's own: `python examples/torch_digits/train.py`."""
+"""Trains PyTorch modules with layers of layers.tx, beside the same network of PyTorch's: `python examples/torch_digits/train.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program as a differentiable operation: it is run, and its backward, tangent and batched programs are made when they are first needed."""
+"""A program as a differentiable operation: it is run, and its backward, tangent and batched programs are made when they are needed."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Primitive:
         return tuple(r.dtype.is_float for r in self.program.results)
 
     def vjp(self, wanted: tuple[int, ...], given: tuple[int, ...]) -> Primitive:
-        """Cotangents of the wanted inputs, of (inputs, results, a cotangent of each given result); results that are not given have zeros."""
+        """Cotangents of the wanted inputs, of (inputs, results, a cotangent of each given result); other results have zeros."""
         return self._made(("vjp", wanted, given), lambda: self._vjp(wanted, given))
 
     def _vjp(self, wanted: tuple[int, ...], given: tuple[int, ...]) -> tuple[Program, Sequence[str]]:
@@ -178,7 +178,8 @@ def _batched(p: Program, name: str, inputs: Sequence[Input], wider: Mapping[Tens
     for c in p.checks:
         depends = any(t in wider for t in walk.topological([c.place]))
         checks.append(replace(c, place=batch([c.place], wider, (lead,))[0]) if depends else c)
-    names = {**{t: n for t, n in p.names.items() if not isinstance(t, Input)}, **{i: i.name for i in inputs}}
+    names: dict[Tensor, str] = {t: n for t, n in p.names.items() if not isinstance(t, Input)}
+    names |= {i: i.name for i in inputs}
     return Program(name, tuple(inputs), tuple(results), p.conditions, tuple(checks), names, p.spans)
 
 

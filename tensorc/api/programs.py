@@ -12,7 +12,7 @@ from tensorc.ir.program import Program
 from tensorc.ir.text import show
 from tensorc.locks import BRIEF
 from tensorc.runtime import arrays
-from tensorc.runtime.records import Remembered
+from tensorc.runtime.entry import Remembered
 
 
 class ProgramDefinition:
@@ -55,7 +55,7 @@ class ProgramDefinition:
 class ProgramFunction(Function):
     """A call is neither recorded nor traced by anybody: arrays are read as they are. Dtypes and ranks are taken to be the program's."""
 
-    def __call__(self, *args: Any) -> Any:  # type: ignore[override]
+    def __call__(self, *args: Any) -> Any:
         prepared = self._definition.prepare(args, {})
         entry = self._entries.get((self._target or config.current.target, None))
         if entry is None:

@@ -377,12 +377,11 @@ def randperm(n: int, *, dtype: Any = None, generator: Generator | None = None, r
 
 def normal(mean: Any = 0.0, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, **options: Any) -> Tensor:
     """Numbers of normal distributions."""
-    if size is None:
-        like = (mean if isinstance(mean, Tensor) else 0.0) + (std if isinstance(std, Tensor) else 0.0)
-        return randn(like.shape, generator=generator) * std + mean  # type: ignore[union-attr]
-    return randn(size, generator=generator, **options) * std + mean
+    shape = (mean + std).shape if size is None else size
+    made: Tensor = randn(shape, generator=generator, **options) * std + mean
+    return made
 
 
 def bernoulli(input: Tensor, *, generator: Generator | None = None) -> Tensor:
     """1 with the probability that each element is, else 0."""
-    return (rand(input.shape, generator=generator) < input).to(input.dtype)
+    return (rand(input.shape, generator=generator) < input).to(input.dtype)  # type: ignore[no-any-return]

@@ -102,7 +102,8 @@ def grad(
         return tuple(Tensor._of(np.zeros_like(t._array)) if p is None else p for p, t in zip(parts, wanted, strict=True))
     if None in [p if p is None else 0 for p in parts] and not allow_unused:
         raise RuntimeError(
-            "One of the differentiated Tensors appears to not have been used in the graph. Set allow_unused=True if this is the desired behavior."
+            "One of the differentiated Tensors appears to not have been used in the graph. "
+            "Set allow_unused=True if this is the desired behavior."
         )
     return tuple(parts)
 

@@ -60,7 +60,8 @@ _MODES = ["no_grad", "enable_grad", "set_grad_enabled", "inference_mode", "is_gr
 
 
 def _result_type(a: Any, b: Any) -> Any:
-    return methods.call("add", *(v if isinstance(v, Tensor) else v for v in (a, b))).dtype
+    """The dtype of what an operation of two operands gives."""
+    return (a + b).dtype
 
 
 _OTHERS: dict[str, Any] = {
@@ -95,7 +96,7 @@ def face(name: str) -> Any:
 
 def face_names() -> frozenset[str]:
     """All of these names."""
-    functions = {n for n in (*names(), *methods.OVERRIDES) if not n.startswith("_")}
+    functions = frozenset(n for n in (*names(), *methods.OVERRIDES) if not n.startswith("_"))
     return functions.union(_OTHERS, DTYPE_NAMES, _MODES, _MAKE)
 
 

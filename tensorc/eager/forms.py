@@ -118,7 +118,7 @@ def repeat(x: Tensor, *repeats: Any) -> Tensor:
 
 
 def unique(x: Tensor, sorted: bool = True, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None) -> Any:
-    found = np.unique(x._array, return_inverse=return_inverse, return_counts=return_counts, axis=dim)
+    found: Any = np.unique(x._array, return_inverse=return_inverse, return_counts=return_counts, axis=dim)  # type: ignore[call-overload]
     if not (return_inverse or return_counts):
         return Tensor._of(found)
     parts = [Tensor._of(f) for f in found]
@@ -157,7 +157,7 @@ def gathered(name: str) -> Function:
 
 def equal(x: Tensor, other: Tensor) -> bool:
     """Whether shapes and elements are the same."""
-    return x._array.shape == other._array.shape and bool((x == other).all()) if x._array.shape == other._array.shape else False
+    return x._array.shape == other._array.shape and bool((x == other).all())
 
 
 def allclose(x: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> bool:
@@ -173,7 +173,7 @@ def scatter(x: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any =
         raise RuntimeError(f"scatter reduces by `add` alone, not by `{reduce}`")
     made = clone(x)
     axis = x._axis(dim)
-    grid = [Tensor._of(g.astype(np.int64)) for g in np.indices(index._array.shape)]
+    grid = [Tensor._of(g.astype(np.int64)) for g in np.meshgrid(*map(np.arange, index._array.shape), indexing="ij")]
     if not x.ndim:
         return source.reshape(())  # type: ignore[no-any-return]
     grid[axis] = index
@@ -215,7 +215,7 @@ def checked_ranks(name: str, ranks: tuple[int, ...], message: str) -> Function:
     return operation
 
 
-def matmul(input: Tensor, other: Any, **options: Any) -> Any:
+def matmul(input: Any, other: Any, **options: Any) -> Any:
     if not (isinstance(input, Tensor) and isinstance(other, Tensor)):
         raise TypeError("matmul(): both arguments must be tensors")
     if not (input.ndim and other.ndim):

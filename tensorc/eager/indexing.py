@@ -130,7 +130,7 @@ class _Pick:
 
 
 def _steps(x: Tensor, items: Sequence[Any]) -> list[tuple[Any, Array | None]]:
-    """For each axis of x in order, and each new one, how it is viewed and which places are picked of it. A mask is the places where it is true."""
+    """For each axis of x in order, and each new one, how it is viewed and which places are picked of it; of a mask, where it is true."""
     used = sum(i.ndim if isinstance(i, np.ndarray) and i.dtype == bool else 0 if i is None or i is Ellipsis else 1 for i in items)
     at = next((n for n, i in enumerate(items) if i is Ellipsis), len(items))
     found: list[tuple[Any, Array | None]] = []
@@ -169,7 +169,7 @@ def _picked(x: Tensor, items: list[Any]) -> Tensor:
     kept = [lead._array.shape[n] for n in rest]
     numbers = pick.numbers(extents)
     flat = views.permute(lead, [*pick.axes, *rest]).reshape((int(np.prod(extents, dtype=np.int64)), *kept))
-    result = flat.index_select(0, Tensor._of(numbers.reshape(-1)))
+    result: Tensor = flat.index_select(0, Tensor._of(numbers.reshape(-1)))
     if result._edge is not None:
         result._edge[0].name = "IndexBackward0"
     if len(pick.shape) != 1:
@@ -193,7 +193,8 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     if values._array.dtype != x._array.dtype:
         if isinstance(value, Tensor) and values.ndim:
             raise RuntimeError(
-                f"Index put requires the source and destination dtypes match, got {x.dtype} for the destination and {values.dtype} for the source."
+                f"Index put requires the source and destination dtypes match, got {x.dtype} for the destination and {values.dtype} "
+                "for the source."
             )
         values = values.to(x.dtype)
     pick = _Pick(x, items)

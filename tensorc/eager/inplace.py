@@ -127,7 +127,8 @@ def _without_leading_ones(value: Tensor, x: Tensor) -> tuple[int, ...]:
     lead = value.ndim - x.ndim
     if any(e != 1 for e in value._array.shape[:lead]):
         raise RuntimeError(
-            f"expand: the number of sizes provided ({x.ndim}) must be greater or equal to the number of dimensions in the tensor ({value.ndim})"
+            f"expand: the number of sizes provided ({x.ndim}) must be greater or equal to the number of dimensions in the tensor "
+            f"({value.ndim})"
         )
     return value._array.shape[lead:]
 

@@ -53,10 +53,10 @@ def apply(name: str, traced: Traced, args: Sequence[Any], kwargs: Mapping[str, A
         found.key.append(key)
         found.take(value)
     with as_pytorch():
-        key = tuple(found.key)
-        operation = _known.get(key)
+        kind = tuple(found.key)
+        operation = _known.get(kind)
         if operation is None:
-            operation = _known[key] = _traced(name, traced, args, kwargs, found)
+            operation = _known[kind] = _traced(name, traced, args, kwargs, found)
         results = run(operation.primitive, found.leaves, operation.title)
     return results[0] if operation.tree == 0 else rebuild(operation.tree, results)
 
@@ -70,7 +70,7 @@ class _Arguments:
         self.numbers = numbers
 
     def take(self, value: Any, nested: bool = False) -> None:
-        kind = type(value)
+        kind: Any = type(value)
         if isinstance(value, Tensor):
             array = value._array
             ones = tuple([n for n, e in enumerate(array.shape) if e == 1]) if 1 in array.shape else ()

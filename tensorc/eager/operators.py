@@ -95,7 +95,7 @@ def _in_place(function: Function) -> Function:
 
 
 def _quick(name: str, meaning: Callable[[Any, Any], Any], usual: Function) -> Function:
-    """The operator of two tensors without a history by a call of the compiled function; of any others, and where that fails, the usual way."""
+    """The operator of two tensors without a history by a call of the compiled function; of others, and where that fails, the usual way."""
     meaning.__name__ = name.strip("_")
     compiled = jit(meaning)
     made: Callable[[Any], Tensor] = Tensor._of

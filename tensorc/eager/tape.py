@@ -112,7 +112,7 @@ FREED = (
 
 
 class Walk:
-    """One backward pass. `targets` are the edges whose cotangents are wanted; without them, every leaf that is reached accumulates its own."""
+    """One backward pass. `targets` are the edges whose cotangents are wanted; without them, every leaf that is reached accumulates one."""
 
     def __init__(self, roots: Sequence[tuple[Edge, Tensor]], targets: Sequence[Edge] | None, retain: bool, create: bool) -> None:
         self.roots = roots

@@ -236,7 +236,8 @@ def resolved(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
     if -1 in shape:
         if known == 0:
             raise RuntimeError(
-                f"cannot reshape tensor of {total} elements into shape {list(shape)} because the unspecified dimension size -1 can be any value and is ambiguous"
+                f"cannot reshape tensor of {total} elements into shape {list(shape)} because the unspecified dimension size -1 can be any "
+                "value and is ambiguous"
             )
         if total % known:
             raise RuntimeError(f"shape '{list(shape)}' is invalid for input of size {total}")
@@ -277,7 +278,7 @@ def permute(x: Tensor, *dims: Any) -> Tensor:
     order = [x._axis(d) for d in sizes(dims)]
     if len(order) != x.ndim:
         raise RuntimeError(
-            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length of the desired ordering of dimensions "
+            f"permute: number of dimensions in the tensor input does not match the length of the desired ordering of dimensions "
             f"i.e. input.dim() = {x.ndim} is not equal to len(dims) = {len(order)}"
         )
     if len(set(order)) != len(order):
@@ -365,7 +366,8 @@ def unflatten(x: Tensor, dim: int, shape: Any) -> Tensor:
         parts[parts.index(-1)] = extents[axis] // max(known, 1)
     if int(np.prod(parts, dtype=np.int64)) != extents[axis]:
         raise RuntimeError(
-            f"unflatten: Provided sizes {list(sizes((shape,)))} don't multiply up to the size of dim {axis} ({extents[axis]}) in the input tensor"
+            f"unflatten: Provided sizes {list(sizes((shape,)))} don't multiply up to the size of dim {axis} ({extents[axis]}) in the input "
+            "tensor"
         )
     return view_(x, (*extents[:axis], *parts, *extents[axis + 1 :]))
 
@@ -401,9 +403,9 @@ def narrow(x: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 def _several(title: str) -> str:
     return (
-        f"Output 0 of {title}Backward0 is a view and is being modified inplace. This view is the output of a function that returns multiple "
-        "views. Such functions do not allow the output views to be modified inplace. You should replace the inplace operation by an "
-        "out-of-place one."
+        f"Output 0 of {title}Backward0 is a view and is being modified inplace. This view is the output of a function that returns "
+        "multiple views. Such functions do not allow the output views to be modified inplace. You should replace the inplace operation "
+        "by an out-of-place one."
     )
 
 
@@ -487,4 +489,4 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
         )
     from tensorc.eager.named import call
 
-    return call("unfold", x, axis, size, step)
+    return call("unfold", x, axis, size, step)  # type: ignore[no-any-return]

@@ -31,8 +31,8 @@ class _Library:
 of = _Library()
 
 _UNARY = (
-    "abs neg sign floor ceil trunc round exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal sin cos tan asin acos atan sinh cosh tanh "
-    "asinh acosh atanh erf erfc lgamma sigmoid relu silu isnan isinf"
+    "abs neg sign floor ceil trunc round exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal sin cos tan asin acos atan sinh cosh "
+    "tanh asinh acosh atanh erf erfc lgamma sigmoid relu silu isnan isinf"
 )
 
 _BINARY = {
@@ -365,10 +365,12 @@ TABLE: dict[str, Translation] = {
     "clamp_min": lambda x, min: of.clamp(x, min=min), "clamp_max": lambda x, max: of.clamp(x, max=max),
     "addcmul": lambda x, a, b, *, value=1: x + (a * b if value == 1 else a * b * value),
     "addcdiv": lambda x, a, b, *, value=1: x + (a / b if value == 1 else a * value / b),
-    "gelu": lambda x, *, approximate="none": of.gelu(x, approximate=approximate), "leaky_relu": lambda x, slope=0.01: of.leaky_relu(x, slope),
+    "gelu": lambda x, *, approximate="none": of.gelu(x, approximate=approximate),
+    "leaky_relu": lambda x, slope=0.01: of.leaky_relu(x, slope),
     "elu": lambda x, alpha=1, scale=1, input_scale=1: _elu(x, alpha, scale, input_scale),
     "hardtanh": lambda x, low=-1, high=1: of.hardtanh(x, low, high), "hardswish": lambda x: of.hardswish(x),
-    "hardsigmoid": lambda x: of.hardsigmoid(x), "mish": lambda x: of.mish(x), "softplus": lambda x, beta=1, threshold=20: of.softplus(x, beta, threshold),
+    "hardsigmoid": lambda x: of.hardsigmoid(x), "mish": lambda x: of.mish(x),
+    "softplus": lambda x, beta=1, threshold=20: of.softplus(x, beta, threshold),
     **{name: _reduction(name) for name in ("sum", "mean", "prod", "amax", "amin", "any", "all", "argmax", "argmin")},
     "max": lambda x, dim=None, keepdim=False: of.max(x) if dim is None else _extremum("max")(x, dim, keepdim),
     "min": lambda x, dim=None, keepdim=False: of.min(x) if dim is None else _extremum("min")(x, dim, keepdim),
@@ -376,7 +378,8 @@ TABLE: dict[str, Translation] = {
         _variance(x, dim, correction=correction, keepdim=keepdim), of.mean(x, axis=_axes(dim), keepdims=keepdim)),
     "cumsum": lambda x, dim, *, dtype=None: of.cumsum(_copy(x, dtype=dtype), axis=dim),
     "cumprod": lambda x, dim, *, dtype=None: of.cumprod(_copy(x, dtype=dtype), axis=dim),
-    "logcumsumexp": lambda x, dim: of.logcumsumexp(x, axis=dim), "logsumexp": lambda x, dim, keepdim=False: of.logsumexp(x, axis=_axes(dim), keepdims=keepdim),
+    "logcumsumexp": lambda x, dim: of.logcumsumexp(x, axis=dim),
+    "logsumexp": lambda x, dim, keepdim=False: of.logsumexp(x, axis=_axes(dim), keepdims=keepdim),
     "mm": lambda a, b: a @ b, "bmm": lambda a, b: a @ b, "mv": lambda a, b: a @ b, "dot": lambda a, b: a @ b,
     "addmm": _addmm, "baddbmm": _addmm, "convolution": _convolution, "convolution_backward": _convolution_backward, "scatter": _scatter,
     "_softmax": _softmax("softmax"), "_log_softmax": _softmax("log_softmax"), "native_layer_norm": _layer_norm,
@@ -386,10 +389,14 @@ TABLE: dict[str, Translation] = {
     "squeeze": _squeeze, "unsqueeze": lambda x, dim: of.unsqueeze(x, dim), "slice": _slice, "select": _select,
     "slice_scatter": _slice_scatter, "select_scatter": _select_scatter, "split": _split, "split_with_sizes": _split_with_sizes,
     "unbind": _unbind, "cat": lambda xs, dim=0: of.concat(list(xs), axis=dim), "stack": lambda xs, dim=0: of.stack(list(xs), axis=dim),
-    "flip": lambda x, dims: of.flip(x, tuple(dims)) if dims else x, "roll": lambda x, shifts, dims=(): of.roll(x, list(shifts), tuple(dims) or None),
-    "repeat": lambda x, repeats: of.tile(x, list(repeats)), "diagonal": lambda x, offset=0, dim1=0, dim2=1: of.diagonal(x, offset, dim1, dim2),
-    "constant_pad_nd": _pad, "index": _index, "index_put": _index_put, "_unsafe_index_put": _index_put, "index_select": lambda x, dim, index: of.take(x, index, axis=dim),
-    "gather": lambda x, dim, index, *, sparse_grad=False: of.gather(x, dim, index) if x.ndim else x, "embedding": lambda weight, ids, *rest: of.embedding(ids, weight),
+    "flip": lambda x, dims: of.flip(x, tuple(dims)) if dims else x,
+    "roll": lambda x, shifts, dims=(): of.roll(x, list(shifts), tuple(dims) or None),
+    "repeat": lambda x, repeats: of.tile(x, list(repeats)),
+    "diagonal": lambda x, offset=0, dim1=0, dim2=1: of.diagonal(x, offset, dim1, dim2),
+    "constant_pad_nd": _pad, "index": _index, "index_put": _index_put, "_unsafe_index_put": _index_put,
+    "index_select": lambda x, dim, index: of.take(x, index, axis=dim),
+    "gather": lambda x, dim, index, *, sparse_grad=False: of.gather(x, dim, index) if x.ndim else x,
+    "embedding": lambda weight, ids, *rest: of.embedding(ids, weight),
     "scatter_add": lambda x, dim, index, source: of.scatter_add(x, dim, index, source),
     "alias": lambda x: x, "detach": lambda x: x, "clone": lambda x, *, memory_format=None: x, "lift_fresh_copy": lambda x: x,
     "_to_copy": _copy, "convert_element_type": lambda x, dtype: of.cast(x, _dtype(dtype)),

@@ -36,7 +36,7 @@ def backend(module: GraphModule, inputs: Sequence[Any], **options: Any) -> Any:
     from torch.nn.attention import SDPBackend, sdpa_kernel
 
     known = {**core_aten_decompositions(), **get_decompositions(MORE)}
-    compiled: Any = aot_autograd(  # type: ignore[no-untyped-call]
+    compiled: Any = aot_autograd(
         fw_compiler=_compiler("forward"),
         bw_compiler=_compiler("backward"),
         inference_compiler=_compiler("inference"),
@@ -155,7 +155,7 @@ class Kernel(torch.nn.Module):
         return laid_out[0] if len(laid_out) == 1 else tuple(laid_out)
 
 
-def _number(value: float) -> Tensor:
+def _number(value: int | float) -> Tensor:
     return torch.tensor(value, dtype=torch.float64 if isinstance(value, float) else torch.int64)
 
 
@@ -185,7 +185,7 @@ def _replaced(module: GraphModule, parts: Sequence[Sequence[Node]]) -> GraphModu
     known = sources(fused.graph)
     for call in fused.graph.nodes:
         if call.op == "call_module" and call.target.startswith("tensorc_"):
-            part = fused.get_submodule(call.target)
+            part: Any = fused.get_submodule(call.target)
             (output,) = (n for n in part.graph.nodes if n.op == "output")
             results = output.args[0] if isinstance(output.args[0], (tuple, list)) else [output.args[0]]
             primitive, missing = Translator(call.target, known).translate(part.graph)

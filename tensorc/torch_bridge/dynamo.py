@@ -9,7 +9,7 @@ import torch
 from tensorc.api.lanes import held
 
 
-@torch._dynamo.allow_in_graph
+@torch._dynamo.allow_in_graph  # type: ignore[untyped-decorator]
 def call_in_graph(name: str, args: Any, kwargs: Any) -> Any:
     """The value of the Function of a handle."""
     return held(name)(*args, **kwargs)

@@ -47,14 +47,14 @@ class Applied(torch.autograd.Function):
             ctx.save_for_forward(*tensors)
 
     @staticmethod
-    def backward(ctx: Any, *given: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, *given: Tensor | None) -> tuple[Tensor | None, ...]:
         primitive: Primitive = ctx.primitive
         wanted = tuple([n for n in ctx.kept.wanted if ctx.needs_input_grad[n + 1]])
         found = cotangents(ctx, primitive, wanted, given, apply)
         return None, *(found.get(n) for n in range(len(primitive.program.inputs)))
 
     @staticmethod
-    def jvp(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def jvp(ctx: Any, *tangents: Tensor | None) -> tuple[Tensor | None, ...]:
         primitive: Primitive = ctx.primitive
         inputs = primitive.program.inputs
         given = tuple(n for n, t in enumerate(tangents[1:]) if t is not None and inputs[n].dtype.is_float)
@@ -68,7 +68,7 @@ class Applied(torch.autograd.Function):
         return tuple(found.get(n) for n in range(len(primitive.floats)))
 
     @staticmethod
-    def vmap(info: Any, in_dims: Any, primitive: Primitive, *tensors: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:  # type: ignore[override]
+    def vmap(info: Any, in_dims: Any, primitive: Primitive, *tensors: Tensor) -> tuple[tuple[Tensor, ...], tuple[int, ...]]:
         batched, moved = in_front(in_dims[1:], tensors)
         results = apply(primitive.vmap(batched), moved)
         return results, (0,) * len(results)

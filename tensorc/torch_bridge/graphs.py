@@ -1,4 +1,4 @@
-"""A graph of PyTorch's core operators as a program: nodes are translated one by one, and each result is held against what torch says it is."""
+"""A graph of PyTorch's core operators as a program: node by node, each result held against what torch says it is."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Translator:
         self.values: dict[Node, Any] = {}
 
     def translate(self, graph: Graph) -> tuple[Primitive, list[str]]:
-        """The program of the graph, with its results in order, and the sizes that are further inputs of it: of each, an array of so many elements.
+        """The program of the graph, with its results in order, and the sizes that are further inputs of it: arrays of so many elements.
 
         NodeRefused for a node that is in the way.
         """
@@ -139,7 +139,7 @@ class Translator:
             raise Refused("an argument that is not part of the program")
         if isinstance(value, (list, tuple)):
             return [self._argument(v) for v in value]
-        if isinstance(value, (torch.SymInt,)):
+        if isinstance(value, torch.SymInt):
             return dim(self.trace, extent_of(value))
         return value
 
@@ -225,7 +225,8 @@ def sources(graph: Graph) -> dict[str, tuple[Node, int | None]]:
             value = node.meta.get("val")
             if isinstance(value, torch.SymInt) and isinstance(value.node.expr, sympy.Symbol):
                 found[str(value.node.expr)] = node, None
-            for axis, extent in enumerate(value.shape if isinstance(value, torch.Tensor) else ()):
+            shape: Sequence[Any] = value.shape if isinstance(value, torch.Tensor) else ()
+            for axis, extent in enumerate(shape):
                 if isinstance(extent, torch.SymInt) and isinstance(extent.node.expr, sympy.Symbol):
                     found.setdefault(str(extent.node.expr), (node, axis))
     return found

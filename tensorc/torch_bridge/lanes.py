@@ -97,7 +97,7 @@ def _key(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
 
 
 def _remember(function: Any, key: Hashable, taken: TakenCall, given: Sequence[Any]) -> None:
-    """Keep what a call came to, where its inputs are arguments, each as it is: a number becomes an array, which the next call would not make."""
+    """Keep what a call came to, where its inputs are arguments as they are: of a number an array was made."""
     places = {id(value): n for n, value in enumerate(given) if isinstance(value, Tensor)}
     if all(id(leaf) in places for leaf in taken.leaves) and not taken.entry.instance.captured:
         tensors = [n for n, value in enumerate(given) if isinstance(value, Tensor)]
@@ -151,7 +151,8 @@ def _into(taken: TakenCall, results: Sequence[Tensor], name: str) -> Any:
             raise TypeError(f"`out` of `{name}` must be a torch tensor, as the arguments are")
         if target.dtype != results[number].dtype or target.shape != results[number].shape:
             raise ValueError(
-                f"`out` of `{name}` is {target.dtype} of shape {list(target.shape)}, but the result is {results[number].dtype} of shape {list(results[number].shape)}"
+                f"`out` of `{name}` is {target.dtype} of shape {list(target.shape)}, but the result is {results[number].dtype} "
+                f"of shape {list(results[number].shape)}"
             )
         if torch.is_grad_enabled() and (target.requires_grad or results[number].requires_grad):
             raise ValueError(f"`out` of `{name}` requires a gradient, and is written to; pass `out.detach()`")

@@ -53,19 +53,25 @@ def of_array(array: Array) -> Tensor:
     return tensor
 
 
+def run(primitive: Primitive, tensors: Sequence[Tensor | None], shapes: Sequence[torch.Size]) -> list[Tensor]:
+    """The results of a program for plain tensors of these shapes; None for what is not read."""
+    found = primitive(tensors, shapes)
+    return [r if isinstance(r, Tensor) else of_array(r) for r in found]  # NumPy's where no tensor is read
+
+
 def execute(primitive: Primitive, tensors: Sequence[Tensor]) -> list[Tensor]:
     """The results of a program for plain tensors. Those that are not read may be any tensors of the right shape."""
     try:
-        return list(primitive(tensors, [t.shape for t in tensors]))
+        return run(primitive, tensors, [t.shape for t in tensors])
     except (RuntimeError, DTypeError):
         if any(map(_is_batched, tensors)):
             return _batched(primitive, tensors)
         raise
 
 
-# torch.autograd's own vmap (`is_grads_batched`, gradcheck's `check_batched_grad`), which is older than torch.func and knows no rules of others.
+# torch.autograd's own vmap (`is_grads_batched`, gradcheck's `check_batched_grad`) is older than torch.func, and knows no rules of others.
 
-_BATCHED = torch._C._parse_dispatch_key("Batched")
+_BATCHED = "Batched"
 
 
 def _is_batched(tensor: Tensor) -> bool:

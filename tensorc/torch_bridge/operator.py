@@ -108,7 +108,7 @@ def _require(condition: Any, message: str) -> None:
     if condition is False:
         raise ShapeError(message)
     if condition is not True:
-        torch._check(condition, lambda: message)
+        torch._check(condition, lambda: message)  # type: ignore[no-untyped-call]
 
 
 def value(p: Poly, sizes: Mapping[str, Any]) -> Any:

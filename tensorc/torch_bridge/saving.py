@@ -12,7 +12,7 @@ from torch.autograd import forward_ad
 
 from tensorc.api.primitive import Primitive
 from tensorc.diagnostics import CompileError
-from tensorc.torch_bridge.memory import TORCH_OF, execute, is_plain, witness
+from tensorc.torch_bridge.memory import TORCH_OF, execute, is_plain, run, witness
 
 Run = Callable[[Primitive, Sequence[Tensor]], Sequence[Tensor]]
 
@@ -50,15 +50,15 @@ def save(ctx: Any, primitive: Primitive, needs: tuple[bool, ...], tensors: Seque
     ctx.save_for_backward(*[values[n] for n in ctx.kept.values])
 
 
-def cotangents(ctx: Any, primitive: Primitive, wanted: tuple[int, ...], given: Sequence[Tensor | None], run: Run) -> dict[int, Tensor]:
-    """The cotangents of the wanted inputs, by their numbers. `run` applies a program to tensors where torch has a say."""
+def cotangents(ctx: Any, primitive: Primitive, wanted: tuple[int, ...], given: Sequence[Tensor | None], call: Run) -> dict[int, Tensor]:
+    """The cotangents of the wanted inputs, by their numbers. `call` applies a program to tensors where torch has a say."""
     known = tuple([n for n, is_float in enumerate(primitive.floats) if is_float and given[n] is not None])
     if not wanted or not known:
         return {}
     saved = dict(zip(ctx.kept.values, ctx.saved_tensors, strict=True))
     derived = primitive.vjp(wanted, known)
     count = len(ctx.shapes)
-    if any([r and n not in saved for n, r in enumerate(derived.reads[:count])]):
+    if any(r and n not in saved for n, r in enumerate(derived.reads[:count])):
         known = tuple(n for n, is_float in enumerate(primitive.floats) if is_float)
         derived, wanted = primitive.vjp(ctx.kept.wanted, known), ctx.kept.wanted
     like = next(c for c in given if c is not None)
@@ -71,7 +71,7 @@ def cotangents(ctx: Any, primitive: Primitive, wanted: tuple[int, ...], given: S
         saved[n] if derived.reads[n] else witness(shape, TORCH_OF[i.dtype], like)
         for n, (shape, i) in enumerate(zip(ctx.shapes, inputs, strict=False))
     ]
-    return dict(zip(wanted, run(derived, [*values, *seeds]), strict=True))
+    return dict(zip(wanted, call(derived, [*values, *seeds]), strict=True))
 
 
 def _direct(derived: Primitive, shapes: Sequence[torch.Size], saved: dict[int, Tensor], seeds: Sequence[Tensor]) -> Sequence[Tensor]:
@@ -79,12 +79,12 @@ def _direct(derived: Primitive, shapes: Sequence[torch.Size], saved: dict[int, T
     count = len(shapes)
     every = (*shapes, *[s.shape for s in seeds])
     passed = derived.passed
-    if all([p is not None and p >= count for p in passed]):
+    if all(p is not None and p >= count for p in passed):
         found = [seeds[p - count] for p in passed if p is not None]
         if derived.shapes(every) == tuple([f.shape for f in found]):
             return found
     try:
-        return derived([*[saved.get(n) for n in range(count)], *seeds], every)
+        return run(derived, [*[saved.get(n) for n in range(count)], *seeds], every)
     except (RuntimeError, TypeError):  # tensors whose memory cannot be read after all
         inputs = zip(every, derived.program.inputs, strict=True)
         stand_ins = [witness(shape, TORCH_OF[i.dtype], seeds[0]) for shape, i in inputs]
@@ -99,7 +99,7 @@ def recorded(tensors: Sequence[Tensor]) -> bool:
     """Whether derivatives of a call are asked for, or it is inside of a transform of torch.func."""
     if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
         return True
-    return torch.is_grad_enabled() and any([t.requires_grad for t in tensors])
+    return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
 
 
 def traced() -> bool:
@@ -109,4 +109,4 @@ def traced() -> bool:
 
 def is_direct(tensors: Sequence[Tensor]) -> bool:
     """Whether torch has no say in a call with these tensors, so that their memory can be read as it is."""
-    return not traced() and not recorded(tensors) and all([is_plain(t) for t in tensors])
+    return not traced() and not recorded(tensors) and all(map(is_plain, tensors))

@@ -1,4 +1,4 @@
-"""Derivatives along the tape beside PyTorch's: first and second ones of the same expressions, and the rules of leaves, hooks and in-place changes."""
+"""Derivatives along the tape beside PyTorch's: of the same expressions, first and second; rules of leaves, hooks and in-place changes."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def test_export(tmp_path: Path) -> None:
 def test_make_fx() -> None:
     x, w = torch.randn(3, 4), torch.randn(4, 5)
     graph = make_fx(mixed, tracing_mode="symbolic")(x, w)
-    assert [n.target for n in graph.graph.nodes if n.op == "call_function"][0] is torch.ops.tensorc.run.default
+    assert next(n.target for n in graph.graph.nodes if n.op == "call_function") is torch.ops.tensorc.run.default
     torch.testing.assert_close(graph(torch.randn(7, 4), w).shape, torch.Size([7, 5]))
     w.requires_grad_()
     (a,), (b,) = (torch.autograd.grad(f(x, w).square().sum(), w) for f in (graph, mixed))

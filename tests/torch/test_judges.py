@@ -1,4 +1,4 @@
-"""PyTorch's judges on every function of the library: gradcheck slow and fast, forward mode, batched, gradgradcheck, opcheck; strided and expanded inputs."""
+"""PyTorch's judges on every function of the library: gradcheck in all modes, gradgradcheck, opcheck; strided and expanded inputs."""
 
 from __future__ import annotations
 
