@@ -60,7 +60,7 @@ def matmul(context: Context, left: Array, right: Array, spans: Where = ()) -> Ar
         left_, right_ = context.sized(k.extent), context.sized(inner.extent)
         notes = (f"the last axis on the left is {left_}, the {_inner_axis(b)} axis on the right is {right_}",)
         if b.rank > 1 and context.meet(k.extent, b.extents[-1]) is not None and len(spans) > 1 and spans[1] is not None:
-            help: str | None = f"transpose the right side: `{spans[1].text}.{'T' if b.rank == 2 else 'mT'}`"
+            help: str | None = _transposition(spans[1].text, "T" if b.rank == 2 else "mT")
         else:
             declared = ((a, a.rank - 1, inner.extent), (b, max(b.rank - 2, 0), k.extent))
             help = agreement(context, k.extent, inner.extent, *declared)
@@ -73,6 +73,13 @@ def matmul(context: Context, left: Array, right: Array, spans: Where = ()) -> Ar
     y = b.at((*_batch(b, batch, 2), poly(bound), *map(poly, column)))
     body = notation.accumulate("sum", [bound], _product((x, y)))
     return context.settle(Array((*batch, *row, *column), body))
+
+
+def _transposition(text: str, attribute: str) -> str:
+    """Advice to transpose what the text says, or not to, where it does that already."""
+    if text.endswith(f".{attribute}"):
+        return f"leave the right side as it is: `{text.removesuffix(f'.{attribute}')}`"
+    return f"transpose the right side: `{text}.{attribute}`"
 
 
 def _inner_axis(right: Array) -> str:
