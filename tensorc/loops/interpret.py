@@ -42,6 +42,9 @@ LANES = 4
 
 def interpret(schedule: Schedule, arrays: Sequence[Array], sizes: Mapping[str, int]) -> tuple[list[Array], list[int]]:
     """The results, and what each check found, for inputs in order; memory that nothing wrote is NaN or the least integer."""
+    sizes = dict(sizes)
+    for name, value in schedule.derived.items():
+        sizes[name] = algebra.evaluate(value, sizes)
     memory: dict[Memory, Array] = {m: np.asarray(a) for m, a in zip(schedule.inputs, arrays, strict=True)}
     for buffer in (*schedule.results, *schedule.checks, *schedule.intermediates):
         memory[buffer] = _unwritten(buffer, sizes)

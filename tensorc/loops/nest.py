@@ -39,7 +39,7 @@ Softmax over rows, as `text.show` prints it:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -274,7 +274,8 @@ class Schedule:
     `results`: one buffer a result, all different, each written in full, with any strides. `checks`: one 0-d i64 buffer for each of the
     program's checks, which receives the row-major position of the first bad place, or 2**63-1. `intermediates`: row-major buffers that live
     from the kernel that writes them to the last that reads them. `aliases`: buffers that are another shape of an intermediate, with the
-    same row-major memory; never written, of one level. `facts`: what is known of sizes at the call, for proofs.
+    same row-major memory; never written, of one level. `facts`: what is known of sizes at the call, for proofs. `derived`: sizes that are
+    names for what follows from the program's, each from those and earlier ones.
     """
 
     name: str
@@ -285,6 +286,7 @@ class Schedule:
     aliases: Mapping[Buffer, Buffer]
     kernels: tuple[Kernel, ...]
     facts: Facts
+    derived: Mapping[str, Poly] = field(default_factory=dict)
 
     def __str__(self) -> str:
         from tensorc.loops.text import show_schedule

@@ -32,6 +32,7 @@ def show(kernel: Kernel) -> str:
 def show_schedule(schedule: Schedule) -> str:
     """What is stored and which kernels run, without their nests."""
     lines = [f"schedule {schedule.name}({', '.join(map(declared, schedule.inputs))})"]
+    lines += [f"  size {name} = {value}" for name, value in schedule.derived.items()]
     for title, buffers in (("result", schedule.results), ("check", schedule.checks), ("intermediate", schedule.intermediates)):
         lines += [f"  {title} {declared(b)}" for b in buffers]
     lines += [f"  view {declared(view)} of {base.name}" for view, base in schedule.aliases.items()]

@@ -133,7 +133,7 @@ class Executable:
 
     def work(self, sizes: Mapping[str, int]) -> int:
         """How much there is to do in one call, in units of `loops.work`."""
-        return algebra.evaluate(self.plan.work, sizes)
+        return algebra.evaluate(self.plan.work, self.plan.complete(sizes))
 
     # Calls.
 
@@ -156,7 +156,7 @@ class Executable:
         if found is None:
             if len(self._layouts) >= MOST_LAYOUTS:
                 self._layouts.clear()
-            found = self._layouts[key] = self._layout(arrays, sizes, count)
+            found = self._layouts[key] = self._layout(arrays, self.plan.complete(sizes), count)
         return found
 
     def _call(self, layout: Layout, arrays: Sequence[Array]) -> int | None:
@@ -211,7 +211,8 @@ class Executable:
         shape = self._largest(sizes)
         if total > memory.LARGEST:
             raise self._too_large(shape, total)
-        words = [*(sizes[name] for name in self.plan.sizes), *strides, *offsets]
+        names = (*self.plan.sizes, *(name for name, _ in self.plan.derived))
+        words = [*(sizes[name] for name in names), *strides, *offsets]
         words += [count, threads.parallel() if parallel else 0, slots, slot, *(word for r in regions for word in (r.units, r.chunk))]
         checks = tuple(offsets[self.plan.intermediates : self.plan.shared])
         packed = struct.pack(f"={len(words)}q", *words)

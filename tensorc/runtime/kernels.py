@@ -34,6 +34,7 @@ class Scheduled:
         owned = [Owned(m.extents, m.dtype.bytes, first, last) for (_, m), (first, last) in zip(frame.owned, _lifetimes(frame), strict=True)]
         return Plan(
             sizes=frame.sizes,
+            derived=tuple(schedule.derived.items()),
             usual=tuple(map(usual_strides, frame.strided)),
             owned=tuple(owned),
             intermediates=len(schedule.intermediates),

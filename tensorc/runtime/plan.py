@@ -50,10 +50,12 @@ class Region:
 class Plan:
     """The frame of a schedule, from the caller's side. `usual` are the strides of row-major inputs and results.
 
-    `owned` are first the intermediates, then the checks' cells, both whole, then what each thread has for itself, from `shared` on.
+    `derived` are sizes that follow from those of the inputs and from earlier ones. `owned` are first the intermediates, then the checks'
+    cells, both whole, then what each thread has for itself, from `shared` on.
     """
 
     sizes: tuple[str, ...]
+    derived: tuple[tuple[str, Poly], ...]
     usual: tuple[Strides, ...]
     owned: tuple[Owned, ...]
     intermediates: int
@@ -61,6 +63,15 @@ class Plan:
     regions: tuple[Region, ...]
     work: Poly
     length: int
+
+    def complete(self, sizes: Mapping[str, int]) -> Mapping[str, int]:
+        """The sizes of the inputs with those that follow from them."""
+        if not self.derived:
+            return sizes
+        found = dict(sizes)
+        for name, value in self.derived:
+            found[name] = algebra.evaluate(value, found)
+        return found
 
     @property
     def shared(self) -> int:
@@ -83,6 +94,7 @@ class Plan:
 def to_json(plan: Plan) -> dict[str, Any]:
     return {
         "sizes": plan.sizes,
+        "derived": [[name, _sum(value)] for name, value in plan.derived],
         "usual": plan.usual,
         "owned": [[_sums(o.extents), o.itemsize, o.first, o.last] for o in plan.owned],
         "intermediates": plan.intermediates,
@@ -96,6 +108,7 @@ def to_json(plan: Plan) -> dict[str, Any]:
 def from_json(made: Mapping[str, Any]) -> Plan:
     return Plan(
         tuple(made["sizes"]),
+        tuple((name, _poly(value)) for name, value in made["derived"]),
         tuple(tuple(known) for known in made["usual"]),
         tuple(Owned(tuple(map(_poly, extents)), *rest) for extents, *rest in made["owned"]),
         made["intermediates"],

@@ -12,6 +12,7 @@ from tensorc.ir.program import BoundsCheck, Program
 from tensorc.ir.tensor import Load, Tensor
 from tensorc.loops.nest import Buffer, Kernel, Schedule
 from tensorc.schedule import special
+from tensorc.schedule.derived import Derived
 from tensorc.schedule.group import Group, partition
 from tensorc.schedule.inline import inline
 from tensorc.schedule.memory import Names, Storage, store
@@ -34,12 +35,12 @@ def schedule(program: Program) -> Schedule:
     groups = partition(inlined.rules)
     names = Names(t.name for t in program.inputs)
     storage = store(program, outputs, groups, inlined.aliases, names)
-    titles = Names()
+    titles, derived = Names(), Derived(program)
     kernels: list[Kernel] = []
     partial: list[Buffer] = []
     for g in groups:
         whole = _kernel(titles.unique(_title(g)), g, storage, names)
-        made, totals = share_scan(whole, names, titles) if isinstance(g.rules[0], ScanRule) else share(whole, names, titles)
+        made, totals = (share_scan if isinstance(g.rules[0], ScanRule) else share)(whole, names, titles, derived)
         kernels += made
         partial += totals
     count = len(program.results)
@@ -52,6 +53,7 @@ def schedule(program: Program) -> Schedule:
         storage.aliases,
         tuple(kernels),
         program.facts,
+        derived.values,
     )
 
 

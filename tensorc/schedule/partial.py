@@ -49,6 +49,7 @@ from tensorc.loops.nest import (
     variable,
 )
 from tensorc.loops.work import SMALL, work
+from tensorc.schedule.derived import Derived
 from tensorc.schedule.memory import Names
 
 POINTS, ROWS = 8192, 64
@@ -98,10 +99,10 @@ class _Nest:
     after: tuple[Statement, ...]
 
 
-def share(kernel: Kernel, names: Names, titles: Names) -> tuple[tuple[Kernel, ...], tuple[Buffer, ...]]:
+def share(kernel: Kernel, names: Names, titles: Names, derived: Derived) -> tuple[tuple[Kernel, ...], tuple[Buffer, ...]]:
     """The kernels that do what a kernel does, and the memory in which the first leaves its totals for the second."""
     nest = _nest(kernel.body)
-    parts = {} if nest is None else _parts(nest)
+    parts = {} if nest is None else _parts(nest, derived)
     if nest is None or not parts:
         return (kernel,), ()
     local = {s.var.name for s in statements(kernel.body) if isinstance(s, (Let, Init))} | {s.name for s in kernel.scratch}
@@ -187,7 +188,7 @@ def _scratch(body: Sequence[Statement]) -> frozenset[Memory]:
 # Parts.
 
 
-def _parts(nest: _Nest) -> dict[Index, Part]:
+def _parts(nest: _Nest, derived: Derived) -> dict[Index, Part]:
     """The outer loops that are taken in parts, those of an extent that is not known to be small; none where there is little to do."""
     total = work((nest.root,)).constant
     if total is not None and total < 2 * SMALL:
@@ -200,8 +201,9 @@ def _parts(nest: _Nest) -> dict[Index, Part]:
     for s in loops:
         extent, least = s.axis.extent, _least(s, nest)
         if extent.constant is None or least.constant is None or extent.constant > least.constant:
-            size = (floordiv(extent, least * most) + 1) * least
-            found[s.axis] = Part(Index(level + len(found), floordiv(extent - 1, size) + 1), size)
+            size = derived.named(extent, "part", (floordiv(extent, least * most) + 1) * least)
+            count = derived.named(extent, "parts", floordiv(extent - 1, size) + 1)
+            found[s.axis] = Part(Index(level + len(found), count), size)
     return found if any(s.axis in found for s in reduced) else {}
 
 
@@ -301,11 +303,10 @@ class _Sharing:
     def _merged(self, t: _Total) -> list[Statement]:
         numbers = tuple(self._numbers(t))
         home, var = t.home, self.merged[t]
-        lanes = Bind("vector", 1) if isinstance(home, Var) else SERIAL
         loop: Statement = Fold(var, t.monoid, Load(self.copies[t], self._place(t)), numbers)
-        for n, a in enumerate(reversed(numbers)):
-            loop = For(a, SERIAL if n else lanes, (loop,))
-        body: tuple[Statement, ...] = (Init(var, t.monoid, numbers, lanes), loop, Done(var, t.monoid, numbers))
+        for a in reversed(numbers):
+            loop = For(a, SERIAL, (loop,))
+        body: tuple[Statement, ...] = (Init(var, t.monoid, numbers), loop, Done(var, t.monoid, numbers))
         value = _cast(read(var), home.dtype)
         if isinstance(home, Var):
             return [*body, *([] if var is home else [Let(home, value)])]
@@ -314,7 +315,7 @@ class _Sharing:
         assert store is not None
         body = (*body, Store(home, store.subscripts, value))
         for n, a in enumerate(reversed(t.axes)):
-            body = (For(a, SERIAL if n else Bind("vector", 2), body, parallel=True),)
+            body = (For(a, SERIAL if n else Bind("vector", 1), body, parallel=True),)
         return list(body)
 
 

@@ -29,6 +29,7 @@ from tensorc.ir.tensor import Load
 from tensorc.loops import SMALL
 from tensorc.loops.nest import SERIAL, Bind, Buffer, Carry, Done, Fold, For, Init, Kernel, Part, Statement, Store, read, touched
 from tensorc.loops.work import work
+from tensorc.schedule.derived import Derived
 from tensorc.schedule.memory import Names
 from tensorc.schedule.rules import operations
 
@@ -49,15 +50,16 @@ class _Scan:
     store: Store
 
 
-def share_scan(kernel: Kernel, names: Names, titles: Names) -> tuple[tuple[Kernel, ...], tuple[Buffer, ...]]:
+def share_scan(kernel: Kernel, names: Names, titles: Names, derived: Derived) -> tuple[tuple[Kernel, ...], tuple[Buffer, ...]]:
     """The kernels that do what a kernel does, and the memory through which they tell each other."""
     scan = _scan(kernel.body)
     if scan is None:
         return (kernel,), ()
     var, extent = scan.init.var, scan.loop.axis.extent
-    size = (floordiv(extent, poly(POINTS * PARTS)) + 1) * POINTS
+    size = derived.named(extent, "part", (floordiv(extent, poly(POINTS * PARTS)) + 1) * POINTS)
+    count = derived.named(extent, "parts", floordiv(extent, size))
     level = scan.loop.axis.level + 1
-    whole, every = Index(level, floordiv(extent, size)), Index(level + 1, floordiv(extent, size) + 1)
+    whole, every = Index(level, count), Index(level + 1, count + 1)
     taken = Names(names.taken | {var.name})
     total = Buffer(taken.unique(f"{var.name}_total"), (whole.extent,), var.dtype)
     before = Buffer(taken.unique(f"{var.name}_before"), (every.extent,), var.dtype)

@@ -8,9 +8,9 @@ from schedule.test_schedule import PROGRAMS, SIZES, at, fold, op, run, tensor
 from tensorc.algebra import Index, evaluate, poly, size
 from tensorc.dtypes import f16, f32
 from tensorc.ir.program import Program
-from tensorc.ir.tensor import Input, Scan, Scatter, Tensor
+from tensorc.ir.tensor import Input, Scatter, Tensor
 from tensorc.loops.check import check
-from tensorc.loops.nest import For, Kernel, Schedule, Update, statements
+from tensorc.loops.nest import For, Schedule, Update, statements
 from tensorc.loops.text import show
 from tensorc.schedule import partial, schedule
 
@@ -24,10 +24,19 @@ def scheduled(*results: Tensor) -> Schedule:
     return s
 
 
-def parts(k: Kernel) -> dict[str, int]:
-    """The loops that take parts, with how many parts 100 000 points have."""
-    found = [s for s in statements(k.body) if isinstance(s, For) and s.part is not None]
-    return {k.names[s.axis]: evaluate(s.part.number.extent, {"N": 100_000, "M": 100_000}) for s in found if s.part is not None}
+def sizes(s: Schedule, **known: int) -> dict[str, int]:
+    """The sizes with those that follow from them."""
+    for name, value in s.derived.items():
+        known[name] = evaluate(value, known)
+    return known
+
+
+def parts(s: Schedule) -> dict[str, int]:
+    """The loops of the first kernel that take parts, with how many parts 100 000 points have."""
+    kernel = s.kernels[0]
+    found = [loop for loop in statements(kernel.body) if isinstance(loop, For)]
+    known = sizes(s, N=100_000, M=100_000)
+    return {kernel.names[loop.axis]: evaluate(loop.part.number.extent, known) for loop in found if loop.part is not None}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -41,25 +50,29 @@ def test_parts_compute_what_the_oracle_does(name: str, monkeypatch: pytest.Monke
     p = PROGRAMS[name]()
     s = schedule(p)
     check(s)
-    for sizes in SIZES:
-        run(p, s, sizes)
+    for known in SIZES:
+        run(p, s, known)
 
 
 def test_a_sum_of_all_elements() -> None:
     s = scheduled(fold("sum", (), (N,), lambda i: at(V, i)))
+    assert {name: str(value) for name, value in s.derived.items()} == {
+        "N_part": "8192*(N // 524288) + 8192",
+        "N_parts": "(N - 1) // N_part + 1",
+    }
     assert "\n\n".join(map(show, s.kernels)) == "\n".join(
         [
-            "kernel t0(v: f32[N]) -> t0_part: f32[(N - 1) // (8192*(N // 524288) + 8192) + 1]",
-            "  for j in (N - 1) // (8192*(N // 524288) + 8192) + 1: parallel serial",
+            "kernel t0(v: f32[N]) -> t0_part: f32[N_parts]",
+            "  for j in N_parts: parallel serial",
             "    acc t0 = sum over i, vector 4",
-            "    for i in N, part j of 8192*(N // 524288) + 8192: vector 4",
+            "    for i in N, part j of N_part: vector 4",
             "      t0 sum= v[i]",
             "    done t0",
             "    t0_part[j] = t0",
             "",
-            "kernel t0_merge(t0_part: f32[(N - 1) // (8192*(N // 524288) + 8192) + 1]) -> result0: f32[]",
-            "  acc t0 = sum over j, vector 1",
-            "  for j in (N - 1) // (8192*(N // 524288) + 8192) + 1: vector 1",
+            "kernel t0_merge(t0_part: f32[N_parts]) -> result0: f32[]",
+            "  acc t0 = sum over j",
+            "  for j in N_parts: serial",
             "    t0 sum= t0_part[j]",
             "  done t0",
             "  result0 = t0",
@@ -69,25 +82,26 @@ def test_a_sum_of_all_elements() -> None:
 
 @pytest.mark.parametrize("n", [0, 1, 8191, 8192, 8193, 524287, 524288, 524289, 10**9])
 def test_there_are_never_many_parts(n: int) -> None:
-    (first, _) = scheduled(fold("sum", (), (N,), lambda i: at(V, i))).kernels
-    (loop,) = [s.part for s in statements(first.body) if isinstance(s, For) and s.part is not None]
-    count, points = evaluate(loop.number.extent, {"N": n}), evaluate(loop.size, {"N": n})
+    s = scheduled(fold("sum", (), (N,), lambda i: at(V, i)))
+    (part,) = [loop.part for loop in statements(s.kernels[0].body) if isinstance(loop, For) and loop.part is not None]
+    count, points = evaluate(part.number.extent, sizes(s, N=n)), evaluate(part.size, sizes(s, N=n))
     assert count <= 64 and points % 8192 == 0 and (count - 1) * points < max(n, 1) <= max(count, 1) * points
     assert count >= min(n // 8192, 32)
 
 
 def test_rows_and_columns_are_taken_in_parts() -> None:
-    columns, _ = scheduled(fold("sum", (M,), (N,), lambda j, i: at(X, i, j))).kernels
+    columns = scheduled(fold("sum", (M,), (N,), lambda j, i: at(X, i, j)))
     assert sorted(parts(columns).values()) == [13, 63]
-    both, _ = scheduled(fold("sum", (), (N, M), lambda i, j: at(X, i, j))).kernels
+    both = scheduled(fold("sum", (), (N, M), lambda i, j: at(X, i, j)))
     assert sorted(parts(both).values()) == [13, 64]
 
 
 def test_rows_in_which_more_is_done_are_taken_whole() -> None:
     row = fold("sum", (N,), (M,), lambda i, j: at(X, i, j))
     share = tensor((N, M), lambda i, j: op("div", at(X, i, j), at(row, i)))
-    first, merge = scheduled(share, fold("sum", (M,), (N,), lambda j, i: at(share, i, j))).kernels
-    assert list(parts(first).values()) == [63] and "share" not in show(merge)
+    s = scheduled(share, fold("sum", (M,), (N,), lambda j, i: at(share, i, j)))
+    first, merge = s.kernels
+    assert list(parts(s).values()) == [63] and "share" not in show(merge)
     assert sum(isinstance(s, Update) for s in statements(first.body)) == 1
 
 
@@ -95,9 +109,9 @@ def test_rows_in_which_more_is_done_are_taken_whole() -> None:
 def test_parts_of_rows_have_much_to_do(rows: int, columns: int, count: int) -> None:
     """Where totals are in registers, so that a part costs nothing but its beginning."""
     loss = fold("sum", (N,), (M,), lambda i, j: op("exp", at(X, i, j)))
-    first, _ = scheduled(fold("sum", (), (N,), lambda i: op("log", at(loss, i)))).kernels
-    (number,) = [s.part.number for s in statements(first.body) if isinstance(s, For) and s.part is not None]
-    assert abs(evaluate(number.extent, {"N": rows, "M": columns}) - count) <= count // 2
+    s = scheduled(fold("sum", (), (N,), lambda i: op("log", at(loss, i))))
+    (number,) = [loop.part.number for loop in statements(s.kernels[0].body) if isinstance(loop, For) and loop.part is not None]
+    assert abs(evaluate(number.extent, sizes(s, N=rows, M=columns)) - count) <= count // 2
 
 
 def test_what_follows_runs_after_the_merge() -> None:

@@ -35,9 +35,9 @@ def emit(frame: Frame, strides: Mapping[Input, Strides], target: Target) -> Emit
     """The module of a schedule for inputs and results of whose strides so much is known."""
     schedule = frame.schedule
     module = module_for(target)
-    names = [name for number in range(len(schedule.kernels)) for name in _kernel(module, frame, number, strides, target)]
-    calls = "".join(f"  call void @{name}(ptr %frame)\n" for name in names)
-    module.functions.append(f'define void @"{ENTRY}"(ptr %frame) #0 {{\n{calls}  ret void\n}}\n')
+    calls = [call for number in range(len(schedule.kernels)) for call in _kernel(module, frame, number, strides, target)]
+    body = "".join(f"  call void {call}\n" for call in calls)
+    module.functions.append(f'define void @"{ENTRY}"(ptr %frame) #0 {{\n{body}  ret void\n}}\n')
     return Emitted(f"; {schedule.name}\n\n{module.text()}", tuple(module.symbols))
 
 
@@ -46,9 +46,9 @@ def module_for(target: Target) -> Module:
 
 
 def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, Strides], target: Target) -> list[str]:
-    """Emits a kernel; the functions of its pieces, by name, which take the frame and run in this order."""
+    """Emits a kernel, a function for each piece; the calls that run them, in order."""
     kernel = frame.schedule.kernels[number]
-    names = []
+    calls = []
     for n, piece in enumerate(parallel.pieces(kernel)):
         name = f"kernel.{number}.{n}.{re.sub('[^0-9A-Za-z_]', '_', kernel.name)}"
         code = Code(module)
@@ -57,7 +57,7 @@ def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, S
             lanes_of(kernel, target),
             frame.schedule.facts,
             {},
-            {size: _word(code, frame.size(size), INT) for size in frame.sizes},
+            {size: _word(code, frame.size(size), INT) for size in (*frame.sizes, *frame.schedule.derived)},
             _read_and_written(kernel, frame.schedule.aliases),
             frame.schedule.aliases,  # type: ignore[arg-type]  # a mapping is invariant in its keys
         )
@@ -67,42 +67,47 @@ def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, S
             parallel.begin(context, piece, Value("%low", INT), Value("%high", INT))
         statements.emit(context, piece.body)
         code.effect("ret void")
-        if piece.shared:
-            module.functions.append(
-                f"define internal void @{name}.part(ptr %frame, i64 %low, i64 %high, ptr %scratch) #0 {{\n{code.text()}}}\n"
-            )
-            _region(module, frame, (number, n), name)
-        else:
-            module.functions.append(f"define internal void @{name}(ptr %frame) #0 {{\n{code.text()}}}\n")
-        names.append(name)
-    return names
+        parameters = "ptr %frame, i64 %low, i64 %high, ptr %scratch" if piece.shared else "ptr %frame"
+        module.functions.append(f"define internal void @{name}({parameters}) #0 {{\n{code.text()}}}\n")
+        word = frame.threads("units", (number, n)) if piece.shared else 0
+        calls.append(f"@{_region(module, frame)}(ptr @{name}, ptr %frame, i64 {word})" if piece.shared else f"@{name}(ptr %frame)")
+    return calls
 
 
-def _region(module: Module, frame: Frame, region: tuple[int, int], name: str) -> None:
-    """The function that runs a piece: in chunks, by as many threads as there are, or as a whole."""
+def _region(module: Module, frame: Frame) -> str:
+    """The function that runs a piece in chunks, by as many threads as there are, or as a whole: the word tells its units, the next its
+    chunk.
+    """
+    name = "tensorc.region"
+    if name in module.helpers:
+        return name
+    module.helpers.add(name)
     code = Code(module)
     scratch = _slots(code, frame)
-    units, chunk = (_word(code, frame.threads(word, region), INT) for word in ("units", "chunk"))
     threads, slot = (_word(code, frame.threads(word), INT) for word in ("threads", "slot"))
     run = _word(code, frame.threads("parallel"), POINTER)
-    some = code.compare("icmp sgt", units, integer(0))
-    whole = code.compare("icmp eq", chunk, integer(0))
     lines = [
-        f"  br i1 {some.text}, label %any, label %done",
-        "any:",
-        f"  br i1 {whole.text}, label %whole, label %chunks",
-        "whole:",
-        f"  call void @{name}.part(ptr %frame, i64 0, i64 {units.text}, ptr {scratch.text})",
+        "  %units.at = getelementptr i64, ptr %frame, i64 %word",
+        "  %units = load i64, ptr %units.at, align 8",
+        "  %chunk.at = getelementptr i64, ptr %units.at, i64 1",
+        "  %chunk = load i64, ptr %chunk.at, align 8",
+        "  %any = icmp sgt i64 %units, 0",
+        "  br i1 %any, label %some, label %done",
+        "some:",
+        "  %whole = icmp eq i64 %chunk, 0",
+        "  br i1 %whole, label %alone, label %shared",
+        "alone:",
+        f"  call void %part(ptr %frame, i64 0, i64 %units, ptr {scratch.text})",
         "  ret void",
-        "chunks:",
-        f"  call void {run.text}(ptr @{name}.part, ptr %frame, i64 {units.text}, i64 {chunk.text}, i64 {threads.text}, "
-        f"ptr {scratch.text}, i64 {slot.text})",
+        "shared:",
+        f"  call void {run.text}(ptr %part, ptr %frame, i64 %units, i64 %chunk, i64 {threads.text}, ptr {scratch.text}, i64 {slot.text})",
         "  ret void",
         "done:",
         "  ret void",
     ]
     body = "\n".join(lines)
-    module.functions.append(f"define internal void @{name}(ptr %frame) #0 {{\n{code.text()}{body}\n}}\n")
+    module.functions.append(f"define internal void @{name}(ptr %part, ptr %frame, i64 %word) #0 {{\n{code.text()}{body}\n}}\n")
+    return name
 
 
 def _slots(code: Code, frame: Frame) -> Value:

@@ -41,6 +41,7 @@ class Frame:
 
     @cached_property
     def sizes(self) -> tuple[str, ...]:
+        """Those of the inputs; the derived ones come behind them."""
         return tuple(sorted({s.name for t in self.schedule.inputs for e in t.extents for s in algebra.sizes(e)}))
 
     @cached_property
@@ -61,7 +62,7 @@ class Frame:
     @cached_property
     def _words(self) -> Mapping[object, int]:
         keys: list[object] = [*self.strided, "workspace"]
-        keys += [("size", name) for name in self.sizes]
+        keys += [("size", name) for name in (*self.sizes, *self.schedule.derived)]
         keys += [("stride", t, axis) for t in self.strided for axis in range(len(t.extents))]
         keys += self.owned
         keys += ["threads", "parallel", "slots", "slot"]
