@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from tensorc.api.cost import Cost, cost
 from tensorc.api.definition import Prepared, split_out
+from tensorc.api.lanes import taker
 from tensorc.api.specs import Spec, constrained
 from tensorc.errors import DTypeError
 from tensorc.runtime import arrays
@@ -61,6 +62,8 @@ class Compiled(Callable):
         extents = {n: i.extents for n, i in enumerate(call.program.inputs)}
         extra = [Constraint(*c) for c in constrained(specs, extents)]
         self._key = None if prepared is None else prepared.key
+        self._definition, self._takes_out, self.name = lowered._function._definition, lowered._function._takes_out, lowered._function.name
+        self._calls = 0
         self._call = Call(call.program, entry.instance.result, call.executable, call.names, extra)
 
     @property
@@ -68,21 +71,30 @@ class Compiled(Callable):
         return self._lowered.signature
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        function = self._lowered._function
-        out, options = split_out(kwargs, function._takes_out)
-        prepared = function._definition.prepare(args, options)
+        captured = self._lowered._entry.instance.captured
+        taken = taker(args, kwargs) or taker(captured, {})
+        if taken is not None:
+            return taken(self, args, kwargs)
+        out, options = split_out(kwargs, self._takes_out)
+        prepared = self._definition.prepare(args, options)
         if prepared.has_specs:
-            function._refuse_specs()
+            self._lowered._function._refuse_specs()
+        inputs, torch = self._entry(prepared).inputs(prepared)
+        value = self._call(inputs, out, torch)
+        self._remember(self._definition, self._takes_out, Remembered(args, kwargs, prepared.key, self._call, inputs, captured, out, torch))
+        return value
+
+    def _entry(self, prepared: Prepared) -> _Entry:
+        """The program, for arguments of its key."""
         if prepared.key != self._key:
             raise DTypeError(
-                f"`{function.name}` is compiled for {self._kind(self._lowered._prepared)}, but was called with {self._kind(prepared)}"
+                f"`{self.name}` is compiled for {self._kind(self._lowered._prepared)}, but was called with {self._kind(prepared)}"
             )
-        inputs, torch = self._lowered._entry.inputs(prepared)
-        value = self._call(inputs, out, torch)
-        captured = self._lowered._entry.instance.captured
-        made = Remembered(args, kwargs, prepared.key, self._call, inputs, captured, out, torch)
-        self._remember(function._definition, function._takes_out, made)
-        return value
+        return self._lowered._entry
+
+    def check(self, inputs: Any) -> None:
+        """Raise ShapeError where the inputs do not have the sizes that specs said."""
+        self._call.bind(inputs)
 
     @staticmethod
     def _kind(prepared: Prepared | None) -> str:

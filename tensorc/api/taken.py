@@ -7,6 +7,7 @@ from typing import Any
 
 from tensorc.api.function import Function
 from tensorc.api.lanes import PLAIN
+from tensorc.api.lowered import Compiled
 from tensorc.api.primitive import Primitive, primitive_of
 from tensorc.locks import BRIEF
 
@@ -17,7 +18,7 @@ class TakenCall:
     `stand_in` gives for an argument what the function's definition can look at: an array or a Spec; None for what it can look at itself.
     """
 
-    def __init__(self, function: Function, args: Sequence[Any], kwargs: Mapping[str, Any], stand_in: Callable[[Any], Any]) -> None:
+    def __init__(self, function: Function | Compiled, args: Sequence[Any], kwargs: Mapping[str, Any], stand_in: Callable[[Any], Any]) -> None:
         options = dict(kwargs)
         self.out = None if function._takes_out else options.pop("out", None)
         self._stand_in = stand_in
@@ -29,6 +30,8 @@ class TakenCall:
             function._calls += 1
         self.leaves = [self._originals.get(id(leaf), leaf) for leaf in prepared.leaves] + list(self.entry.instance.captured)
         self.tree = self.entry.instance.result
+        if isinstance(function, Compiled) and all(type(e) is int for leaf in self.leaves for e in leaf.shape):
+            function.check(self.leaves)
 
     @property
     def primitive(self) -> Primitive:

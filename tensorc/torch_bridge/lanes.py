@@ -13,6 +13,7 @@ from torch.nn import Parameter
 
 from tensorc.algebra import poly, size
 from tensorc.api.definition import exact
+from tensorc.api.function import Function
 from tensorc.api.primitive import Primitive
 from tensorc.api.specs import Spec
 from tensorc.api.taken import TakenCall
@@ -35,7 +36,7 @@ def lane(tensors: Sequence[Tensor]) -> Any:
 
 def call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The value of a Function, through torch's dispatch and autograd."""
-    key = _key(args, kwargs)
+    key = _key(args, kwargs) if isinstance(function, Function) else None
     known = None if key is None else _known(function).get(key)
     if known is not None:
         with BRIEF:

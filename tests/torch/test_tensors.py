@@ -300,3 +300,18 @@ def test_transforms_of_torch_func() -> None:
     call = lambda p, x: tc.tanh(torch.func.functional_call(module, p, (x,))).sum()  # noqa: E731
     grads = torch.func.vmap(torch.func.grad(call), (None, 0))(dict(module.named_parameters()), rows[0])
     assert grads["weight"].shape == (3, 5, 5)
+
+
+def test_compiled_signatures_are_differentiable_too() -> None:
+    compiled = MODULE.scaled.lower(tc.spec("f32[2, 4]"), tc.spec("f32[4]")).compile()
+    x, w = torch.randn(2, 4, requires_grad=True), torch.randn(4)
+    (grad,) = torch.autograd.grad(compiled(x, w).sum(), x)
+    torch.testing.assert_close(grad, (1 - x.tanh() ** 2) * w)
+    for wrong in (torch.randn(3, 4), torch.randn(3, 4, requires_grad=True)):
+        with pytest.raises(tc.ShapeError, match="must have 2"):
+            compiled(wrong, w)
+    with pytest.raises(tc.DTypeError, match="is compiled for"):
+        compiled(x.double(), w)
+    y = tc.ones(2, 4, requires_grad=True)
+    compiled(y, tc.ones(4)).sum().backward()
+    assert y.grad.shape == (2, 4)
