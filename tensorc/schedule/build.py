@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from tensorc import algebra
 from tensorc.algebra import Index, Poly, poly
 from tensorc.ir import build as scalars
 from tensorc.ir import walk
@@ -253,10 +254,11 @@ class _Builder:
         site = self.sites[m]
         bound = site.bound(site.first)
         tiled = {s.axis for s in site.sweeps[: site.first] if s.is_tile}
-        binding = SERIAL if any(s.bind.kind == "vector" for s in site.sweeps[: site.first]) else Bind("vector", 1)
-        for a in (a for a in reversed(m.out) if a not in bound):
-            body = For(a, binding, (body,), within=a in tiled)
-            binding = SERIAL
+        is_vector = any(s.bind.kind == "vector" for s in site.sweeps[: site.first])
+        free = [a for a in m.out if a not in bound]
+        free.sort(key=lambda a: a in algebra.indices(place[-1]))  # neighbours innermost
+        for number, a in enumerate(reversed(free)):
+            body = For(a, SERIAL if number or is_vector else Bind("vector", 1), (body,), within=a in tiled)
         return [body]
 
 

@@ -21,8 +21,9 @@ from dataclasses import dataclass, replace
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly, poly
-from tensorc.ir.tensor import Load, Tensor
-from tensorc.loops.nest import Bind
+from tensorc.ir import walk
+from tensorc.ir.tensor import Input, Load, Scalar, Tensor
+from tensorc.loops.nest import SERIAL, Bind
 from tensorc.schedule.members import Member, axes, by_tensor, is_unit
 from tensorc.schedule.online import NOTHING, Carried, carried
 from tensorc.schedule.rules import Made
@@ -77,33 +78,73 @@ def contract(members: Sequence[Member], estimate: Estimate) -> Found | None:
     if first is None or not _all_follow(first, members):
         return None
     for roles in _roles(first, members, estimate):
-        others = [m for m in members if m.over and m is not first]
-        able = carried(members, roles.rows) if others else NOTHING
+        moved = _turned(members, roles)
+        own = replace(roles, first=moved.first)
+        able = carried(moved.members, own.rows)
         for each in (able, NOTHING) if able.scales else (NOTHING,):
-            found = _found(roles, members, each)
-            if found is not None:
-                return found
+            plan = _Planner(own, moved, each).plan()
+            nest = arrange(moved.members, plan) if plan is not None else None
+            if plan is not None and nest is not None and _is_carried_together(nest, each):
+                return Found(moved.members, plan, nest, each, own)
     return None
 
 
-def _found(roles: Roles, members: Sequence[Member], able: Carried) -> Found | None:
-    planner = _Planner(roles, members, able)
-    if planner.is_turned(roles.first):
-        first, copy = _apart(roles.first)
-        members = (*(first if m is roles.first else m for m in members), copy)
-        planner = _Planner(replace(roles, first=first), members, able)
-    plan = planner.plan()
-    nest = arrange(members, plan) if plan is not None else None
-    if plan is None or nest is None or not _is_carried_together(nest, able):
+@dataclass(frozen=True)
+class _Turned:
+    """Members with copies of what lies in memory along another axis than the lanes. `reads` are the copies of what is read."""
+
+    members: tuple[Member, ...]
+    first: Member
+    reads: frozenset[Member]
+
+
+def _turned(members: Sequence[Member], roles: Roles) -> _Turned:
+    """What is done at each point has its lanes; squares of it are turned on their way from and to memory."""
+    read = {load.tensor for m in members for load in m.loads}
+    made: list[Member] = []
+    copies: dict[Load, Member] = {}
+    first = roles.first
+    for m in members:
+        body = m.body if m is roles.first else _with_copies(m.body, roles, copies)
+        made += [c for c in copies.values() if c not in made]
+        changed = m if body is m.body else replace(m, body=body)
+        if unit_of(m, roles) is not None and (m.over or m.tensor in read):
+            tensor = m.tensor if m.tensor is not None else Made(m.name, tuple(a.extent for a in m.out), m.body.dtype)
+            stored = Load(tensor, tuple(map(poly, m.out)))
+            changed = replace(changed, tensor=tensor, place=None)
+            made += [changed, Member(f"{m.name}_copy", None, m.out, (), m.out, None, stored, m.place)]
+        else:
+            made.append(changed)
+        if m is roles.first:
+            first = changed
+    return _Turned(tuple(made), first, frozenset(copies.values()))
+
+
+def unit_of(m: Member, roles: Roles) -> Index | None:
+    """The axis, other than the lanes, along which a stored value has its neighbours."""
+    if m.place is None or is_unit(m.place[1], roles.lanes) or roles.lanes not in m.out:
         return None
-    return Found(tuple(members), plan, nest, able, planner.roles)
+    subscripts = m.place[1]
+    return next((a for a in m.out if a is not roles.lanes and a not in roles.outer and is_unit(subscripts, a)), None)
 
 
-def _apart(m: Member) -> tuple[Member, Member]:
-    """A member that is stored nowhere, and one that stores it."""
-    tensor = m.tensor if m.tensor is not None else Made(m.name, tuple(a.extent for a in m.out), m.body.dtype)
-    copy = Member(f"{m.name}_copy", None, m.out, (), m.out, None, Load(tensor, tuple(map(poly, m.out))), m.place)
-    return replace(m, tensor=tensor, place=None), copy
+def _with_copies(body: Scalar, roles: Roles, copies: dict[Load, Member]) -> Scalar:
+    """A body that reads copies in place of memory whose neighbours lie along the rows."""
+
+    def change(load: Load) -> Scalar:
+        inside = axes(load)
+        if not isinstance(load.tensor, Input) or isinstance(load.tensor, Made) or not {roles.lanes, roles.rows} <= inside:
+            return load
+        if is_unit(load.subscripts, roles.lanes) or not is_unit(load.subscripts, roles.rows) or not inside <= set(roles.first.out):
+            return load
+        if load not in copies:
+            out = tuple(a for a in roles.first.out if a in inside)
+            name = f"{load.tensor.name}_turned"
+            made = Made(name, tuple(a.extent for a in out), load.dtype)
+            copies[load] = Member(name, made, out, (), out, None, load, None)
+        return Load(copies[load].tensor, tuple(map(poly, copies[load].out)))  # type: ignore[arg-type]
+
+    return walk.rewrite(body, {}, change)
 
 
 def _all_follow(first: Member, members: Sequence[Member]) -> bool:
@@ -207,40 +248,36 @@ def _is_unit_in(loads: Sequence[Load], axis: Index) -> bool:
 
 
 class _Planner:
-    def __init__(self, roles: Roles, members: Sequence[Member], able: Carried) -> None:
+    def __init__(self, roles: Roles, moved: _Turned, able: Carried) -> None:
         self.roles = roles
-        self.members = members
+        self.members = moved.members
+        self.reads = moved.reads
         self.able = able
-        self.made: Mapping[Tensor, Member] = by_tensor(members)
-        self.others = [m for m in members if m is not roles.first]
+        self.made: Mapping[Tensor, Member] = by_tensor(self.members)
+        self.others = [m for m in self.members if m is not roles.first]
         self.seconds = [m for m in self.others if m.over and set(m.out) - set(roles.first.out)]
         self.new = tuple(dict.fromkeys(a for m in self.seconds for a in m.out if a not in roles.first.out))
+        self.reduces = any(m.over for m in self.others)
+        """Whether something else is reduced, so that its lanes go on through all rows."""
+        self.tiled = bool(self.seconds or able.scales) or any(m.work > HEAVY or m in self.reads or self.turns(m) for m in self.others)
+        """Whether rows go in tiles, so that one thing is done after the other in each."""
         self.loops: dict[object, Loop] = {}
-
-    def loop(self, axis: Index, bind: Bind, within: bool, name: str = "") -> Loop:
-        """The loop of this kind, one for all members."""
-        return self.loops.setdefault((axis, bind, within, name), Loop(axis, bind, within))
 
     def plan(self) -> Plan | None:
         first = self.roles.first
         for m in self.others:
             if not set(m.space) <= set(first.out) | set(self.new):
                 return None
-        if any(not m.over and set(m.out) - set(first.out) and not self._follows_second(m) for m in self.others):
-            return None
+            if not m.over and set(m.out) - set(first.out) and not self._follows_second(m):
+                return None
         return Plan({m: tuple(self.path(m)) for m in self.members}, self.able.running)
 
     def _follows_second(self, m: Member) -> bool:
         return any(p in self.seconds or self._follows_second(p) for load in m.loads if (p := self.made.get(load.tensor)) and p is not m)
 
-    @property
-    def reduces(self) -> bool:
-        return any(m.over for m in self.others)
-
-    @property
-    def stretches(self) -> bool:
-        """Whether rows go in tiles, so that one thing is done after the other in each."""
-        return bool(self.seconds or self.able.scales) or any(m.work > HEAVY or self.is_turned(m) for m in self.others)
+    def turns(self, m: Member) -> bool:
+        """Whether a pointwise member stores along another axis than the lanes."""
+        return not m.over and unit_of(m, self.roles) is not None
 
     def is_heavy(self, m: Member) -> bool:
         """Whether a member is done after the block: its own work, or what it reads at its rows, is too much to be written out for each."""
@@ -249,76 +286,68 @@ class _Planner:
         read = (self.made.get(load.tensor) for load in m.loads)
         return any(p is not None and p is not self.roles.first and not p.over and self.is_heavy(p) for p in read)
 
-    def is_turned(self, m: Member) -> bool:
-        """Whether a result has its neighbours along another axis than the lanes, of what is done at each point."""
-        if m.place is None or (m.over and m is not self.roles.first):
-            return False
-        return not is_unit(m.place[1], self.roles.lanes) and self._unit(m) is not None
+    # Paths.
 
-    def _unit(self, m: Member) -> Index | None:
-        if m.place is None:
-            return None
-        bound = (self.roles.lanes, *self.roles.outer)
-        return next((a for a in m.out if a not in bound and is_unit(m.place[1], a)), None)
+    def loop(self, axis: Index, kind: Bind = SERIAL, within: bool = False, name: str = "") -> Loop:
+        """The loop of this kind, one for all members."""
+        return self.loops.setdefault((axis, kind, within, name), Loop(axis, kind, within))
 
     def path(self, m: Member) -> Iterator[Loop]:
         r = self.roles
-        for a in r.outer:
-            if a in m.space:
-                yield self.loop(a, Bind(), False)
-        yield self.loop(r.lanes, Bind("tile", TILE), False)
-        if not m.over and self.is_turned(m):
-            yield from self._turned(m)
+        yield from (self.loop(a) for a in r.outer if a in m.space)
+        yield self.loop(r.lanes, Bind("tile", TILE))
+        if self.turns(m):
+            yield from self.turned(m)
             return
         lanes = self.loop(r.lanes, Bind("vector", REGISTERS), True)
-        shared = [a for a in r.shared if a in m.space]
-        if self.reduces:
+        early = self.reduces and not self.tiled
+        if early:
             yield lanes
-        for a in shared:
-            yield self.loop(a, Bind(), False)
+        yield from (self.loop(a) for a in r.shared if a in m.space)
         if r.rows not in m.space:
-            if not self.reduces:
+            if not early:
                 yield lanes
-            for a in m.out:
-                if a in self.new:
-                    yield self.loop(a, Bind(), False)
+            yield from (self.loop(a) for a in m.out if a in self.new)
             return
-        tiled = self.stretches
-        if tiled:
-            yield self.loop(r.rows, Bind("tile", STRETCH), False)
-        if m in self.seconds:
+        if self.tiled:
+            yield self.loop(r.rows, Bind("tile", STRETCH))
+        if m in self.reads:
+            yield from (self.loop(r.rows, Bind("unroll", 16), True), self.loop(r.lanes, Bind("vector", 1), True))
+        elif m in self.seconds:
+            yield lanes
             *serial, last = [a for a in m.out if a in self.new]
-            for a in serial:
-                yield self.loop(a, Bind(), False)
-            yield self.loop(last, Bind("unroll", ROWS), False)
-            yield self.loop(r.rows, Bind(), tiled, "reduced")
-            return
-        if m is r.first or not (tiled and self.is_heavy(m)):
-            yield self.loop(r.rows, Bind("unroll", ROWS), tiled)
-            if not self.reduces:
-                yield lanes
+            yield from map(self.loop, serial)
+            yield self.loop(last, Bind("unroll", ROWS))
+            yield self.loop(r.rows, SERIAL, True, "reduced")
         else:
-            yield self.loop(r.rows, Bind(), tiled)
-            if not self.reduces:
-                yield self.loop(r.lanes, Bind("vector", 2), True)
-        if m is r.first:
-            for a in r.inner:
-                yield self.loop(a, Bind(), False, "inner")
+            yield from self.rows(m, lanes, early)
 
-    def _turned(self, m: Member) -> Iterator[Loop]:
+    def rows(self, m: Member, lanes: Loop, early: bool) -> Iterator[Loop]:
+        """The loops over rows: in blocks, or of what is heavy one row after the other."""
+        r = self.roles
+        heavy = m is not r.first and self.tiled and self.is_heavy(m)
+        rows = self.loop(r.rows, SERIAL if heavy else Bind("unroll", ROWS), self.tiled)
+        if heavy and not self.reduces:
+            lanes = self.loop(r.lanes, Bind("vector", 2), True)
+        if early:
+            yield rows
+        elif self.reduces:
+            yield from (lanes, rows)
+        else:
+            yield from (rows, lanes)
+        if m is r.first:
+            yield from (self.loop(a, name="inner") for a in r.inner)
+
+    def turned(self, m: Member) -> Iterator[Loop]:
         """Results that are stored along another axis than the lanes: squares of both are turned in registers."""
-        r, tiled = self.roles, self.stretches
-        unit = self._unit(m)
+        r = self.roles
+        unit = unit_of(m, r)
         assert unit is not None
-        for a in r.shared:
-            if a in m.out and a is not unit:
-                yield self.loop(a, Bind(), False)
-        if r.rows in m.out and tiled:
-            yield self.loop(r.rows, Bind("tile", STRETCH), False)
+        yield from (self.loop(a) for a in r.shared if a in m.out and a is not unit)
+        if r.rows in m.out and self.tiled:
+            yield self.loop(r.rows, Bind("tile", STRETCH))
         if r.rows in m.out and r.rows is not unit:
-            yield self.loop(r.rows, Bind(), tiled, "turned")
-        for a in m.out:
-            if a in self.new and a is not unit:
-                yield self.loop(a, Bind(), False, "turned")
+            yield self.loop(r.rows, SERIAL, self.tiled, "turned")
+        yield from (self.loop(a, name="turned") for a in m.out if a in self.new and a is not unit)
         yield self.loop(r.lanes, Bind("unroll", 16), True)
-        yield self.loop(unit, Bind("vector", 1), tiled and unit is r.rows)
+        yield self.loop(unit, Bind("vector", 1), self.tiled and unit is r.rows)

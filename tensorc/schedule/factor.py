@@ -6,7 +6,7 @@ longer waits for s. (A sum of no terms stays 0.)
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 
 from tensorc.algebra import Atom, Facts, Index, Poly, poly
@@ -17,18 +17,19 @@ from tensorc.schedule.rules import operations
 Factor = tuple[int, Scalar]
 """1 or -1, and a factor that is multiplied or divided by."""
 
+Single = Callable[[Tensor], bool]
+"""Whether one definition alone reads a tensor."""
+
 LARGE = 64
 """Instructions of a term that is not looked into."""
 
 
-def factored(t: Define, facts: Facts) -> Define:
+def factored(t: Define, facts: Facts, single: Single) -> Define:
     """The definition of a sum, or one of the same values that reads a sum without such factors."""
     if t.monoid != "sum" or not t.dtype.is_float:
         return t
-    bound = frozenset(t.reduced)
-    factors = list(_factors(t.body, 1, bound))
-    outside = [f for f in factors if _is_outside(f[1], bound)]
-    inside = [f for f in factors if f not in outside]
+    outside: list[Factor] = []
+    inside = list(_inside(t.body, 1, frozenset(t.reduced), single, outside))
     if not outside or not any(sign > 0 for sign, _ in inside):
         return t
     total = Define(t.extents, "sum", t.bound, _product(inside))
@@ -39,19 +40,35 @@ def factored(t: Define, facts: Facts) -> Define:
     return Define(t.extents, None, (), build.select(some, value, build.constant(0.0, value.dtype)))
 
 
-def _factors(s: Scalar, sign: int, bound: frozenset[Index]) -> Iterator[Factor]:
-    """The factors of a product; those of a definition that is read, where there is one among them that leaves the sum."""
+def _inside(s: Scalar, sign: int, bound: frozenset[Index], single: Single, outside: list[Factor]) -> Iterator[Factor]:
+    """The factors of a product that stay in the sum; the others go to `outside`."""
     match s:
-        case Apply("mul", (a, b), _):
-            yield from _factors(a, sign, bound)
-            yield from _factors(b, sign, bound)
-        case Apply("div", (a, b), _):
-            yield from _factors(a, sign, bound)
-            yield from _factors(b, -sign, bound)
-        case Load(Define(_, None, _, body) as read, subscripts) if operations(body) <= LARGE and isinstance(body, Apply):
+        case Apply("mul" | "div" as operation, (a, b), _):
+            yield from _inside(a, sign, bound, single, outside)
+            yield from _inside(b, sign if operation == "mul" else -sign, bound, single, outside)
+        case Load(Define(_, None, _, body) as read, subscripts) if single(read) and operations(body) <= LARGE:
             values: dict[Atom, Poly] = dict(zip(read.indices, subscripts, strict=True))
-            inner = list(_factors(walk.rewrite(body, values), sign, bound)) if body.operation in ("mul", "div") else []
-            yield from inner if any(_is_outside(f, bound) for _, f in inner) else [(sign, s)]
+            factors = list(_factors(body, 1))
+            moved = [(sign * own, walk.rewrite(factor, values)) for own, factor in factors]
+            leaving = [_is_outside(factor, bound) for _, factor in moved]
+            kept = [f for f, leaves in zip(factors, leaving, strict=True) if not leaves]
+            if not any(leaving) or not any(own > 0 for own, _ in kept):
+                yield sign, s
+            else:
+                outside += [f for f, leaves in zip(moved, leaving, strict=True) if leaves]
+                rest = build.define(read.indices, _product(kept))
+                yield sign, build.load(rest, subscripts)
+        case _ if _is_outside(s, bound):
+            outside.append((sign, s))
+        case _:
+            yield sign, s
+
+
+def _factors(s: Scalar, sign: int) -> Iterator[Factor]:
+    match s:
+        case Apply("mul" | "div" as operation, (a, b), _):
+            yield from _factors(a, sign)
+            yield from _factors(b, sign if operation == "mul" else -sign)
         case _:
             yield sign, s
 

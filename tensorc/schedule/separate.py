@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from tensorc.algebra import ONE, Atom, Element, Facts, Index, Poly, poly, rebuild
+from tensorc.algebra import ONE, Atom, Element, Index, Poly, poly, rebuild
 from tensorc.ir import build, walk
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Apply, Define, Load, Scalar, Scan, Scatter, Select, Sort, Stop, Tensor, View
+from tensorc.schedule.chains import paired
 from tensorc.schedule.factor import factored
 from tensorc.schedule.rules import covers, operations, slides
+from tensorc.schedule.sizes import estimate
 
 FURTHER = 4
 """Instructions that are not computed again for each point of a further axis."""
@@ -27,12 +30,20 @@ def is_worth_storing(body: Scalar, axes: Iterable[Index], work: int) -> bool:
 def separate(program: Program) -> Program:
     """The program with such terms as definitions of their own: `x[i, j] * rsqrt(v[i] + e)` reads one of `rsqrt(v[i] + e)`.
 
-    Equal terms stay equal: they are the same operations in the same order.
+    Equal terms stay equal: they are the same operations in the same order. Sums of products are brought into the form that is least to do.
     """
     made: dict[Tensor, Tensor] = {}
-    facts = program.facts
-    for t in walk.topological(program.outputs):
-        made[t] = _tensor(t, made, facts)
+    order = walk.topological(program.outputs)
+    single = _single(program, order)
+    alone: set[Tensor] = set()
+
+    def change(t: Define) -> Define:
+        return factored(paired(t, alone.__contains__, estimate), program.facts, alone.__contains__)
+
+    for t in order:
+        made[t] = _tensor(t, made, change)
+        if t in single:
+            alone.add(made[t])
     if all(t is u for t, u in made.items()):
         return program
     return replace(
@@ -44,10 +55,18 @@ def separate(program: Program) -> Program:
     )
 
 
-def _tensor(t: Tensor, made: Mapping[Tensor, Tensor], facts: Facts) -> Tensor:
+def _single(program: Program, order: Iterable[Tensor]) -> set[Tensor]:
+    """The tensors that one other alone reads, and that are no results."""
+    readers: Counter[Tensor] = Counter(program.outputs)
+    for t in order:
+        readers.update(dict.fromkeys(walk.sources(t), 1))
+    return {t for t, count in readers.items() if count == 1} - set(program.outputs)
+
+
+def _tensor(t: Tensor, made: Mapping[Tensor, Tensor], change: Callable[[Define], Define]) -> Tensor:
     match t:
         case Define(extents, monoid, bound, body):
-            return factored(Define(extents, monoid, bound, _Separator(made, t.indices + t.reduced).whole(body)), facts)
+            return change(Define(extents, monoid, bound, _Separator(made, t.indices + t.reduced).whole(body)))
         case Scatter(extents, iteration, subscripts, body, base):
             separator = _Separator(made, t.indices)
             places = tuple(separator.number(p) for p in subscripts)
