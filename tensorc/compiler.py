@@ -40,9 +40,9 @@ class Compilation:
 
     @cached_property
     def optimised(self) -> Program:
-        from tensorc.transform.simplify import simplify
+        from tensorc.transform.simplify import optimise
 
-        return self._stage("opt", lambda: simplify(self.typed))
+        return self._stage("opt", lambda: optimise(self.typed))
 
     @cached_property
     def schedule(self) -> Schedule:
@@ -70,7 +70,9 @@ class Compilation:
             case "reference":
                 return Oracle(self.typed)
             case "triton":
-                raise TargetUnavailable("the target `triton` is not part of this installation; the targets are cpu and reference")
+                from tensorc.runtime.gpu import executable as on_gpu
+
+                return on_gpu(self.optimised)
             case _:
                 raise ConfigError(f"there is no target `{self.target}`{suggestion(self.target, ('cpu', 'reference', 'triton'))}")
 

@@ -32,8 +32,16 @@ from tensorc.ir.tensor import (
     Tensor,
     View,
 )
+from tensorc.transform.stable import stabilise
 
 Label = TypeVar("Label")
+
+
+def optimise(program: Program) -> Program:
+    """What is scheduled: the program simplified, by stable formulas."""
+    smaller = simplify(program)
+    made = stabilise(smaller)
+    return smaller if made is smaller else simplify(made)
 
 
 def simplify(program: Program) -> Program:
