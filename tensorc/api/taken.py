@@ -18,7 +18,9 @@ class TakenCall:
     `stand_in` gives for an argument what the function's definition can look at: an array or a Spec; None for what it can look at itself.
     """
 
-    def __init__(self, function: Function | Compiled, args: Sequence[Any], kwargs: Mapping[str, Any], stand_in: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, function: Function | Compiled, args: Sequence[Any], kwargs: Mapping[str, Any], stand_in: Callable[[Any], Any]
+    ) -> None:
         options = dict(kwargs)
         self.out = None if function._takes_out else options.pop("out", None)
         self._stand_in = stand_in

@@ -11,8 +11,8 @@ import numpy as np
 from tensorc.api.definition import as_dtype
 from tensorc.dtypes import DType, bool_, f32, f64, i64
 from tensorc.eager.operations import apply
+from tensorc.eager.shapes import sizes
 from tensorc.eager.tensor import Tensor, device, refuse
-from tensorc.eager.views import sizes
 from tensorc.errors import DTypeError
 from tensorc.runtime import arrays
 from tensorc.runtime.arrays import Array

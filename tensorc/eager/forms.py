@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tensorc.dtypes import i64
-from tensorc.eager import indexing, inplace, views
+from tensorc.eager import indexing, inplace, shapes
 from tensorc.eager.copies import clone
 from tensorc.eager.creation import full, ones, rand, tensor, zeros
 from tensorc.eager.errors import PlaceError, SizeError
@@ -73,7 +73,7 @@ def arg_extremum(title: str) -> Function:
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     if dim is not None:
         return _RESULTS["median"](*call("median", input, dim, keepdim))
-    return call("median", views.flatten(input) if input.ndim else input, 0)[0]
+    return call("median", shapes.flatten(input) if input.ndim else input, 0)[0]
 
 
 def where(condition: Tensor, input: Any = None, other: Any = None) -> Any:
@@ -92,26 +92,26 @@ def nonzero(x: Tensor, *, as_tuple: bool = False) -> Any:
 
 def masked_select(x: Tensor, mask: Tensor) -> Tensor:
     shape = np.broadcast_shapes(x._array.shape, mask._array.shape)
-    return indexing.getitem(views.expand(x, shape), views.expand(mask, shape))
+    return indexing.getitem(shapes.expand(x, shape), shapes.expand(mask, shape))
 
 
 def take(x: Tensor, index: Tensor) -> Tensor:
     """The elements at places of the flattened tensor."""
-    return indexing.getitem(views.reshape(x, -1), index)
+    return indexing.getitem(shapes.reshape(x, -1), index)
 
 
 def sum_to_size(x: Tensor, *size: Any) -> Tensor:
     """x summed along the axes that the shape broadcasts to it."""
-    shape = views.sizes(size)
+    shape = shapes.sizes(size)
     lead = x.ndim - len(shape)
     axes = [*range(lead), *(n + lead for n, e in enumerate(shape) if e == 1 and x._array.shape[n + lead] != 1)]
     if lead < 0 or any(e not in (1, x._array.shape[n + lead]) for n, e in enumerate(shape)):
         raise RuntimeError(f"size {{{list(shape)}}} is not expandable to size {{{list(x.shape)}}}.")
-    return views.reshape(call("sum", x, axes, True), shape) if axes else x
+    return shapes.reshape(call("sum", x, axes, True), shape) if axes else x
 
 
 def repeat(x: Tensor, *repeats: Any) -> Tensor:
-    counts = views.sizes(repeats)
+    counts = shapes.sizes(repeats)
     if len(counts) < x.ndim:
         raise RuntimeError("Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor")
     return call("repeat", x, list(counts))  # type: ignore[no-any-return]
@@ -123,7 +123,7 @@ def unique(x: Tensor, sorted: bool = True, return_inverse: bool = False, return_
         return Tensor._of(found)
     parts = [Tensor._of(f) for f in found]
     if return_inverse and dim is None:
-        parts[1] = views.reshape(parts[1], x.shape)
+        parts[1] = shapes.reshape(parts[1], x.shape)
     return tuple(parts)
 
 
@@ -140,7 +140,7 @@ def bincount(x: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Te
 def trace(x: Tensor) -> Tensor:
     if x.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {x.ndim}")
-    return renamed(call("sum", views.diagonal(x)), "Trace")
+    return renamed(call("sum", shapes.diagonal(x)), "Trace")
 
 
 def gathered(name: str) -> Function:
@@ -247,13 +247,13 @@ def cat(tensors: Sequence[Tensor], dim: int = 0, **options: Any) -> Tensor:
 def meshgrid(*tensors: Any, indexing: str = "ij") -> tuple[Tensor, ...]:
     given = list(tensors[0]) if len(tensors) == 1 and isinstance(tensors[0], (tuple, list)) else list(tensors)
     shape = [t.numel() for t in given]
-    grids = [views.expand(views.reshape(t, [-1 if k == n else 1 for k in range(len(given))]), shape) for n, t in enumerate(given)]
+    grids = [shapes.expand(shapes.reshape(t, [-1 if k == n else 1 for k in range(len(given))]), shape) for n, t in enumerate(given)]
     return tuple(g.swapaxes(0, 1) for g in grids) if indexing == "xy" and len(grids) > 1 else tuple(grids)
 
 
 def broadcast_tensors(*tensors: Tensor) -> tuple[Tensor, ...]:
     shape = np.broadcast_shapes(*(t._array.shape for t in tensors))
-    return tuple(views.expand(t, shape) for t in tensors)
+    return tuple(shapes.expand(t, shape) for t in tensors)
 
 
 def fill_random(make: Function) -> Function:

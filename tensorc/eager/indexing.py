@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorc.eager import views
+from tensorc.eager import shapes
 from tensorc.eager.inplace import changed, check_writable, copy_
 from tensorc.eager.modes import state
 from tensorc.eager.tape import Cotangents, Node
@@ -70,7 +70,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     items, picks = _items(x, index)
     if not picks:
         _check_integers(x, items)
-        return views.basic(x, _title(items), tuple(items))
+        return shapes.basic(x, _title(items), tuple(items))
     return _picked(x, items)
 
 
@@ -163,12 +163,12 @@ def _check_mask(x: Tensor, mask: Array, axis: int) -> None:
 def _picked(x: Tensor, items: list[Any]) -> Tensor:
     """The elements that arrays of integers and masks pick: a view first, then elements along one axis that holds those picked from."""
     pick = _Pick(x, items)
-    lead = views.basic(x, "Slice", pick.plain)
+    lead = shapes.basic(x, "Slice", pick.plain)
     rest = [n for n in range(lead.ndim) if n not in pick.axes]
     extents = [lead._array.shape[n] for n in pick.axes]
     kept = [lead._array.shape[n] for n in rest]
     numbers = pick.numbers(extents)
-    flat = views.permute(lead, [*pick.axes, *rest]).reshape((int(np.prod(extents, dtype=np.int64)), *kept))
+    flat = shapes.permute(lead, [*pick.axes, *rest]).reshape((int(np.prod(extents, dtype=np.int64)), *kept))
     result: Tensor = flat.index_select(0, Tensor._of(numbers.reshape(-1)))
     if result._edge is not None:
         result._edge[0].name = "IndexBackward0"
@@ -177,7 +177,7 @@ def _picked(x: Tensor, items: list[Any]) -> Tensor:
     if not pick.together or pick.axes[0] == 0:
         return result
     front, count = pick.axes[0], len(pick.shape)
-    return views.permute(result, [*range(count, count + front), *range(count), *range(count + front, result.ndim)])
+    return shapes.permute(result, [*range(count, count + front), *range(count), *range(count + front, result.ndim)])
 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
@@ -186,7 +186,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     items, picks = _items(x, index)
     if not picks:
         _check_integers(x, items)
-        copy_(views.basic(x, _title(items), tuple(items)), value)
+        copy_(shapes.basic(x, _title(items), tuple(items)), value)
         return
     check_writable(x)
     values = value if isinstance(value, Tensor) else as_tensor(value)

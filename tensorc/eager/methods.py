@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tensorc.dtypes import bf16, bool_, f16, f32, f64, i8, i16, i32, i64, u8
-from tensorc.eager import copies, forms, indexing, inplace, operators, views
+from tensorc.eager import copies, forms, indexing, inplace, operators, shapes, views
 from tensorc.eager.creation import as_tensor, full, ones, rand, randn, zeros
 from tensorc.eager.named import Function, call, elementwise
 from tensorc.eager.names import names, traced
@@ -41,11 +41,11 @@ OVERRIDES: dict[str, Function] = {
     "scatter": forms.scatter, "index_fill": forms.index_fill, "matmul": forms.matmul, "norm": forms.norm, "trace": forms.trace,
     "cat": forms.cat, "concat": forms.cat, "concatenate": forms.cat, "meshgrid": forms.meshgrid,
     "broadcast_tensors": forms.broadcast_tensors, "clone": copies.clone, "contiguous": copies.contiguous, "detach": copies.detach,
-    "view": views.view_, "reshape": views.reshape, "permute": views.permute, "transpose": views.transpose, "swapaxes": views.transpose,
-    "swapdims": views.transpose, "movedim": views.movedim, "moveaxis": views.movedim, "t": views.t, "squeeze": views.squeeze,
-    "unsqueeze": views.unsqueeze, "expand": views.expand, "broadcast_to": views.expand, "flatten": views.flatten,
-    "ravel": views.flatten, "unflatten": views.unflatten, "select": views.select, "narrow": views.narrow, "unbind": views.unbind,
-    "split": views.split, "chunk": views.chunk, "tensor_split": views.tensor_split, "diagonal": views.diagonal, "unfold": views.unfold,
+    "view": shapes.view_, "reshape": shapes.reshape, "permute": shapes.permute, "transpose": shapes.transpose, "swapaxes": shapes.transpose,
+    "swapdims": shapes.transpose, "movedim": shapes.movedim, "moveaxis": shapes.movedim, "t": shapes.t, "squeeze": shapes.squeeze,
+    "unsqueeze": shapes.unsqueeze, "expand": shapes.expand, "broadcast_to": shapes.expand, "flatten": shapes.flatten,
+    "ravel": shapes.flatten, "unflatten": shapes.unflatten, "select": shapes.select, "narrow": shapes.narrow, "unbind": shapes.unbind,
+    "split": shapes.split, "chunk": shapes.chunk, "tensor_split": shapes.tensor_split, "diagonal": shapes.diagonal, "unfold": shapes.unfold,
 }  # fmt: skip
 """Operations that are no more than a row of names: views, and what has several forms."""
 
@@ -54,8 +54,8 @@ METHODS: dict[str, Function] = {
     "cpu": lambda x: x, "float": lambda x: x.to(f32), "double": lambda x: x.to(f64), "half": lambda x: x.to(f16),
     "bfloat16": lambda x: x.to(bf16), "int": lambda x: x.to(i32), "long": lambda x: x.to(i64), "short": lambda x: x.to(i16),
     "char": lambda x: x.to(i8), "byte": lambda x: x.to(u8), "bool": lambda x: x.to(bool_),
-    "view_as": lambda x, other: views.view_(x, other.shape), "reshape_as": lambda x, other: views.reshape(x, other.shape),
-    "expand_as": lambda x, other: views.expand(x, other.shape), "new_zeros": forms.new_made(zeros), "new_ones": forms.new_made(ones),
+    "view_as": lambda x, other: shapes.view_(x, other.shape), "reshape_as": lambda x, other: shapes.reshape(x, other.shape),
+    "expand_as": lambda x, other: shapes.expand(x, other.shape), "new_zeros": forms.new_made(zeros), "new_ones": forms.new_made(ones),
     "new_empty": forms.new_made(zeros), "new_full": forms.new_made(full), "new_tensor": forms.new_tensor,
     "copy_": inplace.copy_, "fill_": inplace.fill_, "zero_": inplace.zero_, "uniform_": forms.fill_random(rand),
     "normal_": forms.fill_random(randn), "__getitem__": indexing.getitem, "__setitem__": indexing.setitem,
@@ -127,7 +127,7 @@ def _transposed(x: Tensor) -> Tensor:
 def _matrix_transposed(x: Tensor) -> Tensor:
     if x.ndim < 2:
         raise RuntimeError(f"tensor.mT is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor.")
-    return views.transpose(x, -2, -1)
+    return shapes.transpose(x, -2, -1)
 
 
 _UFUNCS = {"power": "pow", "equal": "eq", "invert": "bitwise_not", "left_shift": "bitwise_left_shift", "right_shift": "bitwise_right_shift"}

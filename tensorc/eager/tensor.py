@@ -340,7 +340,7 @@ class Tensor:
         return int(self._array.shape[0])
 
     def __iter__(self) -> Iterator[Tensor]:
-        from tensorc.eager.views import unbind
+        from tensorc.eager.shapes import unbind
 
         if not self.ndim:
             raise TypeError("iteration over a 0-d tensor")
