@@ -66,6 +66,8 @@ MODELS = {
 
 @cache
 def _initialize() -> None:
+    # Addresses are made as they should be already. Looking for better ones takes 45 % of the code generator's time, and finds none.
+    llvm.set_option("tensorc", "-disable-lsr")
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
 
