@@ -58,7 +58,11 @@ LEVELS = 25  # the names of the module of forward derivatives
 LEVEL = 26  # the name of the level in it
 NO_LEVEL = 27  # and what it is outside of any
 UNWATCHED = 28  # whether it is known of this call that torch does not look at it
-CONTEXT_WORDS = 29
+MAIN_THREAD = 29  # the one that signals are handled in
+POLLED = 30  # when that was done last
+STOPPED_AT = 31  # where the threads' code keeps the frame of a call that was interrupted; 0 where it does not run yet
+RAISED = 32  # what the signal's handler raised: three words
+CONTEXT_WORDS = 35
 
 # The words of a record.
 ACTIVE = 0  # how many calls are using it
@@ -115,6 +119,7 @@ ALIGNMENT = 64
 PASSED = 0x7FFFFFFFFFFFFFFF
 WRITEABLE = 0x400
 INFINITY = 0x7F800000
+MONOTONIC = 1  # as Linux numbers its clocks; macOS has another number
 
 ANOTHER_WAY = 1
 """No address of an object: the call is left to Python."""
@@ -131,6 +136,7 @@ ARRAY_DTYPE = 56
 ARRAY_FLAGS = 64
 CALLABLE_STATE = 24
 
+Context: Word = External("tensorc_context")
 PyArray_Type = External("tensorc_array_type")
 PyTuple_Type = External("tensorc_tuple_type")
 PyFloat_Type = External("tensorc_float_type")
@@ -148,6 +154,13 @@ PyDict_GetItem = External("tensorc_dict_get_item")
 Py_IncRef = External("tensorc_inc_ref", "void")
 Py_DecRef = External("tensorc_dec_ref", "void")
 PyErr_Clear = External("tensorc_error_clear", "void")
+PyErr_CheckSignals = External("tensorc_check_signals")
+PyErr_Fetch = External("tensorc_error_fetch", "void")
+PyErr_Restore = External("tensorc_error_restore", "void")
+PyGILState_Ensure = External("tensorc_ensure")
+PyGILState_Release = External("tensorc_release", "void")
+PyThread_get_thread_ident = External("tensorc_thread")
+clock_gettime = External("tensorc_clock")
 PyMem_RawMalloc = External("tensorc_malloc")
 PyMem_RawFree = External("tensorc_free", "void")
 
@@ -530,8 +543,44 @@ def give_back(context: Word, memory: Word) -> Word:
     return 0
 
 
+def poll() -> Word:
+    """Whether the running kernels should stop, since a signal's handler raised an exception. Looks at times, and in the main thread."""
+    context = Context
+    if PyThread_get_thread_ident() != context[MAIN_THREAD]:
+        return 0
+    time = stack(2)
+    clock_gettime(MONOTONIC, time)
+    now = time[0] * 60 + (time[1] >> 24)  # sixtieths of a second
+    if now - context[POLLED] < 3:
+        return 0
+    context[POLLED] = now
+    state = PyGILState_Ensure()
+    stops = PyErr_CheckSignals() & 0xFFFFFFFF
+    if stops != 0:
+        PyErr_Fetch(context + RAISED * 8, context + (RAISED + 1) * 8, context + (RAISED + 2) * 8)
+    PyGILState_Release(state)
+    return stops
+
+
+def raise_stopped() -> Word:
+    """Raises again what stopped the kernels."""
+    context = Context
+    context[STOPPED_AT][0] = 0
+    PyErr_Restore(context[RAISED], context[RAISED + 1], context[RAISED + 2])
+    return 0
+
+
+def is_stopped(context: Word, frame: Word) -> Word:
+    """Whether the call with this frame was interrupted."""
+    if context[STOPPED_AT] == 0:
+        return 0
+    if context[STOPPED_AT][0] == frame:
+        return 1
+    return 0
+
+
 def execute(context: Word, record: Word, frame: Word) -> Word:
-    """Runs the kernels; 0 where a subscript was outside, or where there is no memory for intermediates."""
+    """Runs the kernels; 0 where a subscript was outside, or where there is no memory for intermediates; -1 with an exception."""
     memory = 0
     base = 0
     if record[WORKSPACE_BYTES] != 0:
@@ -547,9 +596,12 @@ def execute(context: Word, record: Word, frame: Word) -> Word:
     else:
         invoke(record[CODE], frame)
     passed = 1
+    if is_stopped(context, frame) != 0:
+        raise_stopped()
+        passed = -1
     checked = record[CHECKED]
     for check in range(record[CHECKS]):
-        if (base + checked[check])[0] != PASSED:
+        if passed == 1 and (base + checked[check])[0] != PASSED:
             passed = 0
     if memory != 0:
         give_back(context, memory)
@@ -603,9 +655,12 @@ def run(state: Word, record: Word, data: Word, out: Word) -> Word:
                 objects[result] = (out + TUPLE_ITEMS)[result]
         for result in range(results):
             Py_IncRef(objects[result])
-    if execute(context, record, frame) == 0:
+    passed = execute(context, record, frame)
+    if passed != 1:
         release(objects, results)
-        return ANOTHER_WAY
+        if passed == 0:
+            return ANOTHER_WAY
+        return 0
     state[CALLS] += 1
     return put_together(record, objects)
 

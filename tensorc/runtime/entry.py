@@ -5,7 +5,10 @@ from __future__ import annotations
 import ctypes
 import importlib
 import importlib.util
+import os
 import sys
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -189,6 +192,7 @@ ARRAY = {"ARRAY_DATA": 16, "ARRAY_RANK": 24, "ARRAY_DIMS": 32, "ARRAY_STRIDES": 
 """The fields of NumPy's arrays, which its binary interface promises to extension modules."""
 
 _BASE = 48
+_MONOTONIC = getattr(time, "CLOCK_MONOTONIC", 1)
 
 
 def word(place: int) -> int:
@@ -205,7 +209,7 @@ def offsets() -> dict[str, int]:
     typed = all(word(id(o) + 8) == id(type(o)) for o in (items, start, "", np.zeros(1)))
     if not (start and lengths and typed and _arrays_are_as_promised()):
         raise LookupError("objects do not lie in memory as they should")
-    return {"TYPE": 8, "TUPLE_LENGTH": lengths[0], "TUPLE_ITEMS": start, "CALLABLE_STATE": _HEAD + 8, **ARRAY}
+    return {"TYPE": 8, "TUPLE_LENGTH": lengths[0], "TUPLE_ITEMS": start, "CALLABLE_STATE": _HEAD + 8, **ARRAY, "MONOTONIC": _MONOTONIC}
 
 
 def _arrays_are_as_promised() -> bool:
@@ -236,6 +240,8 @@ EXPORTED = {
     "insert": "i64 (ptr, ptr)",
     "structure_of": "i64 (ptr, ptr, i64, ptr, ptr)",
     "structure_of_value": "i64 (ptr, ptr, ptr)",
+    "poll": "i64 ()",
+    "raise_stopped": "ptr ()",
 }
 
 _ARRAY_EMPTY = 184
@@ -251,6 +257,7 @@ class Code:
     insert: Any
     structure_of: Any
     structure_of_value: Any
+    raise_stopped: Any
     kept: Any
 
     @property
@@ -275,12 +282,14 @@ def _made_code() -> Code:
     from tensorc.backends.llvm import target
     from tensorc.runtime import memory
 
-    loaded = target.load(_image(text()), [f"tensorc.{name}" for name in EXPORTED], _imports())
-    addresses = {name: loaded.addresses[f"tensorc.{name}"] for name in EXPORTED}
     context = words([0] * dispatch.CONTEXT_WORDS)
+    imports = {**_imports(), "tensorc_context": address(context)}
+    loaded = target.load(_image(text()), [f"tensorc.{name}" for name in EXPORTED], imports)
+    addresses = {name: loaded.addresses[f"tensorc.{name}"] for name in EXPORTED}
     context[dispatch.BYPASS] = _bypassing
     context[dispatch.KEPT] = memory.KEPT
     context[dispatch.OUT] = id(_OUT)
+    context[dispatch.MAIN_THREAD] = threading.main_thread().ident or 0
     whole = ctypes.c_int64
     pointer = ctypes.c_void_p
     return Code(
@@ -289,8 +298,18 @@ def _made_code() -> Code:
         ctypes.PYFUNCTYPE(whole, pointer, pointer)(addresses["insert"]),
         ctypes.PYFUNCTYPE(whole, pointer, pointer, whole, pointer, pointer)(addresses["structure_of"]),
         ctypes.PYFUNCTYPE(whole, pointer, pointer, pointer)(addresses["structure_of_value"]),
+        ctypes.PYFUNCTYPE(ctypes.py_object)(addresses["raise_stopped"]),
         loaded,
     )
+
+
+def _after_fork() -> None:
+    if code.cache_info().currsize and (found := code()) is not None:
+        found.context[dispatch.MAIN_THREAD] = threading.get_ident()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
 
 
 _OUT = sys.intern("out")
@@ -340,12 +359,19 @@ def _imports() -> dict[str, int]:
         "inc_ref": "Py_IncRef",
         "dec_ref": "Py_DecRef",
         "error_clear": "PyErr_Clear",
+        "error_fetch": "PyErr_Fetch",
+        "error_restore": "PyErr_Restore",
+        "check_signals": "PyErr_CheckSignals",
+        "ensure": "PyGILState_Ensure",
+        "release": "PyGILState_Release",
+        "thread": "PyThread_get_thread_ident",
         "malloc": "PyMem_RawMalloc",
         "free": "PyMem_RawFree",
     }
     found = {name: id(o) for name, o in objects.items()}
     found |= {name: function_address(getattr(_api, function)) for name, function in functions.items()}
     found["array_empty"] = _array_empty()
+    found["clock"] = function_address(ctypes.CDLL(None).clock_gettime) if sys.platform != "win32" else found["thread"]  # is not called
     declared = {e.symbol for e in vars(dispatch).values() if isinstance(e, External)}
     return {f"tensorc_{name}": place for name, place in found.items() if f"tensorc_{name}" in declared}
 

@@ -166,6 +166,7 @@ class Executable:
             raise self._too_large(layout.shape, layout.workspace) from None
         addresses = [a.__array_interface__["data"][0] for a in arrays]
         layout.function(self._pointers.pack(*addresses, workspace.address) + layout.words)
+        threads.raise_if_stopped()
         failed = None
         if layout.checks:
             failed = _first_failed(workspace.address, layout.checks)

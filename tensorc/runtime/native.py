@@ -83,7 +83,7 @@ def translate(source: str, names: Mapping[str, Any], exported: Mapping[str, str]
 def _export(name: str, signature: str) -> str:
     """A function with the types that C has for a function of words."""
     result, _, rest = signature.partition(" ")
-    types = rest.strip("()").split(", ")
+    types = [t for t in rest.strip("()").split(", ") if t]
     lines = [f"define {result} @tensorc.{name}({', '.join(f'{t} %a{n}' for n, t in enumerate(types))}) #0 {{"]
     lines += [f"  %w{n} = ptrtoint ptr %a{n} to i64" for n, t in enumerate(types) if t == "ptr"]
     arguments = ", ".join(f"i64 %{'w' if t == 'ptr' else 'a'}{n}" for n, t in enumerate(types))

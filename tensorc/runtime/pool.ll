@@ -11,6 +11,8 @@
 ; scratch, and its bytes for a thread; the caller's mode of arithmetic; on a line of their own, the next chunk and the next scratch
 
 @tensorc.spins = global i64 0 ; how often a thread looks for work before it sleeps
+@tensorc.poll = global ptr null ; i64 (): whether the caller was interrupted, asked by it between two chunks
+@tensorc.stopped = global ptr null ; the frame of the call that was interrupted: nothing more of it is run
 
 @busy = internal global i32 0
 @region = internal global ptr null
@@ -37,6 +39,12 @@ declare i32 @sched_yield()
 define void @tensorc.parallel(ptr %part, ptr %frame, i64 %units, i64 %chunk, i64 %threads, ptr %scratch, i64 %slot) nounwind {
 entry:
   %region = alloca %Region, align 64
+  %stopped = load atomic ptr, ptr @tensorc.stopped monotonic, align 8
+  %over = icmp eq ptr %stopped, %frame
+  br i1 %over, label %return, label %enter
+return:
+  ret void
+enter:
   %taken = cmpxchg ptr @busy, i32 0, i32 1 acquire monotonic
   %free = extractvalue { i32, i1 } %taken, 1
   br i1 %free, label %begin, label %alone
@@ -67,7 +75,8 @@ begin:
   store ptr %region, ptr @region
   store atomic i64 %wanted, ptr @seats seq_cst, align 64
   call void @wake()
-  call void @work(ptr %region)
+  %poll = load ptr, ptr @tensorc.poll
+  call void @work(ptr %region, ptr %poll)
   %closed = atomicrmw and ptr @seats, i64 -4294967296 acq_rel
   %spins = load i64, ptr @tensorc.spins
   br label %wait
@@ -91,8 +100,9 @@ done:
   ret void
 }
 
-; Takes chunks until none is left. A thread has scratch of its own from its first chunk on.
-define internal void @work(ptr %region) nounwind {
+; Takes chunks until none is left, or until the answer of `poll` is that none should be. A thread has scratch of its own from its first
+; chunk on.
+define internal void @work(ptr %region, ptr %poll) nounwind {
 entry:
   %part = load ptr, ptr %region
   %frame.at = getelementptr %Region, ptr %region, i64 0, i32 1
@@ -123,10 +133,23 @@ begin:
   call void @adopt(i32 %mode)
   br label %loop
 loop:
-  %lo = phi i64 [ %first.lo, %begin ], [ %following.lo, %loop ]
+  %lo = phi i64 [ %first.lo, %begin ], [ %following.lo, %next ]
   %end = add i64 %lo, %chunk
   %hi = call i64 @llvm.smin.i64(i64 %end, i64 %units)
   call void %part(ptr %frame, i64 %lo, i64 %hi, ptr %scratch)
+  %asks = icmp ne ptr %poll, null
+  br i1 %asks, label %ask, label %next
+ask:
+  %answer = call i64 %poll()
+  %stops = icmp ne i64 %answer, 0
+  br i1 %stops, label %stop, label %next
+stop:
+  store atomic ptr %frame, ptr @tensorc.stopped monotonic, align 8
+  %whole = udiv i64 %units, %chunk
+  %none.left = add i64 %whole, 1
+  store atomic i64 %none.left, ptr %next.at monotonic, align 8
+  br label %done
+next:
   %following = atomicrmw add ptr %next.at, i64 1 monotonic
   %following.lo = mul i64 %following, %chunk
   %more = icmp slt i64 %following.lo, %units
@@ -182,7 +205,7 @@ spin:
   br i1 %joined, label %help, label %idle
 help:
   %region = load ptr, ptr @region
-  call void @work(ptr %region)
+  call void @work(ptr %region, ptr null)
   %before = atomicrmw sub ptr @seats, i64 4294967296 release
   br label %look
 idle:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorc.config import config
+from tensorc.config import config, log
 from tensorc.dtypes import DType, f32, f64, i32, i64
 from tensorc.elaborate import ResultTree
 from tensorc.locks import LOCK
@@ -93,10 +93,12 @@ class Recorder:
         try:
             structure = self._structure(made)
             if structure is not None and self._is_worth(bytes(structure)):
+                self._know(bytes(structure))
                 record = self._record(made, structure)
                 if record is not None:
                     self._insert(record)
-                self._know(bytes(structure))
+        except Exception as failure:  # the call itself is done, and right
+            log("calls", f"a call is not remembered: {type(failure).__name__}: {failure}")
         finally:
             LOCK.release()
 

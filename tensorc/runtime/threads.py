@@ -12,6 +12,7 @@ import ctypes
 import os
 import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +23,7 @@ from tensorc.backends.llvm import target
 from tensorc.config import config, processors
 from tensorc.locks import LOCK
 from tensorc.loops import SMALL
+from tensorc.runtime import dispatch, entry
 from tensorc.runtime.cache import kept, key_of
 
 MOST = 256
@@ -32,6 +34,9 @@ SPINS = 2000
 
 GRAIN = 1 << 17
 """The least work in a chunk."""
+
+LONG = 1 << 33
+"""The most work in a chunk, where there are units enough: what takes longer than a tenth of a second can be interrupted."""
 
 CHUNKS = 8
 """So many chunks for each thread even out what differs between chunks, and between processors."""
@@ -51,6 +56,9 @@ IMPORTS = (
 )
 
 SUPPORTED = sys.platform != "win32"
+
+
+EXPORTED = ("tensorc.parallel", "tensorc.reset", "tensorc.stop", "tensorc.spins", "tensorc.poll", "tensorc.stopped")
 
 
 def count() -> int:
@@ -79,10 +87,10 @@ class Region:
 
 def region(units: int, work: int, threads: int) -> Region:
     """How units of so much work, in units of `loops.work`, are shared out."""
-    if threads == 1 or units < 2 or work < SMALL:
+    if units < 2 or work < (SMALL if threads > 1 else LONG) or not SUPPORTED:
         return Region(units, 0)
-    chunks = min(units, threads * CHUNKS, max(work // GRAIN, 2))
-    return Region(units, -(-units // chunks))
+    chunks = min(threads * CHUNKS, max(work // GRAIN, 2)) if threads > 1 else 2
+    return Region(units, -(-units // min(units, max(chunks, work // LONG))))
 
 
 # The pool.
@@ -101,6 +109,9 @@ class Pool:
     def set(self, name: str, value: int) -> None:
         ctypes.c_int64.from_address(self.loaded.addresses[name]).value = value
 
+    def is_stopped(self) -> bool:
+        return ctypes.c_int64.from_address(self.loaded.addresses["tensorc.stopped"]).value != 0
+
 
 def parallel() -> int:
     """The address of the function that runs a region: void (part, frame, units, chunk, threads, scratch, slot), see `pool.ll`."""
@@ -115,6 +126,14 @@ def parallel() -> int:
 _pool: Pool | None = None
 
 
+def raise_if_stopped() -> None:
+    """Raise what a signal's handler has raised while this thread's kernels ran: the rest of them was left out."""
+    if _pool is not None and _pool.is_stopped() and threading.current_thread() is threading.main_thread():
+        code = entry.code()
+        assert code is not None, "it is what stops kernels"
+        code.raise_stopped()
+
+
 def _load() -> Pool:
     libc = ctypes.CDLL(None)
     imports = {name: ctypes.cast(getattr(libc, name), ctypes.c_void_p).value or 0 for name in IMPORTS}
@@ -122,9 +141,13 @@ def _load() -> Pool:
     written = text(machine.triple)
     key = key_of("entry", written, machine.triple, target.llvm_version())
     image = kept(key, {"kind": "entry", "name": "threads"}, lambda: target.emit_object(written, machine))
-    loaded = target.load(image, ("tensorc.parallel", "tensorc.reset", "tensorc.stop", "tensorc.spins"), imports)
+    loaded = target.load(image, EXPORTED, imports)
     pool = Pool(loaded, loaded.addresses["tensorc.parallel"])
     pool.call("tensorc.reset")
+    code = entry.code()
+    if code is not None:
+        code.context[dispatch.STOPPED_AT] = loaded.addresses["tensorc.stopped"]
+        pool.set("tensorc.poll", code.addresses["poll"])
     atexit.register(_stop, pool)
     return pool
 

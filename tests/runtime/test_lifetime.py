@@ -276,3 +276,43 @@ def test_ctrl_c_ends_a_program() -> None:
     _, err = process.communicate(timeout=30)
     assert process.returncode in (-signal.SIGINT, 130), err
     assert err.rstrip().endswith("KeyboardInterrupt")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_interrupted_calls(threads: str) -> None:
+    """A call that takes seconds ends soon after Ctrl-C, for Python's part and the code's; its memory is whole, and so is the next call."""
+    script = """
+import signal
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+f = tc.compile("fn f(x: f32[N, K]) = sum(exp(sin(x) * cos(x)) + tanh(x) ** 2, axis=1)").f
+small = np.ones((5, 7), np.float32)
+large = np.broadcast_to(np.ones(300000, np.float32), (3000, 300000))
+right = f(small)
+out = np.zeros(3000, np.float32)
+for turn in range(4):
+    for give in ({}, {"out": out}):
+        signal.setitimer(signal.ITIMER_REAL, 0.15)
+        started = time.perf_counter()
+        try:
+            f(large, **give)
+        except KeyboardInterrupt:
+            took = time.perf_counter() - started
+            assert took < 2, took
+        else:
+            raise AssertionError("the call was not interrupted")
+        np.testing.assert_array_equal(f(small), right)
+assert f._answered > 0
+def handler(*_):
+    np.testing.assert_array_equal(f(small), right)
+    handled.append(1)
+handled = []
+signal.signal(signal.SIGALRM, handler)
+signal.setitimer(signal.ITIMER_REAL, 0.05)
+part = large[:300]
+np.testing.assert_allclose(f(part), f(np.ones((1, 300000), np.float32))[0], rtol=1e-3)
+assert handled
+print("done")
+"""
+    out, err = run(PROGRAMS + script, env=environment(TENSORC_NUM_THREADS=threads), timeout=100)
+    assert out == "done\n" and err == ""

@@ -172,7 +172,8 @@ def test_each_thread_has_scratch_of_its_own() -> None:
 def test_what_is_small_runs_on_one_thread() -> None:
     assert region(1000, SMALL - 1, 8) == Region(1000, 0)
     assert region(1, 1 << 40, 8) == Region(1, 0) and region(0, 0, 8) == Region(0, 0)
-    assert region(1 << 20, 1 << 40, 1) == Region(1 << 20, 0)
+    assert region(1 << 20, threads.LONG - 1, 1) == Region(1 << 20, 0)
+    assert region(1 << 20, threads.LONG, 1).chunk == 1 << 19  # so that it can be interrupted
 
 
 @pytest.mark.parametrize("units", [2, 3, 15, 16, 17, 1000, 10**9])
@@ -180,7 +181,7 @@ def test_what_is_small_runs_on_one_thread() -> None:
 def test_chunks_are_few_and_large(units: int, work: int) -> None:
     made = region(units, work, 4)
     count = -(-units // made.chunk)
-    assert made.units == units and 2 <= count <= 4 * threads.CHUNKS
+    assert made.units == units and 2 <= count <= max(4 * threads.CHUNKS, work // threads.LONG)
     assert count == 2 or work * made.chunk // units >= threads.GRAIN // 2
 
 
