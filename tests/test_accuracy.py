@@ -15,6 +15,7 @@ from tensorc.ir.operations import OPERATIONS
 
 pytest.importorskip("mpmath")
 pytest.importorskip("scipy")
+pytest.importorskip("torch")
 
 SCRIPT = Path(__file__).resolve().parents[1] / "benchmarks" / "accuracy.py"
 POINTS = 20_000
