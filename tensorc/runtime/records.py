@@ -209,7 +209,7 @@ class Recorder:
             dispatch.TORCH: made.torch,
         }
         record = words([parts.get(n, 0) for n in range(dispatch.RECORD_WORDS)])
-        still = [value for n, value in enumerate(made.given) if not _is_memory(value)]
+        still = list(map(_told_apart, made.given))
         return Record(record, (structure, tail, form, checks, bounds, sources, captures, results, layout, still, made.call))
 
     def _sources(self, made: Remembered, layout: Layout) -> tuple[Words, list[Array]] | None:
@@ -287,7 +287,7 @@ class Recorder:
                 return None
             structure = words(room[:length])
             found += id(value), length, address(structure)
-            kept += value, structure
+            kept += value, _told_apart(value), structure
         return words(found), kept
 
 
@@ -316,6 +316,13 @@ _recorders: weakref.WeakSet[Recorder] = weakref.WeakSet()
 def _is_memory(value: Any) -> bool:
     """Whether the code reads the value's memory."""
     return type(value) is np.ndarray or tensors.is_plain(value)
+
+
+def _told_apart(value: Any) -> Any:
+    """The objects whose addresses tell a value from others; while these live, no other object has their addresses."""
+    if type(value) is tuple:
+        return value if not any(map(_is_memory, value)) else list(map(_told_apart, value))
+    return value.dtype if _is_memory(value) else value
 
 
 def _is_immutable(value: Any) -> bool:

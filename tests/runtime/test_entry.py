@@ -339,6 +339,18 @@ def test_only_exact_objects_are_kept() -> None:
     assert seen() is None
 
 
+def test_dtypes_of_their_own_live_as_long_as_their_records() -> None:
+    """Else another dtype could get the address of one that a record knows."""
+    f = tc.compile("fn f(x: f32[N], y: f32[N]) = x + y").f
+    own = np.dtype(np.float32, metadata={"unit": "m"})
+    x = np.ones(3, own)
+    assert x.dtype is own
+    remembered(f, x, x, out=np.zeros(3, np.dtype(np.float32, metadata={"unit": "s"})))
+    known = sys.getrefcount(own)
+    f._recorder.forget()
+    assert sys.getrefcount(own) < known
+
+
 def test_references_balance() -> None:
     a, out = arange(4), np.zeros(4, np.float32)
     remembered(M.add, a, a)
