@@ -244,6 +244,30 @@ def test_ordinary_inputs(body: str, dtype: str) -> None:
             np.testing.assert_allclose(wide(g), wide(w), rtol=32 * EPSILON[dtype], atol=32 * EPSILON[dtype])
 
 
+FORMS = [
+    "log(1 + exp({}))",
+    "exp(sin({})) - 1",
+    "log(abs({}) + 1)",
+    "log(sum(exp({}), axis=1, keepdims=true))",
+    "log(softmax({}))",
+    "{} - tanh({})",
+]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_programs(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    lines, known = [], ["x"]
+    for i in range(4):
+        form = FORMS[rng.integers(len(FORMS))]
+        lines.append(f"let y{i} = " + form.format(*rng.choice(known, form.count("{}"))))
+        known.append(f"y{i}")
+    f = vector("\n".join([*lines, "return y3, y2 + y3"]), "f64", "N, D")
+    x = rng.uniform(-2, 2, (9, 6))
+    for g, w in zip(f(x), f.reference(x), strict=True):
+        np.testing.assert_allclose(g, w, rtol=1e-11, atol=1e-11)
+
+
 def test_derivatives_are_those_of_the_formula_as_it_is_written() -> None:
     f, x = vector("return sum(log(1 + exp(x)))"), array([-1.0, 0.5, 2.0])
     np.testing.assert_allclose(tc.grad(f)(x), 1 / (1 + np.exp(-wide(x))), rtol=1e-5)
