@@ -16,7 +16,7 @@ from tensorc.dtypes import DType
 if TYPE_CHECKING:
     from tensorc.api.function import Function
 
-Taker = Callable[["Function", Sequence[Any], Mapping[str, Any]], Any]
+Taker = Callable[[Any, Sequence[Any], Mapping[str, Any]], Any]
 
 PLAIN: frozenset[type] = frozenset((np.ndarray, float, int, bool, str, type(None), slice, np.float32, np.float64, np.int64))
 

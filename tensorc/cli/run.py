@@ -23,7 +23,7 @@ TARGETS = ("cpu", "triton", "reference")
 @click.option("--out", "-o", "outs", multiple=True, metavar="@FILE", help="Write the result to a file instead of printing it.")
 @click.option("--target", type=click.Choice(TARGETS), help="What runs it: machine code, or plain NumPy (reference).")
 @click.option("--verify", is_flag=True, help="Compare with plain NumPy; exit with 1 if they differ.")
-@click.option("--grad", "wrt", is_flag=False, flag_value="", metavar="[NAME,...]", help="The gradient of a scalar result instead of the result.")
+@click.option("--grad", "wrt", is_flag=False, flag_value="", metavar="[NAME,...]", help="The gradient of a scalar result instead.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Settles the random values.")
 @json_option
 @click.pass_obj

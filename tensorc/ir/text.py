@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 import math
 from collections.abc import Iterable, Sequence
-from typing import assert_never
+from typing import Any, assert_never
 
 from tensorc import algebra
 from tensorc.algebra import LETTERS, Atom, Element, Index, Poly, poly
@@ -333,7 +333,7 @@ def _number(value: float | int | bool, dtype: DType) -> str:
         return "nan" if math.copysign(1, value) > 0 else "-nan"
     if value in (float("inf"), float("-inf")):
         return "inf" if value > 0 else "-inf"
-    exact = {f32: np.float32, f16: np.float16}.get(dtype)
+    exact: Any = {f32: np.float32, f16: np.float16}.get(dtype)
     text = repr(value) if exact is None else np.format_float_positional(exact(value)) if 1e-4 <= abs(value) < 1e16 else str(exact(value))
     text = text + "0" if text.endswith(".") else text
     return text if any(c in text for c in ".en") else text + ".0"

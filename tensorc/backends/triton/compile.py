@@ -48,7 +48,8 @@ def parse(text: str) -> Target:
     """The target that a text such as `cuda:sm_90` names. ConfigError for any other."""
     match = re.fullmatch(r"cuda:sm_(\d{2,3})|hip:gfx([0-9a-f]{3,4})", text)
     if match is None:
-        raise ConfigError(f"there is no target `{text}`; a GPU is written cuda:sm_90 or hip:gfx942{suggestion(text, ('cuda:sm_90', 'hip:gfx942'))}")
+        close = suggestion(text, ("cuda:sm_90", "hip:gfx942"))
+        raise ConfigError(f"there is no target `{text}`; a GPU is written cuda:sm_90 or hip:gfx942{close}")
     vendor, _, arch = text.partition(":")
     return Target(vendor, arch)
 

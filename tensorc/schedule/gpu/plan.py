@@ -273,7 +273,7 @@ class Planner:
             blocks[wide] = min(whole, max(2048 // columns, 16))
 
     def _live(self, space: Space, order: Sequence[Index], wide: Index) -> int:
-        """How many values of a whole row registers hold at a time, about: what several sweeps read, what accumulates, what the last reads."""
+        """How many values of a row registers hold at a time, about: what several sweeps read, what accumulates, what the last reads."""
         sweeps_of: dict[tuple[Tensor, Poly], set[int]] = {}
         last = -1
         for r, path in _paths(sweeps(space, space.rules, order), ()):
@@ -302,10 +302,10 @@ class Planner:
             inside = [a for a in space.out[r] if a not in around and a not in [s.axis for s in paths[r][:first]]]
             later = [other for other in space.rules if other is not r and _reads(space, other, r)]
             elsewhere = any(paths[other][:first] != paths[r][:first] for other in later)
-            kept = inside or ([s.axis for s in paths[r][:first]] if elsewhere else [])
-            if not all(self.sizes.is_whole(a.extent, blocks[a]) for a in kept if a in space.out[r]):
+            kept = [*inside, *([s.axis for s in paths[r][:first] if s.axis in space.out[r]] if elsewhere else [])]
+            if not all(self.sizes.is_whole(a.extent, blocks[a]) for a in kept) or _size({a: blocks[a] for a in kept}) > ROW:
                 return False
-            if len(kept) > 1 and sum(blocks[a] > 1 for a in kept) > 1:
+            if sum(blocks[a] > 1 for a in kept) > 1 and _size({a: blocks[a] for a in kept}) > TILE // 2:
                 return False
         return True
 

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
-
 from backends.triton.worker import Worker
 
 

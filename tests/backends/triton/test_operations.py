@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from backends.test_llvm_spellings import check, pairs, values
 from backends.triton.worker import Worker
+
 from tensorc.algebra import fresh, poly, size
 from tensorc.dtypes import DTYPES, DType
 from tensorc.ir import build
@@ -39,7 +39,9 @@ def program(operation: str, argument: DType, results: list[DType], constant: flo
     return Program(operation, inputs, tuple(made))
 
 
-def run(interpreter: Worker, operation: str, arrays: list[Any], argument: DType, results: list[DType], constant: float | None = None) -> list[Any]:
+def run(
+    interpreter: Worker, operation: str, arrays: list[Any], argument: DType, results: list[DType], constant: float | None = None
+) -> list[Any]:
     return interpreter.run(program(operation, argument, results, constant), arrays, {"N": len(arrays[0])})
 
 

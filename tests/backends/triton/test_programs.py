@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from backends.test_llvm_programs import SIZES, arguments, check, function, leaves, rows
 from backends.triton.worker import Worker
+
 from tensorc.transform.simplify import simplify
 
 
@@ -31,7 +31,13 @@ def test_program(interpreter: Worker, name: str) -> None:
 def test_strides(interpreter: Worker, name: str) -> None:
     """Arrays that are transposed, reversed, of every second element, of one element."""
     sizes = SIZES[0]
-    for change in (lambda a: np.asfortranarray(a), lambda a: np.repeat(a, 2, -1)[..., ::2], lambda a: a[::-1], lambda a: np.broadcast_to(a[:1], a.shape)):
+    changes = (
+        lambda a: np.asfortranarray(a),
+        lambda a: np.repeat(a, 2, -1)[..., ::2],
+        lambda a: a[::-1],
+        lambda a: np.broadcast_to(a[:1], a.shape),
+    )
+    for change in changes:
         arrays = [change(a) if a.ndim else a for a in arguments(name, sizes)]
         program = simplify(function(name).lower(*arrays).program)
         results = interpreter.run(program, arrays, sizes_of(program, arrays))
