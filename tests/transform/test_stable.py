@@ -131,10 +131,10 @@ def test_log_of_softmax(body: str, dtype: str) -> None:
     f = vector(body, dtype, "N, D")
     x = array([[0, -2000], [0.5, 0.25], [-2000, 3]], dtype)
     assert wide(f.reference(x))[0, 1] == -INF
-    exact = wide(x) - logsumexp(wide(x))[:, None]
+    exact: Any = wide(x) - logsumexp(wide(x))[:, None]
     np.testing.assert_allclose(wide(f(x)), exact, rtol=8 * EPSILON[dtype], atol=8 * EPSILON[dtype])
     special = f(array([[-INF, 2.0], [NAN, 1.0], [-INF, -INF], [INF, 0.0]], dtype))
-    want = [[-INF, 0], [NAN, NAN], [NAN, NAN], [NAN, NAN if "softmax" in body else -INF]]
+    want: Any = [[-INF, 0], [NAN, NAN], [NAN, NAN], [NAN, NAN if "softmax" in body else -INF]]
     np.testing.assert_array_equal(wide(special), want)
 
 
@@ -142,7 +142,7 @@ def test_a_softmax_with_another_reader_stays() -> None:
     f = vector("let p = softmax(x)\nreturn p, -sum(p * log(p), axis=-1)", dims="N, D")
     x = array([[0, -200], [1, 1]])
     p, entropy = f(x)
-    np.testing.assert_allclose(p, [[1, 0], [0.5, 0.5]])
+    np.testing.assert_allclose(p, [[1.0, 0.0], [0.5, 0.5]])
     assert np.isnan(f.reference(x)[1][0])
     np.testing.assert_allclose(entropy, [0, math.log(2)], rtol=1e-6)
 
