@@ -266,7 +266,7 @@ def _of_exponential_less_one(by: _Pass, s: Apply) -> Scalar | None:
     match None if inner is None else by.only(inner, s):
         case Apply("exp", (x,), _):
             made = build.apply("expm1", by.scalar(x))
-            return build.apply("neg", made) if negated else made
+            return build.apply("sub", build.constant(0, made.dtype), made) if negated else made  # 0 - 0 is 0, where -0 is not
         case _:
             return None
 
