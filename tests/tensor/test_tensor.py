@@ -171,3 +171,12 @@ def test_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_addition_costs_no_more_than_pytorch_s() -> None:
+    torch = pytest.importorskip("torch")
+    from timeit import repeat
+
+    ours, theirs = tc.ones(16), torch.ones(16)
+    times = [min(repeat(lambda x=x: x + x, number=1000, repeat=20)) for x in (ours, theirs)]
+    assert times[0] <= times[1]

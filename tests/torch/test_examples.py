@@ -1,0 +1,55 @@
+"""PyTorch's judges on the functions of the examples, in f64."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from examples.test_examples import CASES, Case  # noqa: E402
+from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
+
+import tensorc as tc  # noqa: E402
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+@cache
+def module(file: str) -> Any:
+    """The example, of f64 where it says f32."""
+    return tc.compile((EXAMPLES / file).read_text(encoding="utf-8").replace("f32", "f64"), name=file)
+
+
+def smallest() -> list[Case]:
+    """Each function at its smallest size at which no array is empty and one has several elements."""
+    found: dict[str, tuple[int, Case]] = {}
+    for case in CASES:
+        arrays = case.make(np.random.default_rng(0), *case.size)[0].arrays
+        sizes = [np.asarray(a).size for a in arrays]
+        count = sum(sizes)
+        if sizes and min(sizes) and max(sizes) > 3 and (case.place not in found or count < found[case.place][0]):
+            found[case.place] = count, case
+    return [case for _, case in found.values()]
+
+
+@pytest.mark.parametrize("case", smallest(), ids=str)
+def test_example(case: Case) -> None:
+    file, _, name = case.place.partition(":")
+    call, _ = case.make(np.random.default_rng(0), *case.size)
+    function = getattr(module(file), name)
+    arrays = [np.asarray(a, np.float64) if np.asarray(a).dtype.kind == "f" else np.asarray(a) for a in call.arrays]
+    leaves = [torch.tensor(a, requires_grad=a.dtype == np.float64) for a in arrays]
+
+    def floats(*args: Any) -> Any:
+        found = function(*args, **call.static)
+        return tuple(t for t in (found if isinstance(found, tuple) else (found,)) if t.is_floating_point())
+
+    if not any(leaf.requires_grad for leaf in leaves) or not floats(*leaves):
+        pytest.skip("no derivative")
+    assert gradcheck(floats, leaves, fast_mode=True)
+    assert gradgradcheck(floats, leaves, fast_mode=True)
