@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Literal
 
 from tensorc import algebra
-from tensorc.algebra import Index, Poly, poly
+from tensorc.algebra import Atom, Index, Poly, poly
 from tensorc.ir import build as scalars
 from tensorc.ir import walk
 from tensorc.ir.monoids import MONOIDS
@@ -155,7 +155,13 @@ class _Builder:
         p = self.members.get(load.tensor)
         if p is None:
             return load
-        return read(self._var(p)) if self._in_scope(p, m) else Load(*self.memory[p])
+        if self._in_scope(p, m):
+            return read(self._var(p))
+        memory, place = self.memory[p]
+        if not p.is_copy:
+            return Load(memory, place)
+        at: dict[Atom, Poly] = dict(zip(p.out, load.subscripts, strict=True))
+        return Load(memory, tuple(algebra.substitute(s, at) for s in place))
 
     def _var(self, m: Member) -> Var:
         if m not in self.vars:

@@ -19,14 +19,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tensorc import algebra
-from tensorc.algebra import Index, Poly, poly
+from tensorc.algebra import Index
 from tensorc.ir import walk
-from tensorc.ir.tensor import Input, Load, Scalar, Tensor
+from tensorc.ir.tensor import Tensor
 from tensorc.loops.nest import SERIAL, Bind
+from tensorc.schedule.copies import Copied, copied
 from tensorc.schedule.members import Member, axes, by_tensor, is_unit
 from tensorc.schedule.online import NOTHING, Carried, carried
-from tensorc.schedule.rules import Made
+from tensorc.schedule.roles import Roles, unit_of, ways
 from tensorc.schedule.sizes import Estimate
 from tensorc.schedule.stages import Loop, Part, Plan, Sweep, arrange, paths
 
@@ -45,31 +45,16 @@ STRETCH = 96
 HEAVY = 8
 """Instructions that are done for one register after the other, so that they are not written out for every register of a block."""
 
-AMORTIZED = 2048
-"""Rows for which a panel is worth copying anew."""
-
-
-@dataclass(frozen=True)
-class Roles:
-    """`outer` axes have a panel each, `shared` ones share it, with `rows` innermost; `apart` are among the shared ones those that something
-    else reduces. `inner` is what the contraction reduces.
-    """
-
-    first: Member
-    lanes: Index
-    rows: Index
-    outer: tuple[Index, ...]
-    shared: tuple[Index, ...]
-    inner: tuple[Index, ...]
+SQUARE = 16
+"""Points of a side of a square that is turned in registers."""
 
 
 @dataclass(frozen=True)
 class Found:
-    members: tuple[Member, ...]
-    plan: Plan
+    """The nest of members, and what is carried in it."""
+
     nest: tuple[Part, ...]
     carried: Carried
-    roles: Roles
 
 
 def contract(members: Sequence[Member], estimate: Estimate) -> Found | None:
@@ -77,74 +62,16 @@ def contract(members: Sequence[Member], estimate: Estimate) -> Found | None:
     first = next((m for m in members if m.is_contraction), None)
     if first is None or not _all_follow(first, members):
         return None
-    for roles in _roles(first, members, estimate):
-        moved = _turned(members, roles)
-        own = replace(roles, first=moved.first)
-        able = carried(moved.members, own.rows)
+    for chosen in ways(first, members, estimate):
+        made = copied(members, chosen, estimate)
+        roles = replace(chosen, first=made.first)
+        able = carried(made.members, roles.rows)
         for each in (able, NOTHING) if able.scales else (NOTHING,):
-            plan = _Planner(own, moved, each).plan()
-            nest = arrange(moved.members, plan) if plan is not None else None
-            if plan is not None and nest is not None and _is_carried_together(nest, each):
-                return Found(moved.members, plan, nest, each, own)
+            plan = _Planner(roles, made, each).plan()
+            nest = arrange(made.members, plan) if plan is not None else None
+            if nest is not None and _is_carried_together(nest, each):
+                return Found(nest, each)
     return None
-
-
-@dataclass(frozen=True)
-class _Turned:
-    """Members with copies of what lies in memory along another axis than the lanes. `reads` are the copies of what is read."""
-
-    members: tuple[Member, ...]
-    first: Member
-    reads: frozenset[Member]
-
-
-def _turned(members: Sequence[Member], roles: Roles) -> _Turned:
-    """What is done at each point has its lanes; squares of it are turned on their way from and to memory."""
-    read = {load.tensor for m in members for load in m.loads}
-    made: list[Member] = []
-    copies: dict[Load, Member] = {}
-    first = roles.first
-    for m in members:
-        body = m.body if m is roles.first else _with_copies(m.body, roles, copies)
-        made += [c for c in copies.values() if c not in made]
-        changed = m if body is m.body else replace(m, body=body)
-        if unit_of(m, roles) is not None and (m.over or m.tensor in read):
-            tensor = m.tensor if m.tensor is not None else Made(m.name, tuple(a.extent for a in m.out), m.body.dtype)
-            stored = Load(tensor, tuple(map(poly, m.out)))
-            changed = replace(changed, tensor=tensor, place=None)
-            made += [changed, Member(f"{m.name}_copy", None, m.out, (), m.out, None, stored, m.place)]
-        else:
-            made.append(changed)
-        if m is roles.first:
-            first = changed
-    return _Turned(tuple(made), first, frozenset(copies.values()))
-
-
-def unit_of(m: Member, roles: Roles) -> Index | None:
-    """The axis, other than the lanes, along which a stored value has its neighbours."""
-    if m.place is None or is_unit(m.place[1], roles.lanes) or roles.lanes not in m.out:
-        return None
-    subscripts = m.place[1]
-    return next((a for a in m.out if a is not roles.lanes and a not in roles.outer and is_unit(subscripts, a)), None)
-
-
-def _with_copies(body: Scalar, roles: Roles, copies: dict[Load, Member]) -> Scalar:
-    """A body that reads copies in place of memory whose neighbours lie along the rows."""
-
-    def change(load: Load) -> Scalar:
-        inside = axes(load)
-        if not isinstance(load.tensor, Input) or isinstance(load.tensor, Made) or not {roles.lanes, roles.rows} <= inside:
-            return load
-        if is_unit(load.subscripts, roles.lanes) or not is_unit(load.subscripts, roles.rows) or not inside <= set(roles.first.out):
-            return load
-        if load not in copies:
-            out = tuple(a for a in roles.first.out if a in inside)
-            name = f"{load.tensor.name}_turned"
-            made = Made(name, tuple(a.extent for a in out), load.dtype)
-            copies[load] = Member(name, made, out, (), out, None, load, None)
-        return Load(copies[load].tensor, tuple(map(poly, copies[load].out)))  # type: ignore[arg-type]
-
-    return walk.rewrite(body, {}, change)
 
 
 def _all_follow(first: Member, members: Sequence[Member]) -> bool:
@@ -169,97 +96,23 @@ def _is_carried_together(nest: Sequence[Part], carried: Carried) -> bool:
     return all(tiles(m) == tiles(scale.of) for m, scale in carried.scales.items())
 
 
-# Roles.
-
-
-def _roles(first: Member, members: Sequence[Member], estimate: Estimate) -> Iterator[Roles]:
-    """The ways of choosing lanes and rows, the best first."""
-    found: list[tuple[float, Roles]] = []
-    reductions = [m for m in members if m.over and m is not first]
-    reduced = {a for m in reductions for a in m.over}
-    for number, lanes in enumerate(first.out):
-        if lanes in reduced or not all(lanes in m.out for m in members):
-            continue
-        mine = [load for load in first.loads if lanes in axes(load)]
-        side = frozenset[Index]().union(*map(axes, mine))
-        free = [a for a in first.out if a not in side]
-        wanted = [a for a in free if all(a in m.over for m in reductions)]
-        if not free or (reductions and not wanted) or not any(a in side for a in first.over):
-            continue
-        rows = max(wanted, key=lambda a: (_is_unit_in(first.loads, a), first.out.index(a)))
-        found.append((_price(first, members, lanes, mine, estimate) - number * 1e-3, _shared(first, lanes, rows, side, reduced, estimate)))
-    found.sort(key=lambda f: f[0])
-    for _, roles in found:
-        yield roles
-
-
-def _price(first: Member, members: Sequence[Member], lanes: Index, mine: Sequence[Load], estimate: Estimate) -> float:
-    """What is bad about lanes along an axis: windows that can't be copied side by side, results that are stored far apart, lanes that are
-    idle.
-    """
-    price = sum(4.0 for load in mine if slides(load, lanes))
-    price += sum(1.0 for m in members if m.place is not None and not is_unit(m.place[1], lanes))
-    price += sum(0.25 for load in mine if not is_unit(load.subscripts, lanes))
-    extent = estimate(lanes.extent)
-    return price + 2.0 * (-(-extent // 16) * 16 / max(extent, 1) - 1.0)
-
-
-def _shared(first: Member, lanes: Index, rows: Index, side: frozenset[Index], reduced: set[Index], estimate: Estimate) -> Roles:
-    """Outer axes are those that the panel depends on, and so many before the others that a panel still serves many rows."""
-    others = [a for a in first.out if a not in (lanes, rows)]
-    free = [a for a in others if a not in side and a not in reduced]
-    points = estimate(rows.extent)
-    inside = [a for a in others if a in reduced]
-    for a in inside:
-        points *= estimate(a.extent)
-    while free and points < AMORTIZED:
-        inside.insert(0, free.pop())
-        points *= estimate(inside[0].extent)
-    outer = tuple(a for a in others if a not in inside)
-    return Roles(first, lanes, rows, outer, tuple(a for a in others if a in inside), first.over)
-
-
-def slides(load: Load, axis: Index) -> bool:
-    """Whether another axis moves a load to elements that this one moves it to as well, as in a window."""
-    for s in load.subscripts:
-        if axis in algebra.indices(s):
-            for other in algebra.indices(s) - {axis}:
-                parts = algebra.split(s, other)
-                own = algebra.split(s, axis)
-                if parts is None or own is None or not _is_apart(own[0], axis, parts[0], other):
-                    return True
-    return False
-
-
-def _is_apart(step: Poly, axis: Index, far: Poly, other: Index) -> bool:
-    """Whether one of two steps is a multiple of all that the other step reaches."""
-    for near, extent, long in ((step, axis.extent, far), (far, other.extent, step)):
-        _, rest = algebra.divide_terms(long, near * extent)
-        if rest is algebra.ZERO:
-            return True
-    return False
-
-
-def _is_unit_in(loads: Sequence[Load], axis: Index) -> bool:
-    return any(is_unit(load.subscripts, axis) for load in loads)
-
-
 # Loops.
 
 
 class _Planner:
-    def __init__(self, roles: Roles, moved: _Turned, able: Carried) -> None:
+    def __init__(self, roles: Roles, made: Copied, able: Carried) -> None:
         self.roles = roles
-        self.members = moved.members
-        self.reads = moved.reads
+        self.members = made.members
+        self.kinds = made.kinds
         self.able = able
         self.made: Mapping[Tensor, Member] = by_tensor(self.members)
-        self.others = [m for m in self.members if m is not roles.first]
+        self.others = [m for m in self.members if m is not roles.first and m not in self.kinds]
         self.seconds = [m for m in self.others if m.over and set(m.out) - set(roles.first.out)]
         self.new = tuple(dict.fromkeys(a for m in self.seconds for a in m.out if a not in roles.first.out))
         self.reduces = any(m.over for m in self.others)
         """Whether something else is reduced, so that its lanes go on through all rows."""
-        self.tiled = bool(self.seconds or able.scales) or any(m.work > HEAVY or m in self.reads or self.turns(m) for m in self.others)
+        self.tiled = bool(self.seconds or able.scales) or any(m.work > HEAVY or self.turns(m) for m in self.others)
+        self.tiled = self.tiled or (self.reduces and bool(roles.shared)) or "square" in self.kinds.values()
         """Whether rows go in tiles, so that one thing is done after the other in each."""
         self.loops: dict[object, Loop] = {}
 
@@ -294,8 +147,11 @@ class _Planner:
 
     def path(self, m: Member) -> Iterator[Loop]:
         r = self.roles
-        yield from (self.loop(a) for a in r.outer if a in m.space)
+        yield from map(self.loop, r.outer)
         yield self.loop(r.lanes, Bind("tile", TILE))
+        if m in self.kinds:
+            yield from self.copy(m)
+            return
         if self.turns(m):
             yield from self.turned(m)
             return
@@ -311,9 +167,7 @@ class _Planner:
             return
         if self.tiled:
             yield self.loop(r.rows, Bind("tile", STRETCH))
-        if m in self.reads:
-            yield from (self.loop(r.rows, Bind("unroll", 16), True), self.loop(r.lanes, Bind("vector", 1), True))
-        elif m in self.seconds:
+        if m in self.seconds:
             yield lanes
             *serial, last = [a for a in m.out if a in self.new]
             yield from map(self.loop, serial)
@@ -349,5 +203,36 @@ class _Planner:
         if r.rows in m.out and r.rows is not unit:
             yield self.loop(r.rows, SERIAL, self.tiled, "turned")
         yield from (self.loop(a, name="turned") for a in m.out if a in self.new and a is not unit)
-        yield self.loop(r.lanes, Bind("unroll", 16), True)
+        yield self.loop(r.lanes, Bind("unroll", SQUARE), True)
         yield self.loop(unit, Bind("vector", 1), self.tiled and unit is r.rows)
+
+    def copy(self, m: Member) -> Iterator[Loop]:
+        r = self.roles
+        match self.kinds[m]:
+            case "panel":
+                yield from self.panel(m)
+            case "window":
+                shared = [a for a in r.shared if a in m.out]
+                yield from (self.loop(a) for a in r.shared[: 1 + max(map(r.shared.index, shared), default=-1)])
+                *inner, place = [a for a in m.out if a not in r.outer and a not in r.shared]
+                yield from (self.loop(a, name=m.name) for a in inner)
+                yield self.loop(place, Bind("vector", 1))
+            case "square":
+                yield from (self.loop(a) for a in r.shared if a in m.out)
+                yield self.loop(r.rows, Bind("tile", STRETCH))
+                yield from (self.loop(r.rows, Bind("unroll", SQUARE), True), self.loop(r.lanes, Bind("vector", 1), True))
+
+    def panel(self, m: Member) -> Iterator[Loop]:
+        """Side by side from side by side, or turned in squares where neighbours lie along an axis that is reduced."""
+        r = self.roles
+        inner = [a for a in m.out if a in r.inner]
+        read = [load for load in walk.loads(m.body) if r.lanes in axes(load)]
+        if all(is_unit(load.subscripts, r.lanes) for load in read):
+            yield from (self.loop(a, name=m.name) for a in inner)
+            yield self.loop(r.lanes, Bind("vector", 1), True, m.name)
+            return
+        unit = next((a for a in inner if any(is_unit(load.subscripts, a) for load in read)), None)
+        yield from (self.loop(a, name=m.name) for a in inner if a is not unit)
+        if unit is not None:
+            yield self.loop(unit, Bind("unroll", SQUARE), name=m.name)
+        yield self.loop(r.lanes, Bind("vector", 1), True, m.name)

@@ -31,6 +31,8 @@ class Member:
     monoid: str | None
     body: Scalar
     place: Place | None
+    is_copy: bool = False
+    """Whether others may read it at other places than at its axes: its axes are those of its tensor."""
 
     @cached_property
     def space(self) -> Loops:

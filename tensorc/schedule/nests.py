@@ -9,7 +9,6 @@ from tensorc.schedule.contraction import contract
 from tensorc.schedule.members import members
 from tensorc.schedule.memory import Names, Storage
 from tensorc.schedule.online import NOTHING
-from tensorc.schedule.panels import with_panels
 from tensorc.schedule.sizes import estimate
 from tensorc.schedule.stages import Part, arrange
 from tensorc.schedule.turned import turned
@@ -20,10 +19,7 @@ def kernel(name: str, space: Space, storage: Storage, names: Names) -> Kernel:
     every = members(space, storage)
     found = contract(every, estimate)
     if found is not None:
-        every, bound = with_panels(found, estimate)
-        nest = arrange(every, bound)
-        assert nest is not None, "copies stand where what reads them does not"
-        return build.kernel(name, nest, found.carried, True, names)
+        return build.kernel(name, found.nest, found.carried, True, names)
     plan = turned(every)
     nest = arrange(every, plan)
     assert nest is not None, "a group has a nest"

@@ -7,6 +7,7 @@ is reduced over the loop's axis is later. Where everything lives follows: see `b
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -147,9 +148,10 @@ class _Arranger:
 
 
 def _first(waiting: Sequence[tuple[Member, Sequence[Loop]]]) -> Loop | None:
-    """The first loop of a member that no other goes along further inside."""
+    """The loop that most go along first, of those that no other goes along further inside."""
     later = {loop for _, loops in waiting for loop in loops[1:]}
-    return next((loops[0] for _, loops in waiting if loops[0] not in later), None)
+    found = Counter(loops[0] for _, loops in waiting if loops[0] not in later)
+    return max(found, key=lambda loop: found[loop], default=None)
 
 
 def _best(waiting: Sequence[tuple[Member, Sequence[Loop]]]) -> Loop | None:

@@ -323,7 +323,7 @@ def test_lanes_go_where_elements_are_neighbours() -> None:
 
 def test_products_take_several_rows() -> None:
     k = only(scheduled(product(Input("a", (N, K), f32), Input("b", (K, M), f32))))
-    panel = [("k", Bind()), ("j", Bind("vector", 4))]
+    panel = [("k", Bind()), ("j", Bind("vector", 1))]
     assert binds(k) == [("j", Bind("tile", 64)), *panel, ("i", Bind("unroll", 6)), ("j", Bind("vector", 4)), ("k", Bind())]
 
 

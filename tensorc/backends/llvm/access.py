@@ -172,7 +172,7 @@ def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
         return load_contiguous(context, memory, place.pointer, place.valid)
     if place.offsets is None and step == -1:
         return _load_reversed(context, memory, place)
-    if place.offsets is None and place.valid is context.mask:
+    if place.offsets is None and place.valid is context.mask and all(_inside(context, memory, subscripts)):
         axis = transpose.contiguous_axis(context, memory, subscripts)
         if axis is not None:
             return transpose.load_transposed(context, memory, subscripts, at, axis)

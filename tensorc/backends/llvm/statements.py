@@ -57,9 +57,12 @@ def _store(context: Context, s: Store) -> None:
 
 # Loops.
 
+PAIRED = 5
+"""Blocks of so many points, and not twice as many, leave enough for pairs to be worth their code."""
+
 
 def loop(context: Context, s: For) -> None:
-    """Whole blocks, then what is left: single points, or one register at a time with the lanes masked that are none."""
+    """Whole blocks, then what is left: pairs and single points, or one register at a time with the lanes masked that are none."""
     start, stop, count = _range(context, s)
     kind, width = s.bind.kind, s.bind.count
     if kind == "tile":
@@ -79,7 +82,7 @@ def loop(context: Context, s: For) -> None:
         context.padded = saved
         return
     small = context.lanes if vector else 1
-    inner = interior(s, context.facts) if vector and (count is None or count > 2 * step) else None
+    inner = interior(s, context.facts) if vector and width > 1 and (count is None or count > 2 * step) else None
     end = stop
     if inner is not None:
         if inner.low:
@@ -91,6 +94,8 @@ def loop(context: Context, s: For) -> None:
         whole = context.code.sub(end, integer(step - 1))
         proved = frozenset[Poly]() if inner is None else inner.guards
         start = _run(context, s, start, whole, step, Block(start, width, vector), proved=proved)
+    if PAIRED <= width < 2 * PAIRED and not vector and (count is None or count % step > 1):
+        start = _run(context, s, start, context.code.sub(stop, integer(1)), 2, Block(start, 2, False))
     if count is None or count % step or inner is not None:
         _run(context, s, start, stop, small, Block(start, 1, vector), stop if vector else None)
 

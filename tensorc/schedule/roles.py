@@ -1,0 +1,153 @@
+"""What the axes of a contraction are for, from the index sets of what it reads: which go in lanes, along rows, outside, inside."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from tensorc import algebra
+from tensorc.algebra import Index, Poly
+from tensorc.ir import walk
+from tensorc.ir.tensor import IsZero, Load, Nonnegative
+from tensorc.schedule.members import Member, axes, is_unit
+from tensorc.schedule.sizes import Estimate
+
+AMORTIZED = 2048
+"""Rows for which a panel is worth copying anew."""
+
+LANES = 16
+"""Lanes of a register of f32."""
+
+SLIDE = 4
+"""Points of an axis along which a window slides, where they are not known."""
+
+COPY, TURN = 2, 5
+"""Instructions that copy a register, and that turn it on the way."""
+
+
+@dataclass(frozen=True)
+class Roles:
+    """`outer` axes have a panel each, `shared` ones share it, with `rows` innermost. `inner` is what the contraction reduces, the longest
+    last.
+    """
+
+    first: Member
+    lanes: Index
+    rows: Index
+    outer: tuple[Index, ...]
+    shared: tuple[Index, ...]
+    inner: tuple[Index, ...]
+
+
+def ways(first: Member, members: Sequence[Member], estimate: Estimate) -> Iterator[Roles]:
+    """The ways of choosing lanes and rows for a contraction among members that are made of it, the best first."""
+    found: list[tuple[float, Roles]] = []
+    reductions = [m for m in members if m.over and m is not first]
+    reduced = {a for m in reductions for a in m.over}
+    for lanes in reversed(first.out):
+        if lanes in reduced or not all(lanes in m.out for m in members):
+            continue
+        mine = [load for load in first.loads if lanes in axes(load)]
+        side = frozenset[Index]().union(*map(axes, mine))
+        free = [a for a in first.out if a not in side]
+        wanted = [a for a in free if all(a in m.over for m in reductions)]
+        if not wanted or not any(a in side for a in first.over):
+            continue
+        rows = max(wanted, key=lambda a: (_nearness(first.loads, a), first.out.index(a)))
+        roles = _shared(first, members, lanes, rows, side, reduced, estimate)
+        found.append((_price(roles, members, mine, estimate), roles))
+    found.sort(key=lambda f: f[0])
+    for _, roles in found:
+        yield roles
+
+
+def _nearness(loads: Sequence[Load], axis: Index) -> int:
+    """Whether neighbours along an axis are neighbours in what is read, or in one row of it."""
+    last = [load.subscripts[-1] for load in loads if load.subscripts]
+    return max(2 * any(is_unit(load.subscripts, axis) for load in loads), any(axis in algebra.indices(s) for s in last))
+
+
+def _price(roles: Roles, members: Sequence[Member], mine: Sequence[Load], estimate: Estimate) -> float:
+    """What lanes along an axis cost beyond the products themselves, in instructions for each of them."""
+    lanes, first = roles.lanes, roles.first
+    extent = estimate(lanes.extent)
+    price = -(-extent // LANES) * LANES / extent - 1.0  # lanes that are idle
+    depth = math.prod(estimate(a.extent) for a in roles.inner)
+    turned = sum(m.place is not None and not is_unit(m.place[1], lanes) for m in members)
+    price += turned * TURN / depth
+    rows = math.prod(estimate(a.extent) for a in (roles.rows, *roles.shared))
+    for load in mine:
+        if slides(load, lanes):  # which can't be copied side by side
+            price += 1.0
+        else:
+            price += (COPY if is_unit(load.subscripts, lanes) else TURN) / rows
+    guards = [s for s in walk.postorder(first.body) if isinstance(s, (Nonnegative, IsZero)) and lanes in walk.indices(s)]
+    return price + len(guards) * TURN / (1 if any(slides(load, lanes) for load in mine) else rows)
+
+
+def _shared(
+    first: Member,
+    members: Sequence[Member],
+    lanes: Index,
+    rows: Index,
+    side: frozenset[Index],
+    reduced: set[Index],
+    estimate: Estimate,
+) -> Roles:
+    """Outer axes are those that the panel depends on, and so many before the others that a panel still serves many rows."""
+    others = [a for a in _as_stored(first, members) if a not in (lanes, rows)]
+    free = [a for a in others if a not in side and a not in reduced]
+    points = estimate(rows.extent)
+    inside = [a for a in others if a in reduced]
+    for a in inside:
+        points *= estimate(a.extent)
+    while free and points < AMORTIZED:
+        inside.insert(0, free.pop())
+        points *= estimate(inside[0].extent)
+    outer = tuple(a for a in others if a not in inside)
+    inner = sorted(first.over, key=lambda a: length(a, first, estimate))
+    return Roles(first, lanes, rows, outer, tuple(a for a in others if a in inside), tuple(inner))
+
+
+def length(axis: Index, m: Member, estimate: Estimate) -> int:
+    """About how many points an axis has; one that a window slides along has few."""
+    if axis.extent.constant is None and any(slides(load, axis) for load in m.loads if axis in axes(load)):
+        return SLIDE
+    return estimate(axis.extent)
+
+
+def _as_stored(first: Member, members: Sequence[Member]) -> list[Index]:
+    """The axes of the result in the order that they have in memory, where it is known."""
+    places = [m.place[1] for m in members if m.place is not None]
+    order = [a for s in max(places, key=len, default=()) for a in sorted(algebra.indices(s), key=lambda a: a.level)]
+    return [a for a in order if a in first.out] + [a for a in first.out if a not in order]
+
+
+def unit_of(m: Member, roles: Roles) -> Index | None:
+    """The axis, other than the lanes, along which a stored value has its neighbours."""
+    if m.place is None or is_unit(m.place[1], roles.lanes) or roles.lanes not in m.out:
+        return None
+    subscripts = m.place[1]
+    return next((a for a in m.out if a is not roles.lanes and a not in roles.outer and is_unit(subscripts, a)), None)
+
+
+def slides(load: Load, axis: Index) -> bool:
+    """Whether another axis moves a load to elements that this one moves it to as well, as in a window."""
+    for s in load.subscripts:
+        if axis in algebra.indices(s):
+            for other in algebra.indices(s) - {axis}:
+                parts = algebra.split(s, other)
+                own = algebra.split(s, axis)
+                if parts is None or own is None or not _is_apart(own[0], axis, parts[0], other):
+                    return True
+    return False
+
+
+def _is_apart(step: Poly, axis: Index, far: Poly, other: Index) -> bool:
+    """Whether one of two steps is a multiple of all that the other step reaches."""
+    for near, extent, long in ((step, axis.extent, far), (far, other.extent, step)):
+        _, rest = algebra.divide_terms(long, near * extent)
+        if rest is algebra.ZERO:
+            return True
+    return False
