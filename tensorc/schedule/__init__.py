@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import assert_never
 
 from tensorc import algebra
@@ -21,25 +22,27 @@ from tensorc.schedule.partial import share
 from tensorc.schedule.rules import Rule, ScanRule, ScatterRule, SortRule
 from tensorc.schedule.running import share_scan
 from tensorc.schedule.separate import separate
+from tensorc.schedule.sizes import Estimate, estimates
 from tensorc.schedule.views import flatten
 
 NO_POSITION = i64.range[1]
 """What a check finds where every place is inside."""
 
 
-def schedule(program: Program) -> Schedule:
-    """The program's kernels, for all sizes. Results that are inputs or other results are copied."""
-    program = separate(program)
+def schedule(program: Program, sizes: Mapping[str, int] | None = None) -> Schedule:
+    """The program's kernels, for all sizes, and best about these. Results that are inputs or other results are copied."""
+    estimate = estimates(program, sizes)
+    program = separate(program, estimate)
     outputs = (*program.results, *(_first_outside(c) for c in program.checks))
     inlined = inline(program, outputs)
-    groups = partition(inlined.rules)
+    groups = partition(inlined.rules, estimate)
     names = Names(t.name for t in program.inputs)
     storage = store(program, outputs, groups, inlined.aliases, names)
     titles, derived = Names(), Derived(program)
     kernels: list[Kernel] = []
     partial: list[Buffer] = []
     for g in groups:
-        whole = _kernel(titles.unique(_title(g)), g, storage, names)
+        whole = _kernel(titles.unique(_title(g)), g, storage, names, estimate)
         made, totals = (share_scan if isinstance(g.rules[0], ScanRule) else share)(whole, names, titles, derived)
         kernels += made
         partial += totals
@@ -57,9 +60,9 @@ def schedule(program: Program) -> Schedule:
     )
 
 
-def _kernel(name: str, g: Group, storage: Storage, names: Names) -> Kernel:
+def _kernel(name: str, g: Group, storage: Storage, names: Names, estimate: Estimate) -> Kernel:
     if g.space is not None:
-        return kernel(name, g.space, storage, names)
+        return kernel(name, g.space, storage, names, estimate)
     (rule,) = g.rules
     match rule:
         case ScanRule():

@@ -214,9 +214,9 @@ class _Planner:
             case "window":
                 shared = [a for a in r.shared if a in m.out]
                 yield from (self.loop(a) for a in r.shared[: 1 + max(map(r.shared.index, shared), default=-1)])
-                *inner, place = [a for a in m.out if a not in r.outer and a not in r.shared]
-                yield from (self.loop(a, name=m.name) for a in inner)
-                yield self.loop(place, Bind("vector", 1))
+                *walked, last = [a for a in m.out if a not in r.outer and a not in r.shared]
+                yield from (self.loop(a, name=m.name) for a in walked)
+                yield self.loop(last, Bind("vector", 1), name=m.name)
             case "square":
                 yield from (self.loop(a) for a in r.shared if a in m.out)
                 yield self.loop(r.rows, Bind("tile", STRETCH))

@@ -18,7 +18,7 @@ from tensorc.algebra import Atom, Index, Poly, poly
 from tensorc.ir import build, walk
 from tensorc.ir.tensor import Apply, Input, IsZero, Load, Nonnegative, Scalar, Select
 from tensorc.schedule.members import Member, axes, is_unit
-from tensorc.schedule.roles import Roles, length, slides, unit_of
+from tensorc.schedule.roles import Roles, slides, unit_of
 from tensorc.schedule.rules import Made, operations
 from tensorc.schedule.sizes import Estimate
 
@@ -189,12 +189,13 @@ def _window(name: str, term: Scalar, roles: Roles, estimate: Estimate) -> tuple[
         return None
     size = estimate(reach)
     for a in inner:
-        size *= length(a, roles.first, estimate)
+        size *= estimate(a.extent)
     if size > WINDOW:
         return None
-    out = (*(a for a in (*roles.outer, *roles.shared) if a in inside), *inner, place)
+    walked = sorted((*inner, place), key=lambda a: any(is_unit(load.subscripts, a) for load in walk.loads(moved)))
+    out = (*(a for a in (*roles.outer, *roles.shared) if a in inside), *walked)
     window = _copy(name, out, moved)
-    return window, _reads(window, (*map(poly, out[:-1]), step * rows + by * along - low))
+    return window, _reads(window, [step * rows + by * along - low if a is place else poly(a) for a in out])
 
 
 def _steps(subscript: Poly, roles: Roles) -> tuple[int, Index, int] | None:

@@ -13,6 +13,7 @@ from tensorc.ir.tensor import Tensor, View
 from tensorc.schedule.axes import Space, unify
 from tensorc.schedule.nests import fits
 from tensorc.schedule.rules import AnyRule, Rule, covers
+from tensorc.schedule.sizes import Estimate
 from tensorc.schedule.stages import Sweep, rules
 from tensorc.schedule.views import stored
 
@@ -34,16 +35,17 @@ class Group:
     space: Space | None = None
 
 
-def partition(every: Sequence[AnyRule]) -> list[Group]:
+def partition(every: Sequence[AnyRule], estimate: Estimate) -> list[Group]:
     """The rules in groups, each group after those that it reads."""
-    groups = _Groups()
+    groups = _Groups(estimate)
     for r in every:
         groups.add(r)
     return [g for g in groups.made if g is not None]
 
 
 class _Groups:
-    def __init__(self) -> None:
+    def __init__(self, estimate: Estimate) -> None:
+        self.estimate = estimate
         self.made: list[Group | None] = []
         self.moved: dict[int, int] = {}  # where the rules of a group went
         self.home: dict[Tensor, int] = {}  # the group of what makes a tensor
@@ -56,7 +58,7 @@ class _Groups:
         place = self._join(r, latest) if isinstance(r, Rule) else None
         if place is None:
             place = len(self.made)
-            self.made.append(_group((r,)) if isinstance(r, Rule) else Group((r,)))
+            self.made.append(_group((r,), self.estimate) if isinstance(r, Rule) else Group((r,)))
             self.readers.append(set())
         if r.tensor is not None:
             self.home[r.tensor] = place
@@ -81,7 +83,7 @@ class _Groups:
             candidates += sorted((place for place in near if place > latest), reverse=True)[:SIBLINGS]
         for place in candidates:
             old = self.made[place]
-            made = None if old is None else _group((*old.rules, r))
+            made = None if old is None else _group((*old.rules, r), self.estimate)
             if made is not None:
                 self.made[place] = made
                 return place
@@ -93,20 +95,20 @@ class _Groups:
         between = {self._now(g) for g in self.readers[earlier]} - {earlier, place}
         if old is None or reader is None or any(g < place for g in between):
             return
-        made = _group((*old.rules, *reader.rules))
+        made = _group((*old.rules, *reader.rules), self.estimate)
         if made is not None:
             self.made[earlier], self.made[place] = None, made
             self.moved[earlier] = place
             self.readers[place] |= self.readers[earlier]
 
 
-def _group(members: tuple[AnyRule, ...]) -> Group | None:
+def _group(members: tuple[AnyRule, ...], estimate: Estimate) -> Group | None:
     """The rules as one group, where one nest holds them."""
     pointwise = [r for r in members if isinstance(r, Rule)]
     if len(pointwise) < len(members) or (len(members) > 1 and not _fits(pointwise)):
         return None
     space = unify(pointwise)
-    nest = None if space is None else fits(space)
+    nest = None if space is None else fits(space, estimate)
     if space is None or nest is None:
         return None
     if len(members) > 1 and isinstance(nest[0], Sweep) and any(r.is_contraction for r in pointwise) and _reduces(nest[0]):

@@ -8,8 +8,8 @@ from functools import cached_property
 
 from tensorc import algebra
 from tensorc.algebra import ONE, Index, Poly, indices, substitute
-from tensorc.ir import walk
-from tensorc.ir.tensor import Load, Scalar, Tensor
+from tensorc.ir import build, walk
+from tensorc.ir.tensor import Apply, Const, Load, Scalar, Select, Tensor
 from tensorc.schedule.axes import Loops, Space
 from tensorc.schedule.memory import Place, Storage, lower
 from tensorc.schedule.rules import Rule, operations
@@ -69,7 +69,26 @@ def _member(space: Space, r: Rule, storage: Storage | None) -> Member:
 
     found = storage.places.get(r) if storage is not None else None
     place = None if found is None else (found[0], tuple(substitute(s, values) for s in found[1]))
-    return Member(r.name, r.tensor, space.out[r], space.over[r], space.order[r], r.monoid, lower(r.body, values, memory), place)
+    body = lower(r.body, values, memory)
+    if r.monoid == "sum" and r.over:
+        body = _with_factors(body)
+    return Member(r.name, r.tensor, space.out[r], space.over[r], space.order[r], r.monoid, body, place)
+
+
+def _with_factors(body: Scalar) -> Scalar:
+    """A product that a guard makes 0 as one of which the guard makes a factor 0, so that all its other factors are free of the guard."""
+    match body:
+        case Select(condition, Apply("mul", (a, b), _), Const(0)) if body.dtype.is_float:
+            guarded = walk.indices(condition)
+            x, y = walk.indices(a), walk.indices(b)
+            zero = build.constant(0.0, body.dtype)
+            if guarded <= y and (not guarded <= x or len(y) <= len(x)):
+                return build.apply("mul", a, _with_factors(build.select(condition, b, zero)))
+            if guarded <= x:
+                return build.apply("mul", _with_factors(build.select(condition, a, zero)), b)
+            return body
+        case _:
+            return body
 
 
 def axes(load: Load) -> frozenset[Index]:

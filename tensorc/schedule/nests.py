@@ -9,12 +9,12 @@ from tensorc.schedule.contraction import contract
 from tensorc.schedule.members import members
 from tensorc.schedule.memory import Names, Storage
 from tensorc.schedule.online import NOTHING
-from tensorc.schedule.sizes import estimate
+from tensorc.schedule.sizes import Estimate
 from tensorc.schedule.stages import Part, arrange
 from tensorc.schedule.turned import turned
 
 
-def kernel(name: str, space: Space, storage: Storage, names: Names) -> Kernel:
+def kernel(name: str, space: Space, storage: Storage, names: Names, estimate: Estimate) -> Kernel:
     """The kernel of the rules of a space, which one nest can hold."""
     every = members(space, storage)
     found = contract(every, estimate)
@@ -26,7 +26,7 @@ def kernel(name: str, space: Space, storage: Storage, names: Names) -> Kernel:
     return build.kernel(name, nest, NOTHING, plan is not None, names)
 
 
-def fits(space: Space) -> tuple[Part, ...] | None:
+def fits(space: Space, estimate: Estimate) -> tuple[Part, ...] | None:
     """The nest of the rules of a space, before it is known where they are stored."""
     every = members(space)
     found = contract(every, estimate)

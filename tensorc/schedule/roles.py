@@ -19,8 +19,8 @@ AMORTIZED = 2048
 LANES = 16
 """Lanes of a register of f32."""
 
-SLIDE = 4
-"""Points of an axis along which a window slides, where they are not known."""
+ENOUGH = 12
+"""Points of an axis that is worth to be gone along."""
 
 COPY, TURN = 2, 5
 """Instructions that copy a register, and that turn it on the way."""
@@ -28,8 +28,8 @@ COPY, TURN = 2, 5
 
 @dataclass(frozen=True)
 class Roles:
-    """`outer` axes have a panel each, `shared` ones share it, with `rows` innermost. `inner` is what the contraction reduces, the longest
-    last.
+    """`outer` axes have a panel each, `shared` ones share it, with `rows` innermost. `inner` is what the contraction reduces, what
+    rows read side by side or the longest last.
     """
 
     first: Member
@@ -54,7 +54,7 @@ def ways(first: Member, members: Sequence[Member], estimate: Estimate) -> Iterat
         wanted = [a for a in free if all(a in m.over for m in reductions)]
         if not wanted or not any(a in side for a in first.over):
             continue
-        rows = max(wanted, key=lambda a: (_nearness(first.loads, a), first.out.index(a)))
+        rows = max(wanted, key=lambda a: (min(estimate(a.extent), ENOUGH), _nearness(first.loads, a), first.out.index(a)))
         roles = _shared(first, members, lanes, rows, side, reduced, estimate)
         found.append((_price(roles, members, mine, estimate), roles))
     found.sort(key=lambda f: f[0])
@@ -106,15 +106,15 @@ def _shared(
         inside.insert(0, free.pop())
         points *= estimate(inside[0].extent)
     outer = tuple(a for a in others if a not in inside)
-    inner = sorted(first.over, key=lambda a: length(a, first, estimate))
+    read = [load for load in first.loads if lanes not in axes(load)]
+    inner = sorted(
+        first.over, key=lambda a: (_is_long(a, estimate) and any(is_unit(load.subscripts, a) for load in read), estimate(a.extent))
+    )
     return Roles(first, lanes, rows, outer, tuple(a for a in others if a in inside), tuple(inner))
 
 
-def length(axis: Index, m: Member, estimate: Estimate) -> int:
-    """About how many points an axis has; one that a window slides along has few."""
-    if axis.extent.constant is None and any(slides(load, axis) for load in m.loads if axis in axes(load)):
-        return SLIDE
-    return estimate(axis.extent)
+def _is_long(axis: Index, estimate: Estimate) -> bool:
+    return estimate(axis.extent) >= ENOUGH
 
 
 def _as_stored(first: Member, members: Sequence[Member]) -> list[Index]:

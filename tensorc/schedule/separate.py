@@ -13,7 +13,7 @@ from tensorc.ir.tensor import Apply, Define, Load, Scalar, Scan, Scatter, Select
 from tensorc.schedule.chains import paired
 from tensorc.schedule.factor import factored
 from tensorc.schedule.rules import covers, operations, slides
-from tensorc.schedule.sizes import estimate
+from tensorc.schedule.sizes import Estimate, estimates
 
 FURTHER = 4
 """Instructions that are not computed again for each point of a further axis."""
@@ -27,7 +27,7 @@ def is_worth_storing(body: Scalar, axes: Iterable[Index], work: int) -> bool:
     return work >= LARGE or (work >= FURTHER and covers(body, axes))
 
 
-def separate(program: Program) -> Program:
+def separate(program: Program, estimate: Estimate | None = None) -> Program:
     """The program with such terms as definitions of their own: `x[i, j] * rsqrt(v[i] + e)` reads one of `rsqrt(v[i] + e)`.
 
     Equal terms stay equal: they are the same operations in the same order. Sums of products are brought into the form that is least to do.
@@ -36,9 +36,10 @@ def separate(program: Program) -> Program:
     order = walk.topological(program.outputs)
     single = _single(program, order)
     alone: set[Tensor] = set()
+    about = estimates(program) if estimate is None else estimate
 
     def change(t: Define) -> Define:
-        return factored(paired(t, alone.__contains__, estimate), program.facts, alone.__contains__)
+        return factored(paired(t, alone.__contains__, about), program.facts, alone.__contains__)
 
     for t in order:
         made[t] = _tensor(t, made, change)

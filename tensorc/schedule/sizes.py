@@ -1,22 +1,40 @@
-"""How large sizes are taken to be where they are not known: an estimate that decisions rest on, and never what is right."""
+"""How large sizes are taken to be where they are not known: estimates that decisions rest on, and never what is right."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
-from tensorc.algebra import Poly, evaluate, sizes
+from tensorc.algebra import Poly, Quotient, Remainder, Size, atoms, evaluate, sizes
+from tensorc.ir import walk
+from tensorc.ir.program import Program
 
 UNKNOWN = 512
 """A size of which nothing is known."""
 
-LESS = 2
-"""A size of which nothing is known but that it is subtracted from another."""
+SMALL = 3
+"""A size of which it is known that it is subtracted from another, as a window is."""
 
 Estimate = Callable[[Poly], int]
 
 
-def estimate(extent: Poly) -> int:
-    """About how large an extent is."""
-    less = Poly(tuple((m, c) for m, c in extent.terms if c < 0))
-    more = Poly(tuple((m, c) for m, c in extent.terms if c > 0))
-    return max(evaluate(more, {s.name: UNKNOWN for s in sizes(more)}) + evaluate(less, {s.name: LESS for s in sizes(less)}), 1)
+def estimates(program: Program, known: Mapping[str, int] | None = None) -> Estimate:
+    """About how large each extent of a program is, where some sizes are known."""
+    found = {s.name: UNKNOWN for s in walk.sizes(program.outputs)}
+    found |= {s.name: UNKNOWN for t in program.inputs for e in t.extents for s in sizes(e)}
+    for t in walk.topological(program.outputs):
+        for p in walk.tensor_polys(t):
+            found |= {s.name: SMALL for s in _subtracted(p)}
+    found |= known or {}
+
+    def estimate(extent: Poly) -> int:
+        return max(evaluate(extent, found), 1)
+
+    return estimate
+
+
+def _subtracted(p: Poly) -> Iterator[Size]:
+    """The sizes that are subtracted in a difference."""
+    yield from (a for m, c in p.terms if c < 0 and len(m) == 1 for a in m if isinstance(a, Size))
+    for a in atoms(p):
+        if isinstance(a, (Quotient, Remainder)):
+            yield from (b for m, c in a.numerator.terms if c < 0 and len(m) == 1 for b in m if isinstance(b, Size))
