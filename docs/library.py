@@ -6,11 +6,19 @@ Run `python docs/library.py` after a change of the library; a test holds the pag
 from __future__ import annotations
 
 import inspect
+import re
 import textwrap
 from pathlib import Path
 
+from tensorc.dtypes import DTYPES, f64
+from tensorc.elaborate import ArgumentType, instantiate, load_unit
 from tensorc.elaborate.library import library, library_names
 from tensorc.elaborate.values import MISSING, Array, Builtin, static_constant
+from tensorc.ir.operations import OPERATIONS
+from tensorc.ir.text import show
+from tensorc.source import Source
+from tensorc.syntax import tree
+from tensorc.transform.programs import pullback
 
 WIDTH = 120
 """Columns of the signatures and texts, which stand as they are written: they are full of stars and brackets."""
@@ -28,6 +36,9 @@ default `none` may be left out. Axes may be negative. PyTorch's names of argumen
 
 What is computed of half floats (`f16`, `bf16`) is computed in f32 and rounded once. Where a function of floats takes integers or bool, they
 count as f32. A place that data gives (`take`, `gather`, classes) is checked at the call, which fails with an `IndexError`.
+
+Derivatives are what the compiler makes of the definition, for one element: `r` is the result, `dr` its cotangent. Accuracy is in units of
+the last place, at most; [accuracy.md](accuracy.md) has what was measured.
 """
 
 SECTIONS = {
@@ -61,12 +72,47 @@ def page() -> str:
     parts = [INTRODUCTION]
     for title, names in SECTIONS.items():
         parts.append(f"## {title}\n")
-        parts += [entry(name) for name in names.split()]
+        parts += [entry(name, facts(name) if title == "Element by element" else []) for name in names.split()]
     return "\n".join(parts)
 
 
-def entry(name: str) -> str:
-    """A function's heading, signature and documentation."""
+def facts(name: str) -> list[str]:
+    """What the tables and the compiler itself say of a scalar function: its dtypes, how accurate it is, and its derivative."""
+    found = library(name)
+    assert found is not None
+    row = OPERATIONS.get(name)
+    lines = []
+    if row is not None:
+        lines.append(f"dtypes: {', '.join(t.name for t in DTYPES.values() if row.takes(t))}")
+        lines.append(f"accuracy: {f'within {row.accuracy} ulp' if row.accuracy else 'exact, or rounded once'}")
+    if isinstance(found, Builtin):
+        parameters = [n for n, default in found.parameters if default is MISSING]
+    else:
+        declared = found.function.parameters
+        parameters = [q.name for q in declared if q.default is None and not isinstance(q.type, tree.StaticType)]
+    if name in ("cast", "bitcast", "where", "clamp", "isnan", "isinf", "isfinite", "signbit") or len(parameters) > 3:
+        return lines
+    return lines + [f"derivative by {q}: {text}" for q, text in zip(parameters, derivatives(name, parameters), strict=False)]
+
+
+def derivatives(name: str, parameters: list[str]) -> list[str]:
+    """The cotangent of each argument, where `r` is the result and `dr` its cotangent; none where it takes several lines."""
+    given = ", ".join(f"{q}: f64" for q in parameters)
+    unit = load_unit(Source("library.tx", f"fn f({given}) = {name}({', '.join(parameters)})"))
+    program = instantiate(unit, "f", [ArgumentType(f64, 0) for _ in parameters]).program
+    backward = pullback(program, program.inputs)
+    lets = dict(re.findall(r"let (\w+) = (.*)", show(backward)))
+    results = re.search(r"return (.*)", show(backward))
+    assert results is not None
+    value, *wanted = results[1].split(", ")
+    if set(lets) - {value, *wanted}:
+        return []
+    renamed = [re.sub(r"\bdy\b", "dr", lets.get(w, w)) for w in wanted]
+    return [re.sub(r"cast\(0\.0, f64\)", "0.0", re.sub(rf"\b{value}\b", "r", text) if value in lets else text) for text in renamed]
+
+
+def entry(name: str, more: list[str]) -> str:
+    """A function's heading, signature and documentation, with what more is known of it."""
     found = library(name)
     assert found is not None
     if isinstance(found, Builtin):
@@ -78,6 +124,7 @@ def entry(name: str) -> str:
         raise ValueError(f"`{name}` has no documentation")
     paragraphs = [textwrap.wrap(" ".join(part.split()), WIDTH) for part in (signature, *doc.split("\n\n"))]
     text = "\n\n".join("\n    ".join(lines) if n == 0 else "\n".join(lines) for n, lines in enumerate(paragraphs))
+    text += "".join("\n" + ("\n" if n == 0 else "") + "\n    ".join(textwrap.wrap(line, WIDTH)) for n, line in enumerate(more))
     return f"### {name}\n\n```text\n{text}\n```\n"
 
 
