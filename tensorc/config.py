@@ -25,6 +25,9 @@ class Options:
     num_threads: int | None = None
     target: str = "cpu"
     cpu: str | None = None
+    triton: Literal["compile", "interpret"] = "compile"
+    precision: Literal["ieee", "tf32x3", "tf32"] = "ieee"
+    deterministic: bool = False
     log: tuple[str, ...] = ()
     dump: Path | None = None
 
@@ -216,6 +219,14 @@ def _choice(*allowed: str) -> Callable[[Any], str]:
     return read
 
 
+def _switch(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    if str(value) not in ("0", "1", "true", "false"):
+        raise ValueError("it must be true or false")
+    return str(value) in ("1", "true")
+
+
 def _text(value: Any) -> str | None:
     if value is None or value == "":
         return None
@@ -237,6 +248,9 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "num_threads": _threads,
     "target": _choice("cpu", "triton", "reference"),
     "cpu": _text,
+    "triton": _choice("compile", "interpret"),
+    "precision": _choice("ieee", "tf32x3", "tf32"),
+    "deterministic": _switch,
     "log": _topics,
     "dump": _path,
 }

@@ -19,6 +19,7 @@ from tensorc.algebra import Poly
 from tensorc.backends.triton import interpreter, modules
 from tensorc.backends.triton.emit import Emitted, EmittedKernel, Options, emit
 from tensorc.config import config
+from tensorc.errors import TargetUnavailable
 from tensorc.ir.program import Program
 from tensorc.loops.nest import Buffer, Memory
 from tensorc.runtime import memory
@@ -117,6 +118,18 @@ def workspace(emitted: Emitted, sizes: Mapping[str, int]) -> Workspace:
     blocks = [memory.Block(max(prod(shape_of(m.extents, sizes)), 1) * m.dtype.bytes, first.get(m, 0), last.get(m, end)) for m in owned]
     offsets, total = memory.plan(blocks)
     return Workspace(dict(zip(owned, offsets, strict=True)), total)
+
+
+def options() -> Options:
+    """What the settings say of kernels."""
+    return Options("cuda", config.precision, config.deterministic)
+
+
+def executable(program: Program) -> Interpreted:
+    """The program for the target `triton`. TargetUnavailable where neither a GPU nor the interpreter can run it."""
+    if config.triton == "interpret":
+        return Interpreted(program, options())
+    raise TargetUnavailable("there is no GPU that Triton can use; TENSORC_TRITON=interpret runs kernels on the processor, slowly")
 
 
 class Interpreted:

@@ -5,6 +5,7 @@ A text stands for its arguments by `{a}`, `{b}`. Names without a module are thos
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,7 +67,7 @@ SPELLINGS: dict[str, Spelling] = {
     "add": _infix("+", SUM),
     "sub": _infix("-", SUM),
     "mul": _infix("*", PRODUCT),
-    "div": Spelling("tl.div_rn({a}, {b})", doubles="divide({a}, {b})"),
+    "div": Spelling("tl.div_rn({a}, {b})", doubles="{a} / {b}"),
     "floordiv": Spelling("floordiv_float({a}, {b})", "floordiv_signed({a}, {b})", "floordiv_unsigned({a}, {b})"),
     "remainder": Spelling("remainder_float({a}, {b})", "remainder_signed({a}, {b})", "fmod_unsigned({a}, {b})"),
     "fmod": Spelling("libdevice.fmod({a}, {b})", "fmod_signed({a}, {b})", "fmod_unsigned({a}, {b})", exact=True),
@@ -85,7 +86,7 @@ SPELLINGS: dict[str, Spelling] = {
     "log10": _library("log10"),
     "log1p": _library("log1p"),
     "sqrt": Spelling("tl.sqrt_rn({a})", doubles="tl.sqrt({a})"),
-    "rsqrt": _library("rsqrt"),
+    "rsqrt": Spelling("tl.div_rn(1.0, tl.sqrt_rn({a}))", doubles="1.0 / tl.sqrt({a})"),
     "cbrt": _library("cbrt"),
     "sin": _library("sin"),
     "cos": _library("cos"),
@@ -143,7 +144,7 @@ def apply(operation: str, arguments: Sequence[Text], argument: DType, result: DT
     assert form is not None, f"{operation} of {argument}"
     if operation == "cbrt" and vendor == "hip":
         form = "cube_root({a})"
-    binds = _BOOLS_BIND.get(operation, row.binds) if argument is bool_ else row.binds
+    binds = _BOOLS_BIND.get(operation, row.binds) if argument is bool_ else PRODUCT if " / " in form else row.binds
     made = _filled(form, arguments, binds, register(argument).bits)
     if not argument.is_half or result is bool_ or row.exact:
         return made
@@ -158,7 +159,7 @@ def _filled(form: str, arguments: Sequence[Text], binds: int, bits: int) -> Text
     elif "~" in form or form.startswith("-") or ".to(" in form:
         texts = [a.inside(ATOM) for a in arguments]
     else:  # the left operand of what associates to the left may bind as loosely as the whole
-        texts = [a.inside(binds + (n > 0 or binds == COMPARE)) for n, a in enumerate(arguments)]
+        texts = [a.inside(binds + (n > 0 or form.startswith("1.0") or binds == COMPARE)) for n, a in enumerate(arguments)]
     names = dict(zip("ab", texts, strict=False))
     return Text(form.format(**names, bits=bits), UNARY if form.startswith("-") else binds)
 
@@ -182,7 +183,13 @@ def cast(x: Text, source: DType, result: DType) -> Text:
     return _integer_to_float(x, source, result) if result.is_float else convert(x, result)
 
 
+_LITERAL = re.compile(r"-?[\d.]+(e[+-]?\d+)?|True|False|float\(.*\)")
+
+
 def convert(x: Text, result: DType) -> Text:
+    """The value as another type, by Triton's conversion."""
+    if _LITERAL.fullmatch(x.text):
+        return Text(f"tl.full((), {x.text}, {name_of(result)})")
     return Text(f"{x.inside(ATOM)}.to({name_of(result)})")
 
 
