@@ -11,6 +11,7 @@ from tensorc.algebra import Element, Index, Poly
 from tensorc.errors import InternalError
 from tensorc.ir import walk
 from tensorc.ir.tensor import Load, Scalar, Tensor
+from tensorc.loops import bounds
 from tensorc.loops.nest import (
     SERIAL,
     Bind,
@@ -171,6 +172,7 @@ class _Checker:
     def _loop(self, s: For, around: _Around, defined: frozenset[Var]) -> None:
         _require(s.axis in self.kernel.names, "an axis has no name")
         name = self.kernel.names[s.axis]
+        _require(all(bounds.is_bound(guard, s.axis) for guard in s.only), f"{name} is narrowed by what is no bound of it")
         _require(s.axis not in around.axes, f"{name} is bound twice")
         _require((s.axis in around.tiles) == s.within, f"{name} is {'' if s.within else 'not '}within a tile")
         if s.part is not None:

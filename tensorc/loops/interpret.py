@@ -19,6 +19,7 @@ from tensorc.ir import arithmetic, operations
 from tensorc.ir.arithmetic import Array
 from tensorc.ir.monoids import MONOIDS
 from tensorc.ir.tensor import Apply, Const, Int, IsZero, Load, Nonnegative, Scalar, Select, Tensor
+from tensorc.loops import bounds
 from tensorc.loops.nest import (
     Bind,
     Carry,
@@ -150,7 +151,7 @@ def _loop(s: For, scope: _Scope) -> None:
         begin = int(scope.blocks[s.part.number].item()) * size
         end = min(begin + size, end)
     step = _block(s.bind)
-    for start in range(begin, end, step):
+    for start in range(*_narrowed(s, begin, end, step, scope), step):
         if s.bind.kind == "tile":
             _body(
                 s.body,
@@ -160,6 +161,27 @@ def _loop(s: For, scope: _Scope) -> None:
             )
         else:
             _body(s.body, scope.enter(s.axis, np.arange(start, min(start + step, end), dtype=np.int64)))
+
+
+def _narrowed(s: For, begin: int, end: int, step: int, scope: _Scope) -> tuple[int, int]:
+    """Without blocks at the ends that do nothing."""
+
+    def corner(axis: Index, last: bool) -> int:
+        if axis in scope.blocks:
+            return int(scope.blocks[axis][-1 if last else 0])
+        low, high = scope.tiles.get(axis, (0, algebra.evaluate(axis.extent, scope.sizes)))
+        return high - 1 if last else low
+
+    first = begin
+    for guard in s.only:
+        parts = algebra.split(guard, s.axis)
+        assert parts is not None
+        most = bounds.greatest(parts[1], corner, lambda p, terms: algebra.evaluate(p, scope.sizes) + sum(c * n for c, n in terms))
+        if parts[0].constant == 1:
+            begin = max(begin, first + (-most - first) // step * step)
+        else:
+            end = min(end, most + 1)
+    return begin, end
 
 
 def _block(bind: Bind) -> int:

@@ -118,8 +118,10 @@ class For:
     """The body for each block of points 0 .. axis.extent-1, in increasing order. An extent of 0 runs nothing.
 
     `within`: the points of the current, innermost tile of the same axis only. `parallel`: blocks may run at the same time: they write
-    different places, and fold into nothing outside. `part`: those points only. On every path through a nest at most one loop is a vector,
-    and it is the innermost but for serial and unrolled ones below it.
+    different places, and fold into nothing outside. `part`: those points only. `only`: a point does nothing where one of these is negative
+    wherever the other axes stand, in their blocks and tiles, so that it may be left out; they are sums of indices, of `axis` once plus or
+    minus, and of sizes. On every path through a nest at most one loop is a vector, and it is the innermost but for serial and unrolled ones
+    below it.
     """
 
     axis: Index
@@ -128,6 +130,7 @@ class For:
     parallel: bool = False
     within: bool = False
     part: Part | None = None
+    only: tuple[Poly, ...] = ()
 
 
 # Statements.

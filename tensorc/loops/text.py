@@ -58,10 +58,12 @@ def _statement(s: Statement, names: Names, indent: str) -> list[str]:
 
 def _line(s: Statement, names: Names, scalars: _Scalars, indent: str) -> list[str]:
     match s:
-        case For(axis, bind, body, parallel, within, part):
+        case For(axis, bind, body, parallel, within, part, only):
             space = f"block of {names[axis]}" if within else algebra.show(axis.extent)
             if part is not None:
                 space += f", part {names[part.number]} of {algebra.show(part.size)}"
+            if only:
+                space += f" where {' and '.join(_comparison(p, '>=', names) for p in only)}"
             lines = [f"{indent}for {names[axis]} in {space}: {'parallel ' if parallel else ''}{_bind(bind)}"]
             for inner in body:
                 lines += _statement(inner, names, indent + "  ")

@@ -213,7 +213,7 @@ class _Builder:
                 elif m in self.memory:
                     after.append(Store(*self.memory[m], read(partial)))
         loop = s.loop
-        return [*before, For(loop.axis, loop.bind, self._parts(s.body, depth + 1), s.parallel, loop.within), *after]
+        return [*before, For(loop.axis, loop.bind, self._parts(s.body, depth + 1), s.parallel, loop.within, only=loop.only), *after]
 
     def _wide(self, m: Member) -> Bind:
         """The binding of the loop among those that are reduced that is not serial."""

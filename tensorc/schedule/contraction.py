@@ -25,6 +25,7 @@ from tensorc.ir.tensor import Tensor
 from tensorc.loops.nest import SERIAL, Bind
 from tensorc.schedule.copies import Copied, copied
 from tensorc.schedule.members import Member, axes, by_tensor, is_unit
+from tensorc.schedule.narrow import narrowed
 from tensorc.schedule.online import NOTHING, Carried, carried
 from tensorc.schedule.roles import Roles, unit_of, ways
 from tensorc.schedule.sizes import Estimate
@@ -114,6 +115,7 @@ class _Planner:
         self.tiled = bool(self.seconds or able.scales) or any(m.work > HEAVY or self.turns(m) for m in self.others)
         self.tiled = self.tiled or (self.reduces and bool(roles.shared)) or "square" in self.kinds.values()
         """Whether rows go in tiles, so that one thing is done after the other in each."""
+        self.only = narrowed(self.members, roles.rows)
         self.loops: dict[object, Loop] = {}
 
     def plan(self) -> Plan | None:
@@ -143,7 +145,8 @@ class _Planner:
 
     def loop(self, axis: Index, kind: Bind = SERIAL, within: bool = False, name: str = "") -> Loop:
         """The loop of this kind, one for all members."""
-        return self.loops.setdefault((axis, kind, within, name), Loop(axis, kind, within))
+        only = self.only if axis is self.roles.rows and not within else ()
+        return self.loops.setdefault((axis, kind, within, name), Loop(axis, kind, within, only))
 
     def path(self, m: Member) -> Iterator[Loop]:
         r = self.roles

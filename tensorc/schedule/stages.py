@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tensorc.algebra import Index
+from tensorc.algebra import Index, Poly
 from tensorc.ir.tensor import Tensor
 from tensorc.loops.nest import SERIAL, Bind
 from tensorc.schedule.members import Member, by_tensor
@@ -19,11 +19,12 @@ from tensorc.schedule.members import Member, by_tensor
 
 @dataclass(frozen=True, eq=False)
 class Loop:
-    """A loop that members may go along together, over all points of an axis or those of its tile."""
+    """A loop that members may go along together, over all points of an axis or those of its tile: see `loops.nest.For`."""
 
     axis: Index
     bind: Bind = SERIAL
     within: bool = False
+    only: tuple[Poly, ...] = ()
 
 
 @dataclass(frozen=True)

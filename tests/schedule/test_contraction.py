@@ -176,6 +176,41 @@ def test_strides(name: str, kind: int) -> None:
     compare(name, {"B": 2, "N": 37, "M": 70, "K": 19, "D": 21}, kind)
 
 
+MASKS: dict[str, Callable[[Any, Any], Any]] = {
+    "j <= i": lambda i, j: j <= i,
+    "j < i + 3": lambda i, j: j < i + 3,
+    "i - j < 70 and j <= i + 1": lambda i, j: (i - j < 70) & (j <= i + 1),
+    "j >= i": lambda i, j: j >= i,
+    "j >= i - 100 and j < i + 5": lambda i, j: (j >= i - 100) & (j < i + 5),
+}
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_masks_bound_the_loop_over_keys(mask: str) -> None:
+    f = tensorc.compile(
+        "fn f(q: f32[N, K], k: f32[N, K], v: f32[N, D]) {\n"
+        f"    let s[i, j] = where({mask}, sum[d](q[i, d] * k[j, d]), -inf)\n    return softmax(s) @ v\n}}"
+    )["f"]
+    assert f.inspect("loops").count(" in N where ") == 1
+    for n in (1, 2, 63, 64, 65, 97, 200, 300):
+        q, k, v = (made(axes, {"N": n, "K": 5, "D": 3}, "f32") for axes in ("NK", "NK", "ND"))
+        i, j = np.ogrid[:n, :n]
+        wanted = softmax(np.where(MASKS[mask](i, j), q.astype("f8") @ k.T.astype("f8"), -np.inf)) @ v
+        np.testing.assert_allclose(f(q, k, v), wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_a_stored_value_is_not_left_out() -> None:
+    """What is masked is stored too, so the loop goes over all of it."""
+    f = tensorc.compile(
+        "fn f(q: f32[N, K], k: f32[N, K]) {\n    let s[i, j] = where(j <= i, sum[d](q[i, d] * k[j, d]), -inf)\n    return max(s, axis=1), s\n}"
+    )["f"]
+    q, k = made("NK", {"N": 100, "K": 4}, "f32"), made("NK", {"N": 100, "K": 4}, "f32")
+    wanted = np.where(np.tri(100, dtype=bool), q @ k.T, -np.inf)
+    top, s = f(q, k)
+    np.testing.assert_allclose(s, wanted, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(top, wanted.max(1), rtol=1e-5, atol=1e-5)
+
+
 def test_maxima_of_nothing_and_of_infinity() -> None:
     """A row that sees no key has no softmax; neither has one that sees an infinite score, or NaN; others are not touched."""
     f = tensorc.compile("fn f(q: f32[N, K], k: f32[M, K], v: f32[M, D], seen: bool[N, M]) = softmax(where(seen, q @ k.T, -inf)) @ v")["f"]

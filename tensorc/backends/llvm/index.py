@@ -157,16 +157,24 @@ def _guard(context: Context, p: Poly, at: Coordinates, predicate: str) -> Value:
             case 0:
                 return code.compare(predicate, first, integer(0))
             case 1:  # first + lane >= 0
-                return code.compare(predicate, lane_numbers(context), _short(context, code.sub(integer(0), first)))
+                base, more = _apart(context, first)
+                return code.compare(predicate, lane_numbers(context, more), _short(context, code.sub(integer(0), base)))
             case -1:  # first - lane >= 0
-                return code.compare(predicate, _short(context, first), lane_numbers(context))
+                base, more = _apart(context, first)
+                return code.compare(predicate, _short(context, base), lane_numbers(context, -more))
     value = number(context, p, at)
     return code.compare(predicate, value, constant(value.type, 0))
 
 
-def lane_numbers(context: Context) -> Value:
-    """0, 1, 2, ... as bytes: enough to number lanes, and one comparison makes a mask of them."""
-    return Value(f"<{', '.join(f'i8 {n}' for n in range(context.lanes))}>", _bytes(context))
+def _apart(context: Context, scalar: Value) -> tuple[Value, int]:
+    """(b, c) with scalar = b + c, for a c that lane numbers may have added: several registers then share b."""
+    base, more = context.code.without_constant(scalar)
+    return (base, more) if -127 <= more and more + context.lanes <= 127 and -more + context.lanes <= 127 else (scalar, 0)
+
+
+def lane_numbers(context: Context, first: int = 0) -> Value:
+    """first, first + 1, ... as bytes: enough to number lanes, and one comparison makes a mask of them."""
+    return Value(f"<{', '.join(f'i8 {first + n}' for n in range(context.lanes))}>", _bytes(context))
 
 
 def _short(context: Context, scalar: Value) -> Value:
@@ -182,9 +190,11 @@ def _bytes(context: Context) -> Type:
 
 def lanes_below(context: Context, count: Value) -> Value:
     """The lanes whose number is less than an i64."""
-    return context.code.compare("icmp slt", lane_numbers(context), _short(context, count))
+    base, more = _apart(context, count)
+    return context.code.compare("icmp slt", lane_numbers(context, -more), _short(context, base))
 
 
 def lanes_from(context: Context, first: Value) -> Value:
     """The lanes whose number is an i64 or more."""
-    return context.code.compare("icmp sge", lane_numbers(context), _short(context, first))
+    base, more = _apart(context, first)
+    return context.code.compare("icmp sge", lane_numbers(context, -more), _short(context, base))

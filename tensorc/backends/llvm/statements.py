@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
@@ -12,6 +12,7 @@ from tensorc.backends.llvm.context import Block, Context, Tile
 from tensorc.backends.llvm.interior import interior
 from tensorc.backends.llvm.scalar import evaluate
 from tensorc.backends.llvm.types import Value, integer, number_of
+from tensorc.loops import bounds
 from tensorc.loops.nest import Carry, Done, Fold, For, Init, Let, Memory, SortRow, Statement, Store, Update, Var, statements
 
 
@@ -65,6 +66,8 @@ def loop(context: Context, s: For) -> None:
     """Whole blocks, then what is left: pairs and single points, or one register at a time with the lanes masked that are none."""
     start, stop, count = _range(context, s)
     kind, width = s.bind.kind, s.bind.count
+    if s.only:
+        start, stop, count = *_narrowed(context, s, start, stop), None
     if kind == "tile":
         _run(context, s, start, stop, width, None)
         return
@@ -98,6 +101,40 @@ def loop(context: Context, s: For) -> None:
         start = _run(context, s, start, context.code.sub(stop, integer(1)), 2, Block(start, 2, False))
     if count is None or count % step or inner is not None:
         _run(context, s, start, stop, small, Block(start, 1, vector), stop if vector else None)
+
+
+def _narrowed(context: Context, s: For, start: Value, stop: Value) -> tuple[Value, Value]:
+    """The range of a loop without blocks at its ends that do nothing."""
+    code = context.code
+
+    def corner(axis: Index, last: bool) -> Value:
+        block = context.bound.get(axis)
+        if block is not None:
+            reach = block.count * (context.lanes if block.vector else 1) - 1
+            return code.add(block.base, integer(reach)) if last else block.base
+        tiles = context.tiles.get(axis)
+        low, high = (tiles[-1].start, tiles[-1].stop) if tiles else (integer(0), index.number(context, axis.extent, {}))
+        return code.sub(high, integer(1)) if last else low
+
+    def total(sizes: Poly, terms: Iterable[tuple[int, Value]]) -> Value:
+        found = index.number(context, sizes, {})
+        for c, n in terms:
+            found = code.add(found, code.mul(integer(c), n))
+        return found
+
+    step = s.bind.count * (context.lanes if s.bind.kind == "vector" else 1)
+    first = start
+    for guard in s.only:
+        parts = index.split(guard, s.axis)
+        assert parts is not None
+        most = bounds.greatest(parts[1], corner, total)
+        if parts[0].constant == 1:
+            skipped = code.sub(code.sub(integer(0), most), first)
+            blocks = code.binary("sdiv", code.greatest(skipped, integer(0)), integer(step))
+            start = code.greatest(start, code.add(first, code.mul(blocks, integer(step))))
+        else:
+            stop = code.least(stop, code.add(most, integer(1)))
+    return start, stop
 
 
 def _range(context: Context, s: For) -> tuple[Value, Value, int | None]:
