@@ -2,327 +2,113 @@
 
 This file is translated to machine code (see `native`): every value is a 64-bit word, `p[i]` is the i-th word behind an address.
 
-The *structure* of arguments is all that a compiled call depends on but the addresses of memory: of an array its dtype, flags, dims and
-strides, of a number its type, of any other object which one it is. `describe` writes it as words, and a `record` is kept for each structure
-that was called before: the frame for the kernels, the shapes of the results, where each input comes from. So nothing is checked here but
-that two rows of words are equal; all that needs thought was done by Python when the record was made.
+A *record* is what Python has found out about calls of one structure (see `structure`): the frame for the kernels, the shapes of the
+results, where each input comes from. Most are for any sizes: their frame and their shapes are computed anew where dims or strides are not
+those of the last call (see `recipe`). The others are for exactly one structure. So all that is checked here is that two rows of words are
+equal; what needs thought was done when the record was made.
 """
 
 from __future__ import annotations
 
-from tensorc.runtime.native import External, Word, copy, floating, half, invoke, narrow, stack
-
-# The words of a function's state.
-SLOW = 0  # the Python function for what is not remembered
-CONTEXT = 1
-TABLE = 2  # the records; 0 where there are none
-LAST = 3  # the record of the last call
-CALLS = 4  # how many were answered here
-TAKES_OUT = 5  # whether `out` is a parameter like any other
-PARAMETERS = 6
-NAMES = 7  # of the parameters
-NUMBERS = 8  # for each parameter, whether a Python number is data
-STATE_WORDS = 9
-
-# A table: its first word is how many places it has - 1, which is a mask; then come the places, by the hash of the structure.
-T_MASK = 0
-T_PLACES = 1
-
-# The words of the context, one for a process. From TENSOR on they are filled in when torch is there.
-BYPASS = 0  # how many reasons there are to leave every call to Python
-WORKSPACE = 1  # memory for intermediates, kept for the next call
-KEPT = 2  # the most bytes that are kept
-OUT = 3  # the name `out`
-TENSOR = 4  # the types of tensors
-PARAMETER = 5
-HANDLE = 6  # where a tensor's handle is in the object
-KEYS_PLACE = 7  # where in what the handle points to the dispatch keys are
-GRADIENT_PLACE = 8  # and what autograd knows of the tensor
-KEYS = 9  # the dispatch keys of a plain tensor
-INFERENCE_KEYS = 10
-DATA = 11  # functions, those of torch's C interface
-SIZES = 12
-STRIDES = 13
-DIM = 14
-DTYPE = 15
-GRADIENTS = 16
-EMPTY = 17
-DELETE = 18
-WRAP = 19  # others
-REQUIRES_GRADIENT = 20
-FUNCTION_MODES = 21
-DISPATCH_MODES = 22
-KEY_INCLUDED = 23
-TRACER = 24  # the dispatch key of torch.jit.trace
-LEVELS = 25  # the names of the module of forward derivatives
-LEVEL = 26  # the name of the level in it
-NO_LEVEL = 27  # and what it is outside of any
-UNWATCHED = 28  # whether it is known of this call that torch does not look at it
-MAIN_THREAD = 29  # the one that signals are handled in
-POLLED = 30  # when that was done last
-STOPPED_AT = 31  # where the threads' code keeps the frame of a call that was interrupted; 0 where it does not run yet
-RAISED = 32  # what the signal's handler raised: three words
-CONTEXT_WORDS = 35
-
-# The words of a record.
-ACTIVE = 0  # how many calls are using it
-LENGTH = 1  # of its structure, in words
-STRUCTURE = 2
-CODE = 3
-FRAME = 4  # the length of the frame
-TAIL = 5  # its words behind the pointers
-TAIL_LENGTH = 6
-INPUTS = 7
-SOURCES = 8
-CAPTURED = 9
-RESULTS = 10
-SHAPES = 11
-WORKSPACE_BYTES = 12
-CHECKS = 13
-CHECKED = 14  # where in the workspace
-RELEASE = 15  # whether other threads may run meanwhile
-FORM = 16  # how the results are put together
-FORM_LENGTH = 17
-BOUNDS = 18  # the first byte and the end of each input and result, from its data
-TORCH = 19  # whether the results are tensors
-RECORD_WORDS = 20
-
-# Where an input comes from: two words, how and which.
-FROM_ARGUMENT = 0
-FROM_ADDRESS = 1
-FROM_CAPTURE = 2
-AS_DOUBLE = 3
-AS_FLOAT = 4
-AS_LONG = 5
-AS_INT = 6
-
-# A result: five words.
-R_DTYPE = 0
-R_RANK = 1
-R_DIMS = 2
-R_STRIDES = 3
-R_STAND_IN = 4
-SHAPE_WORDS = 5
-
-# An array that the function closes over: three words.
-C_OBJECT = 0
-C_LENGTH = 1
-C_STRUCTURE = 2
-CAPTURE_WORDS = 3
-
-MOST_ARGUMENTS = 40
-MOST_OUTS = 16
-MOST_WORDS = 500
-ROOM = 600  # for MOST_WORDS and the largest array's words
-LARGEST_RANK = 32
-ALIGNMENT = 64
-PASSED = 0x7FFFFFFFFFFFFFFF
-WRITEABLE = 0x400
-INFINITY = 0x7F800000
-MONOTONIC = 1  # as Linux numbers its clocks; macOS has another number
-
-ANOTHER_WAY = 1
-"""No address of an object: the call is left to Python."""
-
-# Where things are in objects, in bytes. Other Pythons may have other places; those of this process are looked up when it needs the code.
-TYPE = 8
-TUPLE_LENGTH = 16
-TUPLE_ITEMS = 24
-ARRAY_DATA = 16
-ARRAY_RANK = 24
-ARRAY_DIMS = 32
-ARRAY_STRIDES = 40
-ARRAY_DTYPE = 56
-ARRAY_FLAGS = 64
-CALLABLE_STATE = 24
-
-Context: Word = External("tensorc_context")
-PyArray_Type = External("tensorc_array_type")
-PyTuple_Type = External("tensorc_tuple_type")
-PyFloat_Type = External("tensorc_float_type")
-PyLong_Type = External("tensorc_int_type")
-Py_True = External("tensorc_true")
-PyArray_Empty = External("tensorc_array_empty")
-PyTuple_New = External("tensorc_tuple_new")
-PyTuple_SetItem = External("tensorc_tuple_set_item")
-PyFloat_AsDouble = External("tensorc_float_as_double", "double")
-PyLong_AsLongLongAndOverflow = External("tensorc_int_as_long")
-PyObject_Vectorcall = External("tensorc_vectorcall")
-PyEval_SaveThread = External("tensorc_save_thread")
-PyEval_RestoreThread = External("tensorc_restore_thread", "void")
-PyDict_GetItem = External("tensorc_dict_get_item")
-Py_IncRef = External("tensorc_inc_ref", "void")
-Py_DecRef = External("tensorc_dec_ref", "void")
-PyErr_Clear = External("tensorc_error_clear", "void")
-PyErr_CheckSignals = External("tensorc_check_signals")
-PyErr_Fetch = External("tensorc_error_fetch", "void")
-PyErr_Restore = External("tensorc_error_restore", "void")
-PyGILState_Ensure = External("tensorc_ensure")
-PyGILState_Release = External("tensorc_release", "void")
-PyThread_get_thread_ident = External("tensorc_thread")
-clock_gettime = External("tensorc_clock")
-PyMem_RawMalloc = External("tensorc_malloc")
-PyMem_RawFree = External("tensorc_free", "void")
-
-
-# Structure.
-
-
-def describe_array(value: Word, structure: Word, at: Word, data: Word) -> Word:
-    rank = half(value + ARRAY_RANK)
-    if rank > LARGEST_RANK:
-        return 0
-    structure[at] = PyArray_Type
-    structure[at + 1] = (value + ARRAY_DTYPE)[0]
-    structure[at + 2] = rank | ((half(value + ARRAY_FLAGS) & WRITEABLE) << 32)
-    at = at + 3
-    dims = (value + ARRAY_DIMS)[0]
-    strides = (value + ARRAY_STRIDES)[0]
-    for axis in range(rank):
-        structure[at] = dims[axis]
-        structure[at + 1] = strides[axis]
-        at = at + 2
-    data[0] = (value + ARRAY_DATA)[0]
-    return at
-
-
-def watched(context: Word) -> Word:
-    """Whether torch looks at calls: modes and traces."""
-    if context[UNWATCHED] != 0:
-        return 0
-    if (invoke(context[FUNCTION_MODES]) | invoke(context[DISPATCH_MODES], 0) | invoke(context[KEY_INCLUDED], context[TRACER])) & 0xFF != 0:
-        return 1
-    context[UNWATCHED] = 1
-    return 0
-
-
-def differentiated(context: Word, value: Word) -> Word:
-    """Whether torch would record a call with the tensor for a derivative; it may also be that it cannot tell."""
-    if PyDict_GetItem(context[LEVELS], context[LEVEL]) != context[NO_LEVEL]:
-        return 1
-    if (invoke(context[GRADIENTS]) & 0xFF) == 0:
-        return 0
-    answer = invoke(context[REQUIRES_GRADIENT], value, 0)
-    if answer == 0:
-        PyErr_Clear()
-        return 1
-    Py_DecRef(answer)
-    if answer == Py_True:
-        return 1
-    return 0
-
-
-def describe_tensor(context: Word, value: Word, structure: Word, at: Word, data: Word) -> Word:
-    handle = value + context[HANDLE]
-    keys = (handle[0] + context[KEYS_PLACE])[0]
-    if keys != context[KEYS] and keys != context[INFERENCE_KEYS]:
-        return 0
-    if watched(context) != 0:
-        return 0
-    if (handle[0] + context[GRADIENT_PLACE])[0] != 0 and differentiated(context, value) != 0:
-        return 0
-    found = stack(5)
-    found[3] = 0
-    found[4] = 0
-    failed = invoke(context[DIM], handle, found + 24) | invoke(context[DTYPE], handle, found + 32)
-    failed = failed | invoke(context[DATA], handle, found) | invoke(context[SIZES], handle, found + 8)
-    failed = failed | invoke(context[STRIDES], handle, found + 16)
-    rank = found[3]
-    if (failed & 0xFFFFFFFF) != 0 or rank > LARGEST_RANK:
-        return 0
-    structure[at] = context[TENSOR]
-    structure[at + 1] = found[4]
-    structure[at + 2] = rank
-    at = at + 3
-    sizes = found[1]
-    strides = found[2]
-    for axis in range(rank):
-        structure[at] = sizes[axis]
-        structure[at + 1] = strides[axis]
-        at = at + 2
-    data[0] = found[0]
-    return at
-
-
-def describe_value(context: Word, value: Word, number: Word, structure: Word, at: Word, data: Word) -> Word:
-    """Writes the words of one argument, and its address; where they end, 0 where only Python can tell."""
-    if at > MOST_WORDS:
-        return 0
-    kind = (value + TYPE)[0]
-    if kind == PyArray_Type:
-        return describe_array(value, structure, at, data)
-    if (kind == context[TENSOR] or kind == context[PARAMETER]) and kind != 0:
-        return describe_tensor(context, value, structure, at, data)
-    data[0] = value
-    structure[at] = kind
-    if number != 0 and kind == PyFloat_Type:
-        return at + 1
-    if number != 0 and kind == PyLong_Type:
-        return at + 1
-    structure[at + 1] = value
-    return at + 2
-
-
-def describe_out(context: Word, value: Word, structure: Word, at: Word, data: Word) -> Word:
-    """An array, or a tuple of them."""
-    outs = data + MOST_ARGUMENTS * 8
-    if (value + TYPE)[0] != PyTuple_Type:
-        structure[at] = 1
-        return describe_value(context, value, 0, structure, at + 1, outs)
-    count = (value + TUPLE_LENGTH)[0]
-    if count > MOST_OUTS:
-        return 0
-    structure[at] = count | (1 << 32)
-    at = at + 1
-    for item in range(count):
-        at = describe_value(context, (value + TUPLE_ITEMS)[item], 0, structure, at, outs + item * 8)
-        if at == 0:
-            return 0
-    return at
-
-
-def parameter(state: Word, name: Word) -> Word:
-    """The position of the parameter of a name, -1 where there is none."""
-    names = state[NAMES]
-    for position in range(state[PARAMETERS]):
-        if names[position] == name:
-            return position
-    return -1
-
-
-def describe(state: Word, arguments: Word, count: Word, names: Word, structure: Word, data: Word) -> Word:
-    """Writes the structure of a call and the addresses of its memory; its length in words, 0 where only Python can tell."""
-    context = state[CONTEXT]
-    named = 0
-    if names != 0:
-        named = (names + TUPLE_LENGTH)[0]
-    if count + named > MOST_ARGUMENTS:
-        return 0
-    context[UNWATCHED] = 0
-    structure[0] = count | (named << 32)
-    at = 1
-    for position in range(count):
-        number = 0
-        if position < state[PARAMETERS]:
-            number = state[NUMBERS][position]
-        at = describe_value(context, arguments[position], number, structure, at, data + position * 8)
-        if at == 0:
-            return 0
-    for position in range(count, count + named):
-        name = (names + TUPLE_ITEMS)[position - count]
-        structure[at] = name
-        value = arguments[position]
-        if name == context[OUT] and state[TAKES_OUT] == 0:
-            at = describe_out(context, value, structure, at + 1, data)
-        else:
-            found = parameter(state, name)
-            if found < 0:
-                return 0
-            at = describe_value(context, value, state[NUMBERS][found], structure, at + 1, data + position * 8)
-        if at == 0:
-            return 0
-    return at
-
+from tensorc.runtime.native import Word, copy, floating, half, invoke, narrow, stack
+from tensorc.runtime.recipe import evaluate
+from tensorc.runtime.structure import describe, describe_value
+from tensorc.runtime.words import (
+    ACTIVE,
+    ALIGNMENT,
+    ANOTHER_WAY,
+    ARRAY_DATA,
+    AS_FLOAT,
+    AS_INT,
+    AS_LONG,
+    BOUNDS,
+    BYPASS,
+    C_LENGTH,
+    C_OBJECT,
+    C_STRUCTURE,
+    CALLABLE_STATE,
+    CALLS,
+    CAPTURE_WORDS,
+    CAPTURED,
+    CHECKED,
+    CHECKS,
+    CODE,
+    CONTEXT,
+    DATA,
+    DELETE,
+    EMPTY,
+    FORM,
+    FORM_LENGTH,
+    FRAME,
+    FROM_ADDRESS,
+    FROM_ARGUMENT,
+    FROM_CAPTURE,
+    GENERAL,
+    INFINITY,
+    INPUTS,
+    KEPT,
+    KIND,
+    LAST,
+    LENGTH,
+    MAIN_THREAD,
+    MASK,
+    MONOTONIC,
+    MOST_ARGUMENTS,
+    MOST_OUTS,
+    OUT,
+    PASSED,
+    POLLED,
+    R_DIMS,
+    R_DTYPE,
+    R_RANK,
+    R_STAND_IN,
+    R_STRIDES,
+    RAISED,
+    RELEASE,
+    RESULTS,
+    ROOM,
+    SHAPE_WORDS,
+    SHAPES,
+    SLOW,
+    SOURCES,
+    STOPPED_AT,
+    STRUCTURE,
+    T_MASK,
+    T_PLACES,
+    TABLE,
+    TAIL,
+    TAIL_LENGTH,
+    TAKES_OUT,
+    TORCH,
+    TUPLE_ITEMS,
+    TUPLE_LENGTH,
+    TYPE,
+    WORKSPACE,
+    WORKSPACE_BYTES,
+    WRAP,
+    Context,
+    Py_DecRef,
+    Py_IncRef,
+    PyArray_Empty,
+    PyErr_CheckSignals,
+    PyErr_Fetch,
+    PyErr_Restore,
+    PyEval_RestoreThread,
+    PyEval_SaveThread,
+    PyFloat_AsDouble,
+    PyFloat_Type,
+    PyGILState_Ensure,
+    PyGILState_Release,
+    PyLong_AsLongLongAndOverflow,
+    PyMem_RawFree,
+    PyMem_RawMalloc,
+    PyObject_Vectorcall,
+    PyThread_get_thread_ident,
+    PyTuple_New,
+    PyTuple_SetItem,
+    PyTuple_Type,
+    clock_gettime,
+)
 
 # Records.
 
@@ -347,11 +133,22 @@ def same(record: Word, structure: Word, length: Word) -> Word:
     return 1
 
 
-def find(state: Word, structure: Word, length: Word) -> Word:
-    """The record of a structure; 0 where there is none."""
-    record = state[LAST]
-    if record != 0 and same(record, structure, length) != 0:
-        return record
+def similar(record: Word, structure: Word, length: Word) -> Word:
+    """Whether two structures differ in dims and strides only."""
+    if record[LENGTH] != length:
+        return 0
+    known = record[KIND]
+    mask = record[MASK]
+    difference = 0
+    for position in range(length):
+        difference = difference | ((known[position] ^ structure[position]) & mask[position])
+    if difference != 0:
+        return 0
+    return 1
+
+
+def find_known(state: Word, structure: Word, length: Word) -> Word:
+    """The record of exactly this structure; 0 where there is none."""
     table = state[TABLE]
     if table == 0:
         return 0
@@ -359,17 +156,41 @@ def find(state: Word, structure: Word, length: Word) -> Word:
     while table[T_PLACES + place] != 0:
         record = table[T_PLACES + place]
         if same(record, structure, length) != 0:
-            state[LAST] = record
             return record
         place = (place + 1) & table[T_MASK]
     return 0
+
+
+def find_general(state: Word, structure: Word, length: Word) -> Word:
+    """A record for any sizes, whose frame is now that of this structure; 0 where there is none."""
+    records = state[GENERAL]
+    if records == 0:
+        return 0
+    for position in range(records[0]):
+        record = records[1 + position]
+        if similar(record, structure, length) != 0 and evaluate(record, structure) != 0:
+            return record
+    return 0
+
+
+def find(state: Word, structure: Word, length: Word) -> Word:
+    """The record for a structure; 0 where there is none."""
+    record = state[LAST]
+    if record != 0 and same(record, structure, length) != 0:
+        return record
+    record = find_general(state, structure, length)
+    if record == 0:
+        record = find_known(state, structure, length)
+    if record != 0:
+        state[LAST] = record
+    return record
 
 
 def insert(state: Word, record: Word) -> Word:
     """Puts a record into the table, which has a free place; 0 where its structure is there already."""
     structure = record[STRUCTURE]
     length = record[LENGTH]
-    if find(state, structure, length) != 0:
+    if find_known(state, structure, length) != 0:
         return 0
     table = state[TABLE]
     place = hashed(structure, length) & table[T_MASK]
@@ -711,16 +532,3 @@ def call(function: Word, arguments: Word, flags: Word, names: Word) -> Word:
     if value == ANOTHER_WAY:
         return slowly(function, state, arguments, count, names)
     return value
-
-
-def structure_of(state: Word, arguments: Word, count: Word, names: Word, structure: Word) -> Word:
-    """The structure of a call, for Python, which makes records of it."""
-    data = stack(MOST_ARGUMENTS + MOST_OUTS)
-    return describe(state, arguments, count, names, structure, data)
-
-
-def structure_of_value(context: Word, value: Word, structure: Word) -> Word:
-    """The structure of an array that a function closes over."""
-    data = stack(1)
-    context[UNWATCHED] = 0
-    return describe_value(context, value, 0, structure, 0, data)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tensorc.locks import BRIEF, LOCK
-from tensorc.runtime import dispatch
+from tensorc.runtime import dispatch, recipe, structure, words
 from tensorc.runtime.native import External, translate
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ SUPPORTED = sys.implementation.name == "cpython" and _HEAD == 16
 """Whether this Python is one whose objects the code knows how to read. Without the one lock that guards them, their heads are longer."""
 
 
-def words(values: Sequence[int]) -> Words:
+def row(values: Sequence[int] | Words) -> Words:
     """Memory that holds the values; at least one word, so that it has an address of its own."""
     return (ctypes.c_int64 * max(len(values), 1))(*values)
 
@@ -238,6 +238,7 @@ def _is_as_promised(array: Any) -> bool:
 EXPORTED = {
     "call": "ptr (ptr, ptr, i64, ptr)",
     "insert": "i64 (ptr, ptr)",
+    "evaluate": "i64 (ptr, ptr)",
     "structure_of": "i64 (ptr, ptr, i64, ptr, ptr)",
     "structure_of_value": "i64 (ptr, ptr, ptr)",
     "poll": "i64 ()",
@@ -255,6 +256,7 @@ class Code:
     addresses: Mapping[str, int]
     context: Words
     insert: Any
+    evaluate: Any
     structure_of: Any
     structure_of_value: Any
     raise_stopped: Any
@@ -282,20 +284,21 @@ def _made_code() -> Code:
     from tensorc.backends.llvm import target
     from tensorc.runtime import memory
 
-    context = words([0] * dispatch.CONTEXT_WORDS)
+    context = row([0] * words.CONTEXT_WORDS)
     imports = {**_imports(), "tensorc_context": address(context)}
     loaded = target.load(_image(text()), [f"tensorc.{name}" for name in EXPORTED], imports)
     addresses = {name: loaded.addresses[f"tensorc.{name}"] for name in EXPORTED}
-    context[dispatch.BYPASS] = _bypassing
-    context[dispatch.KEPT] = memory.KEPT
-    context[dispatch.OUT] = id(_OUT)
-    context[dispatch.MAIN_THREAD] = threading.main_thread().ident or 0
+    context[words.BYPASS] = _bypassing
+    context[words.KEPT] = memory.KEPT
+    context[words.OUT] = id(_OUT)
+    context[words.MAIN_THREAD] = threading.main_thread().ident or 0
     whole = ctypes.c_int64
     pointer = ctypes.c_void_p
     return Code(
         addresses,
         context,
         ctypes.PYFUNCTYPE(whole, pointer, pointer)(addresses["insert"]),
+        ctypes.PYFUNCTYPE(whole, pointer, pointer)(addresses["evaluate"]),
         ctypes.PYFUNCTYPE(whole, pointer, pointer, whole, pointer, pointer)(addresses["structure_of"]),
         ctypes.PYFUNCTYPE(whole, pointer, pointer, pointer)(addresses["structure_of_value"]),
         ctypes.PYFUNCTYPE(ctypes.py_object)(addresses["raise_stopped"]),
@@ -305,7 +308,7 @@ def _made_code() -> Code:
 
 def _after_fork() -> None:
     if code.cache_info().currsize and (found := code()) is not None:
-        found.context[dispatch.MAIN_THREAD] = threading.get_ident()
+        found.context[words.MAIN_THREAD] = threading.get_ident()
 
 
 if hasattr(os, "register_at_fork"):
@@ -323,16 +326,21 @@ def bypass(change: int) -> None:
     with BRIEF:
         _bypassing += change
         if code.cache_info().currsize and (found := code()) is not None:
-            found.context[dispatch.BYPASS] = _bypassing
+            found.context[words.BYPASS] = _bypassing
 
 
 def text() -> str:
     """The code as LLVM IR: the same in every process of this Python and NumPy."""
-    spec = importlib.util.find_spec(dispatch.__name__)
-    source = None if spec is None or spec.loader is None else spec.loader.get_source(dispatch.__name__)  # type: ignore[attr-defined]
-    if source is None:
-        raise LookupError("the source of the entry is not there")
-    return translate(source, vars(dispatch) | offsets(), EXPORTED) + "attributes #0 = { nounwind }\n"
+    sources = [_source(module.__name__) for module in (structure, recipe, dispatch)]
+    return translate(sources, vars(words) | offsets(), EXPORTED) + "attributes #0 = { nounwind }\n"
+
+
+def _source(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    found = None if spec is None or spec.loader is None else spec.loader.get_source(module)  # type: ignore[attr-defined]
+    if found is None:
+        raise LookupError(f"the source of {module} is not there")
+    return str(found)
 
 
 def _image(text: str) -> bytes:
@@ -372,7 +380,7 @@ def _imports() -> dict[str, int]:
     found |= {name: function_address(getattr(_api, function)) for name, function in functions.items()}
     found["array_empty"] = _array_empty()
     found["clock"] = function_address(ctypes.CDLL(None).clock_gettime) if sys.platform != "win32" else found["thread"]  # is not called
-    declared = {e.symbol for e in vars(dispatch).values() if isinstance(e, External)}
+    declared = {e.symbol for e in vars(words).values() if isinstance(e, External)}
     return {f"tensorc_{name}": place for name, place in found.items() if f"tensorc_{name}" in declared}
 
 
@@ -394,7 +402,7 @@ def _array_empty() -> int:
     table = get(umath._ARRAY_API, None)
     found = word(table + 8 * _ARRAY_EMPTY)
     make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_int, ctypes.c_void_p, ctypes.py_object, ctypes.c_int)(found)
-    dtype, dims = np.dtype(np.float32), words([2, 3])
+    dtype, dims = np.dtype(np.float32), row([2, 3])
     _api.Py_IncRef(ctypes.py_object(dtype))  # which the function takes
     made = make(2, address(dims), dtype, 0)
     if type(made) is not np.ndarray or made.shape != (2, 3) or made.dtype != dtype or not made.flags.c_contiguous:

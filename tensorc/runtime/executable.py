@@ -131,6 +131,10 @@ class Executable:
         log("compile", f"{self.name} again in {seconds * 1e3:.0f} ms, for arrays with other strides: {_shown(key)}")
         return function
 
+    def is_usual(self, layout: Layout) -> bool:
+        """Whether a layout is of code for row-major arrays."""
+        return layout.function is self._variants.get(self.plan.usual)
+
     def work(self, sizes: Mapping[str, int]) -> int:
         """How much there is to do in one call, in units of `loops.work`."""
         return algebra.evaluate(self.plan.work, self.plan.complete(sizes))

@@ -7,7 +7,7 @@ It has names, `if`, `while`, `for i in range(...)`, `return`, integer arithmetic
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,11 @@ def invoke(function: Word, *arguments: Word) -> Word:
     raise AssertionError(function, arguments)
 
 
+def divided(a: Word, b: Word) -> Word:
+    """a / b, towards 0."""
+    raise AssertionError(a, b)
+
+
 def narrow(double: Word) -> Word:
     """The bits of a double as those of the nearest float."""
     raise AssertionError(double)
@@ -69,10 +74,10 @@ _BINARY = {
 _COMPARE = {ast.Eq: "eq", ast.NotEq: "ne", ast.Lt: "slt", ast.LtE: "sle", ast.Gt: "sgt", ast.GtE: "sge"}
 
 
-def translate(source: str, names: Mapping[str, Any], exported: Mapping[str, str]) -> str:
-    """The functions of a module's text as LLVM IR. `names` are its externals and constants; `exported` are the signatures of what is called
-    from outside, as LLVM writes them: `ptr (ptr, i64)`. SyntaxError for what is no part of the language."""
-    functions = [f for f in ast.parse(source).body if isinstance(f, ast.FunctionDef)]
+def translate(sources: Sequence[str], names: Mapping[str, Any], exported: Mapping[str, str]) -> str:
+    """The functions of modules, given as text, as LLVM IR. `names` are their externals and constants; `exported` are the signatures of what
+    is called from outside, as LLVM writes them: `ptr (ptr, i64)`. SyntaxError for what is no part of the language."""
+    functions = [f for source in sources for f in ast.parse(source).body if isinstance(f, ast.FunctionDef)]
     writers = [_Function(f, names, {f.name for f in functions}) for f in functions]
     parts = [w.text() for w in writers]
     parts += [_export(name, signature) for name, signature in exported.items()]
@@ -292,6 +297,8 @@ class _Function:
                 self.declared.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
                 self._emit(f"call void @llvm.memcpy.p0.p0.i64(ptr {self._pointer(to)}, ptr {self._pointer(start)}, i64 {size}, i1 false)")
                 return "0"
+            case "divided", [a, b]:
+                return self._value(f"sdiv i64 {a}, {b}")
             case "narrow", [bits]:
                 double = self._value(f"bitcast i64 {bits} to double")
                 single = self._value(f"bitcast float {self._value(f'fptrunc double {double} to float')} to i32")

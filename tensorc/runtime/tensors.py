@@ -10,26 +10,26 @@ from pathlib import Path
 from typing import Any
 
 from tensorc.dtypes import DTYPES, DType
-from tensorc.runtime import arrays, dispatch, entry
-from tensorc.runtime.entry import address, function_address, word, words
+from tensorc.runtime import arrays, entry, words
+from tensorc.runtime.entry import address, function_address, row, word
 
 _C_INTERFACE = {
-    dispatch.DATA: "aoti_torch_get_data_ptr",
-    dispatch.SIZES: "aoti_torch_get_sizes",
-    dispatch.STRIDES: "aoti_torch_get_strides",
-    dispatch.DIM: "aoti_torch_get_dim",
-    dispatch.DTYPE: "aoti_torch_get_dtype",
-    dispatch.GRADIENTS: "aoti_torch_grad_mode_is_enabled",
-    dispatch.EMPTY: "aoti_torch_empty_strided",
-    dispatch.DELETE: "aoti_torch_delete_tensor_object",
+    words.DATA: "aoti_torch_get_data_ptr",
+    words.SIZES: "aoti_torch_get_sizes",
+    words.STRIDES: "aoti_torch_get_strides",
+    words.DIM: "aoti_torch_get_dim",
+    words.DTYPE: "aoti_torch_get_dtype",
+    words.GRADIENTS: "aoti_torch_grad_mode_is_enabled",
+    words.EMPTY: "aoti_torch_empty_strided",
+    words.DELETE: "aoti_torch_delete_tensor_object",
 }
 """The functions that torch keeps stable for code that it generates."""
 
 _INTERNAL = {
-    dispatch.WRAP: "_Z16THPVariable_WrapRKN2at10TensorBaseE",  # THPVariable_Wrap(at::TensorBase const&)
-    dispatch.FUNCTION_MODES: "_ZN2at4impl27torch_function_mode_enabledEv",
-    dispatch.DISPATCH_MODES: "_ZN3c104impl20TorchDispatchModeTLS13any_modes_setEb",
-    dispatch.KEY_INCLUDED: "_ZN3c104impl28tls_is_dispatch_key_includedENS_11DispatchKeyE",
+    words.WRAP: "_Z16THPVariable_WrapRKN2at10TensorBaseE",  # THPVariable_Wrap(at::TensorBase const&)
+    words.FUNCTION_MODES: "_ZN2at4impl27torch_function_mode_enabledEv",
+    words.DISPATCH_MODES: "_ZN3c104impl20TorchDispatchModeTLS13any_modes_setEb",
+    words.KEY_INCLUDED: "_ZN3c104impl28tls_is_dispatch_key_includedENS_11DispatchKeyE",
 }
 """Functions of C++ that may be gone in another release."""
 
@@ -48,9 +48,9 @@ def is_readable() -> bool:
     except (AttributeError, LookupError, OSError, TypeError, ValueError, RuntimeError):
         return False
     for position, value in found.items():
-        if position not in (dispatch.TENSOR, dispatch.PARAMETER):
+        if position not in (words.TENSOR, words.PARAMETER):
             code.context[position] = value
-    code.context[dispatch.TENSOR], code.context[dispatch.PARAMETER] = found[dispatch.TENSOR], found[dispatch.PARAMETER]
+    code.context[words.TENSOR], code.context[words.PARAMETER] = found[words.TENSOR], found[words.PARAMETER]
     return True
 
 
@@ -84,20 +84,20 @@ def _interface() -> dict[int, int]:
     if forward._current_level != -1:
         raise LookupError("a forward derivative is being taken")
     found |= {
-        dispatch.TENSOR: id(torch.Tensor),
-        dispatch.PARAMETER: id(torch.nn.Parameter),
-        dispatch.HANDLE: handle,
-        dispatch.KEYS_PLACE: keys,
-        dispatch.GRADIENT_PLACE: gradient,
-        dispatch.KEYS: torch._C._dispatch_keys(torch.empty(1)).raw_repr(),
-        dispatch.REQUIRES_GRADIENT: _getter(torch._C.TensorBase, "requires_grad"),
-        dispatch.TRACER: int(torch._C._parse_dispatch_key("Tracer")),
-        dispatch.LEVELS: id(vars(forward)),
-        dispatch.LEVEL: id(level),
-        dispatch.NO_LEVEL: id(forward._current_level),
+        words.TENSOR: id(torch.Tensor),
+        words.PARAMETER: id(torch.nn.Parameter),
+        words.HANDLE: handle,
+        words.KEYS_PLACE: keys,
+        words.GRADIENT_PLACE: gradient,
+        words.KEYS: torch._C._dispatch_keys(torch.empty(1)).raw_repr(),
+        words.REQUIRES_GRADIENT: _getter(torch._C.TensorBase, "requires_grad"),
+        words.TRACER: int(torch._C._parse_dispatch_key("Tracer")),
+        words.LEVELS: id(vars(forward)),
+        words.LEVEL: id(level),
+        words.NO_LEVEL: id(forward._current_level),
     }
     with torch.inference_mode():
-        found[dispatch.INFERENCE_KEYS] = torch._C._dispatch_keys(torch.empty(1)).raw_repr()
+        found[words.INFERENCE_KEYS] = torch._C._dispatch_keys(torch.empty(1)).raw_repr()
     _kept.append(level)
     _try(torch, found)
     return found
@@ -160,35 +160,35 @@ def _getter(type_: type, name: str) -> int:
 def _try(torch: Any, found: dict[int, int]) -> None:
     """Raise LookupError where a function does not do with tensors what it should."""
     tensor = torch.arange(24, dtype=torch.float64).reshape(2, 3, 4)[:, ::2, 1:]
-    handle = id(tensor) + found[dispatch.HANDLE]
-    answer = words([0])
+    handle = id(tensor) + found[words.HANDLE]
+    answer = row([0])
 
     def asked(position: int) -> int:
         if _function(found[position], ctypes.c_int32, 2)(handle, address(answer)):
             raise LookupError("torch's C interface fails")
         return answer[0]
 
-    def row(position: int) -> list[int]:
+    def listed(position: int) -> list[int]:
         start = asked(position)
         return [word(start + 8 * n) for n in range(tensor.dim())]
 
-    made, shape, strides = words([0]), words(tensor.shape), words((6, 3, 1))
-    arguments = 3, address(shape), address(strides), asked(dispatch.DTYPE) & 0xFFFFFFFF, 0, 0, address(made)
-    known = [asked(dispatch.DATA), asked(dispatch.DIM), row(dispatch.SIZES), row(dispatch.STRIDES), asked(dispatch.DTYPE) & 0xFFFFFFFF]
+    made, shape, strides = row([0]), row(tensor.shape), row((6, 3, 1))
+    arguments = 3, address(shape), address(strides), asked(words.DTYPE) & 0xFFFFFFFF, 0, 0, address(made)
+    known = [asked(words.DATA), asked(words.DIM), listed(words.SIZES), listed(words.STRIDES), asked(words.DTYPE) & 0xFFFFFFFF]
     expected = [tensor.data_ptr(), tensor.dim(), list(tensor.shape), list(tensor.stride()), dtype_number(DTYPES["f64"])]
     modes = [
-        _function(found[dispatch.GRADIENTS], ctypes.c_bool, 0)() == torch.is_grad_enabled(),
-        not _function(found[dispatch.FUNCTION_MODES], ctypes.c_bool, 0)(),
-        not _function(found[dispatch.DISPATCH_MODES], ctypes.c_bool, 1)(0),
-        not _function(found[dispatch.KEY_INCLUDED], ctypes.c_bool, 1)(found[dispatch.TRACER]),
+        _function(found[words.GRADIENTS], ctypes.c_bool, 0)() == torch.is_grad_enabled(),
+        not _function(found[words.FUNCTION_MODES], ctypes.c_bool, 0)(),
+        not _function(found[words.DISPATCH_MODES], ctypes.c_bool, 1)(0),
+        not _function(found[words.KEY_INCLUDED], ctypes.c_bool, 1)(found[words.TRACER]),
     ]
-    if known != expected or not all(modes) or _function(found[dispatch.EMPTY], ctypes.c_int32, 7)(*arguments):
+    if known != expected or not all(modes) or _function(found[words.EMPTY], ctypes.c_int32, 7)(*arguments):
         raise LookupError("torch's C interface says something else than torch")
-    wrapped = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(found[dispatch.WRAP])(made[0])
-    _function(found[dispatch.DELETE], ctypes.c_int32, 1)(made[0])
+    wrapped = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(found[words.WRAP])(made[0])
+    _function(found[words.DELETE], ctypes.c_int32, 1)(made[0])
     if type(wrapped) is not torch.Tensor or wrapped.shape != tensor.shape or wrapped.dtype != tensor.dtype:
         raise LookupError("torch makes another tensor than it should")
-    get = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p)(found[dispatch.REQUIRES_GRADIENT])
+    get = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p)(found[words.REQUIRES_GRADIENT])
     recorded = torch.empty(1, requires_grad=True)
     if get(id(tensor), None) is not False or get(id(recorded), None) is not True:
         raise LookupError("torch's attribute `requires_grad` is not what it should be")

@@ -23,7 +23,7 @@ from tensorc.backends.llvm import target
 from tensorc.config import config, processors
 from tensorc.locks import LOCK
 from tensorc.loops import SMALL
-from tensorc.runtime import dispatch, entry
+from tensorc.runtime import entry, words
 from tensorc.runtime.cache import kept, key_of
 
 MOST = 256
@@ -146,7 +146,7 @@ def _load() -> Pool:
     pool.call("tensorc.reset")
     code = entry.code()
     if code is not None:
-        code.context[dispatch.STOPPED_AT] = loaded.addresses["tensorc.stopped"]
+        code.context[words.STOPPED_AT] = loaded.addresses["tensorc.stopped"]
         pool.set("tensorc.poll", code.addresses["poll"])
     atexit.register(_stop, pool)
     return pool
