@@ -86,7 +86,7 @@ class Maker:
         return position >= len(made.args) and not self._takes_out and tuple(made.kwargs)[position - len(made.args)] == "out"
 
     def mask(self, made: Remembered) -> tuple[list[int], dict[int, int], list[int]]:
-        """(for each word of the structure -1, 0 where it is a dim or a stride; where the axes of each argument are; where those of `out`)."""
+        """(for each word of the structure -1, or 0 for a dim or a stride; where the axes of each argument are; where those of `out`)."""
         found = [-1]
         places: dict[int, int] = {}
         outs: list[int] = []
