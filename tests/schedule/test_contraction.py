@@ -202,7 +202,8 @@ def test_masks_bound_the_loop_over_keys(mask: str) -> None:
 def test_a_stored_value_is_not_left_out() -> None:
     """What is masked is stored too, so the loop goes over all of it."""
     f = tensorc.compile(
-        "fn f(q: f32[N, K], k: f32[N, K]) {\n    let s[i, j] = where(j <= i, sum[d](q[i, d] * k[j, d]), -inf)\n    return max(s, axis=1), s\n}"
+        "fn f(q: f32[N, K], k: f32[N, K]) {\n"
+        "    let s[i, j] = where(j <= i, sum[d](q[i, d] * k[j, d]), -inf)\n    return max(s, axis=1), s\n}"
     )["f"]
     q, k = made("NK", {"N": 100, "K": 4}, "f32"), made("NK", {"N": 100, "K": 4}, "f32")
     wanted = np.where(np.tri(100, dtype=bool), q @ k.T, -np.inf)
