@@ -287,7 +287,7 @@ def nbody_step(rng: np.random.Generator, n: int, d: int) -> tuple[Call, Any]:
     p, v, m, dt = normal(rng, n, d, dtype="float64"), normal(rng, n, d, dtype="float64"), rng.uniform(0.5, 2, n), 0.01
     half = v + dt / 2 * pulls(p, m)
     moved = p + dt * half
-    return call(p, v, m, np.float64(dt)), (moved, half + dt / 2 * pulls(moved, m))
+    return call(p, v, pulls(p, m), m, np.float64(dt)), (moved, half + dt / 2 * pulls(moved, m), pulls(moved, m))
 
 
 @example("nbody.tx:energy", (9, 3), (1, 3), (0, 3))
