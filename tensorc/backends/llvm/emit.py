@@ -60,6 +60,7 @@ def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, S
             {size: _word(code, frame.size(size), INT) for size in (*frame.sizes, *frame.schedule.derived)},
             _read_and_written(kernel, frame.schedule.aliases),
             frame.schedule.aliases,  # type: ignore[arg-type]  # a mapping is invariant in its keys
+            target.vector_registers,
         )
         scratch = Value("%scratch", POINTER) if piece.shared else _slots(code, frame)
         context.places = {m: _place(context, frame, number, m, strides, scratch) for m in (*kernel.memory, *kernel.scratch)}

@@ -15,7 +15,7 @@ from tensorc.loops.nest import Carry, Fold, For, Init, Scratch, SortRow, Store, 
 def may_be_padded(context: Context, loop: For, step: int) -> bool:
     """Whether registers of a loop `within` a tile may reach beyond its points, `step` points at a time."""
     count = context.tiles[loop.axis][-1].count
-    if count % step or (loop.bind.count > 1 and reads_outside(loop)):
+    if count % step or (step > context.lanes and reads_outside(loop)):
         return False
     for s in statements(loop.body):
         match s:

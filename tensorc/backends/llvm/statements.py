@@ -65,7 +65,7 @@ PAIRED = 5
 def loop(context: Context, s: For) -> None:
     """Whole blocks, then what is left: pairs and single points, or one register at a time with the lanes masked that are none."""
     start, stop, count = _range(context, s)
-    kind, width = s.bind.kind, s.bind.count
+    kind, width = s.bind.kind, _fitting(context, s)
     if s.only:
         start, stop, count = *_narrowed(context, s, start, stop), None
     if kind == "tile":
@@ -101,6 +101,24 @@ def loop(context: Context, s: For) -> None:
         start = _run(context, s, start, context.code.sub(stop, integer(1)), 2, Block(start, 2, False))
     if count is None or count % step or inner is not None:
         _run(context, s, start, stop, small, Block(start, 1, vector), stop if vector else None)
+
+
+def _fitting(context: Context, s: For) -> int:
+    """How many points or registers a loop takes at a time: of registers as many as there are for blocks of accumulators."""
+    width = s.bind.count
+    if s.bind.kind == "vector" and (s.within or s.axis not in context.shares):
+        rows = _most_rows(s.body)
+        for block in context.bound.values():
+            rows *= 1 if block.vector else block.count
+        while rows > 1 and width > 1 and width * rows + width > context.registers:
+            width //= 2
+    return width
+
+
+def _most_rows(body: Sequence[Statement]) -> int:
+    """The most points that blocks inside of a nest have, apart from lanes."""
+    inside = [(s.bind.count if s.bind.kind == "unroll" else 1) * _most_rows(s.body) for s in body if isinstance(s, For)]
+    return max(inside, default=1)
 
 
 def _narrowed(context: Context, s: For, start: Value, stop: Value) -> tuple[Value, Value]:

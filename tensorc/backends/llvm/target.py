@@ -31,6 +31,10 @@ class Target:
         return 32 if "+avx" in enabled else 16
 
     @property
+    def vector_registers(self) -> int:
+        return 16 if self.triple.startswith(("x86", "i686")) and self.vector_bytes < 64 else 32
+
+    @property
     def has_fused_multiply_add(self) -> bool:
         enabled = set(self.features.split(","))
         return "+fma" in enabled or "+avx512f" in enabled or not self.triple.startswith(("x86", "i686"))
