@@ -137,3 +137,15 @@ def test_program(name: str) -> None:
         arrays = arguments(name, sizes)
         for got, want in zip(run(name, arrays), leaves(function(name).reference(*arrays)), strict=True):
             check(got, want)
+
+
+def test_long_chains_of_functions_call_them() -> None:
+    """The code for many does not grow by what one takes, and computes the same."""
+    lines = [f"    let x{n + 1} = tanh(x{n} * 1.5)\n" for n in range(60)]
+    f = tensorc.compile(f"fn f(x0: f32[N]) {{\n{''.join(lines)}    return x60\n}}")["f"]
+    x = np.linspace(-2, 2, 99, dtype="f4")
+    wanted = x.astype("f8")
+    for _ in range(60):
+        wanted = np.tanh(wanted * 1.5)
+    assert np.abs(f(x) - wanted).max() < 1e-5
+    assert len(f.inspect("llvm")) < 100_000

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ class Module:
     functions: list[str] = field(default_factory=list)
     helpers: set[str] = field(default_factory=set)
     symbols: dict[str, None] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
 
     def declare(self, name: str, result: Type | str, *arguments: Type | str) -> None:
         self.declarations.add(f"declare {result} @{name}({', '.join(map(str, arguments))})")
@@ -42,6 +44,11 @@ class Module:
             parameters = ", ".join(f"{t} %a{n}" for n, t in enumerate(arguments))
             self.functions.append(f"define internal {result or 'void'} @{name}({parameters}) #0 {{\n{code.text()}}}\n")
         return name
+
+    def counted(self, name: str) -> int:
+        """How often this was asked of a name, this time included."""
+        self.counts[name] += 1
+        return self.counts[name]
 
     def text(self) -> str:
         weights = f'{RARELY} = !{{!"branch_weights", i32 1, i32 4096}}'

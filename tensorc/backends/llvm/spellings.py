@@ -44,9 +44,23 @@ def _c(name: str) -> Spelling:
     return Spelling(lambda code, *arguments: library.call(code, name, *arguments))
 
 
+INLINED = 24
+"""So often an approximation is written out in a module; where there is more of it, it is called."""
+
+
 def _own(function: Floats, name: str) -> Spelling:
     """An approximation that is written with fused multiply-add; the C library's function where the CPU has none."""
-    return Spelling(lambda code, *xs: function(code, *xs) if code.module.fused else library.call(code, name, *xs))
+
+    def spelled(code: Code, *xs: Value) -> Value:
+        if not code.module.fused:
+            return library.call(code, name, *xs)
+        type = xs[0].type
+        if code.module.counted(f"{name}.{type.suffix}") <= INLINED:
+            return function(code, *xs)
+        helper = code.module.helper(f"tensorc.{name}.{type.suffix}", type, [x.type for x in xs], lambda inner, ys: function(inner, *ys))
+        return code.call(helper, type, *xs)
+
+    return Spelling(spelled)
 
 
 def _compare(of_floats: str, of_signed: str, of_unsigned: str) -> Spelling:
