@@ -148,4 +148,4 @@ def test_long_chains_of_functions_call_them() -> None:
     for _ in range(60):
         wanted = np.tanh(wanted * 1.5)
     assert np.abs(f(x) - wanted).max() < 1e-5
-    assert len(f.inspect("llvm")) < 100_000
+    assert len(f.inspect("llvm")) < 150_000  # written out it is twice that
