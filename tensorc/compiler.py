@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tensorc.loops.nest import Schedule
     from tensorc.runtime.arrays import Array
     from tensorc.runtime.call import Executable
+    from tensorc.schedule.sizes import Class
 
 Result = TypeVar("Result")
 
@@ -50,6 +51,12 @@ class Compilation:
 
         return self._stage("schedule", lambda: schedule(self.optimised))
 
+    def _scheduled(self, sizes: Class) -> Schedule:
+        """The schedule for a class of sizes."""
+        from tensorc.schedule import schedule
+
+        return self._stage("schedule", lambda: schedule(self.optimised, dict(sizes))) if sizes else self.schedule
+
     @cached_property
     def executable(self) -> Executable:
         refuse_compile(self.typed.name)
@@ -66,7 +73,7 @@ class Compilation:
             case "cpu":
                 from tensorc.runtime.stored import executable
 
-                return executable(self.typed, lambda: self.schedule, self.text, config.cpu, refuse_compile)
+                return executable(self.typed, self._scheduled, self.text, config.cpu, refuse_compile)
             case "reference":
                 return Oracle(self.typed)
             case "triton":
@@ -76,8 +83,11 @@ class Compilation:
             case _:
                 raise ConfigError(f"there is no target `{self.target}`{suggestion(self.target, ('cpu', 'reference', 'triton'))}")
 
-    def text(self, stage: str) -> str:
-        """What a stage makes of the program, to be read. ValueError for a stage that there is not, or that the target has not."""
+    def text(self, stage: str, sizes: Mapping[str, int] | None = None) -> str:
+        """What a stage makes of the program, to be read. ValueError for a stage that there is not, or that the target has not.
+
+        `sizes` are those that code for a GPU is made for.
+        """
         from tensorc.ir.text import show
         from tensorc.loops.text import show as show_kernel
         from tensorc.loops.text import show_schedule
@@ -89,10 +99,18 @@ class Compilation:
                 return self._grad()
             case "opt":
                 return show(self.optimised)
+            case "triton" | "ttir" | "ttgir" | "ptx" | "sass":
+                return self._gpu(stage, sizes or {})
+            case "schedule" | "loops" if self.target not in ("cpu", "reference"):
+                return self._gpu(stage, sizes or {})
             case "schedule":
                 return show_schedule(self.schedule)
             case "loops":
                 return "\n\n".join(map(show_kernel, self.schedule.kernels))
+        if self.target.startswith(("cuda:", "hip:")):
+            raise ValueError(
+                f"the target `{self.target}` has no stage `{stage}`; it has typed grad opt schedule loops triton ttir ttgir ptx sass"
+            )
         if stage not in STAGES:
             raise ValueError(f"there is no stage `{stage}`{suggestion(stage, STAGES)}; the stages are {' '.join(STAGES)}")
         texts: Mapping[str, str] = getattr(self.executable, "texts", {})
@@ -101,6 +119,14 @@ class Compilation:
                 f"the target `{self.target}` has no stage `{stage}`; it has typed grad opt schedule loops {' '.join(texts)}".rstrip()
             )
         return texts[stage]
+
+    def _gpu(self, stage: str, sizes: Mapping[str, int]) -> str:
+        """A stage for a GPU, which need not be there."""
+        from tensorc.runtime.gpu import stage_text
+
+        if stage == "ptx" and self.target.startswith("hip:"):
+            raise ValueError(f"the target `{self.target}` has no stage `ptx`; its assembly is the stage `sass`")
+        return self._stage(stage, lambda: stage_text(self.optimised, stage, self.target, sizes))
 
     def _grad(self) -> str:
         """The backward pass of the program, headed by what it keeps of the forward pass and what it computes again."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tensorc.algebra import Size
 from tensorc.api.cost import Cost, cost
 from tensorc.api.definition import Prepared, split_out
 from tensorc.api.lanes import taker
@@ -36,8 +37,27 @@ class Lowered:
         return self._entry.instance.signature
 
     def as_text(self, stage: str = "typed") -> str:
-        """A stage to be read: `ast typed opt schedule loops llvm llvm-opt asm`. ValueError for a stage that there is not."""
-        return self._function.inspect("ast") if stage == "ast" else self._entry.compilation.text(stage)
+        """A stage to be read: `ast typed grad opt schedule loops llvm asm`, or of a GPU `triton ttir ttgir ptx sass`.
+
+        ValueError for a stage that there is not.
+        """
+        return self._function.inspect("ast") if stage == "ast" else self._entry.compilation.text(stage, self.sizes)
+
+    @property
+    def optimised(self) -> Program:
+        """The program, simplified."""
+        return self._entry.compilation.optimised
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The sizes that the arguments or specs have, where they say."""
+        leaves = [] if self._prepared is None else self._prepared.leaves
+        found: dict[str, int] = {}
+        for leaf, tensor in zip(leaves, self.program.inputs, strict=False):
+            for extent, n in zip(tensor.extents, leaf.shape, strict=False):
+                if isinstance(extent.atom, Size) and isinstance(n, int):
+                    found.setdefault(extent.atom.name, n)
+        return found
 
     def cost(self) -> Cost:
         """Exact flops and bytes, symbolic in the sizes."""
@@ -64,7 +84,8 @@ class Compiled(Callable):
         self._key = None if prepared is None else prepared.key
         self._definition, self._takes_out, self.name = lowered._function._definition, lowered._function._takes_out, lowered._function.name
         self._calls = 0
-        self._call = Call(call.program, entry.instance.result, call.executable, call.names, extra)
+        executable = call.for_sizes_of([] if prepared is None else prepared.leaves)
+        self._call = Call(call.program, entry.instance.result, executable, call.names, extra)
 
     @property
     def signature(self) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tensorc.cli.values import Value
     from tensorc.elaborate import ParameterInfo
 
-STAGES = ("ast", "typed", "grad", "opt", "schedule", "loops", "llvm", "asm")
+STAGES = ("ast", "typed", "grad", "opt", "schedule", "loops", "llvm", "asm", "triton", "ttir", "ttgir", "ptx", "sass")
 
 
 @click.command("ir", short_help="Print a stage of the compiler, from the syntax tree to assembly.")
@@ -23,9 +23,10 @@ STAGES = ("ast", "typed", "grad", "opt", "schedule", "loops", "llvm", "asm")
 @click.option("--stage", "-s", type=click.Choice(STAGES), default="typed", show_default=True, help="What to print.")
 @click.option("--shape", "shapes", multiple=True, metavar="NAME=TYPE", help="The dtype and rank of a parameter: x=f32[4,8].")
 @click.option("--arg", "-a", "texts", multiple=True, metavar="NAME=VALUE", help="The value of a static parameter.")
+@click.option("--target", "-t", metavar="TARGET", help="A GPU, which need not be there: cuda:sm_90, hip:gfx942.")
 @json_option
 @click.pass_obj
-def command(session: Session, place: str, stage: str, shapes: tuple[str, ...], texts: tuple[str, ...]) -> Report:
+def command(session: Session, place: str, stage: str, shapes: tuple[str, ...], texts: tuple[str, ...], target: str | None) -> Report:
     """Print what a stage makes of one function. A parameter without --shape has its declared rank, and f32 or i64 for a dtype variable.
 
     \b
@@ -37,17 +38,22 @@ def command(session: Session, place: str, stage: str, shapes: tuple[str, ...], t
     loops     the loop nest of each kernel
     llvm      LLVM IR
     asm       this processor's assembly
+    triton    a module of Triton kernels with a function that launches them, for sizes such as --shape has
+    ttir ttgir ptx sass  what Triton makes of the kernels
 
     \b
     tensorc ir softmax.tx:softmax --stage loops --shape x=f32[N,1024]
+    tensorc ir softmax.tx:softmax --stage ptx --shape x=f32[4096,1024] --target cuda:sm_90
     """
     from tensorc.cli.highlight import highlight
 
-    name, text = stage_text(session, place, stage, shapes, texts)
+    name, text = stage_text(session, place, stage, shapes, texts, target)
     return Report(highlight(text, stage), {"function": name, "stage": stage, "text": text})
 
 
-def stage_text(session: Session, place: str, stage: str, shapes: Sequence[str], texts: Sequence[str]) -> tuple[str, str]:
+def stage_text(
+    session: Session, place: str, stage: str, shapes: Sequence[str], texts: Sequence[str], target: str | None = None
+) -> tuple[str, str]:
     """The function's name and the stage's text."""
     from tensorc.cli.program import choose, read, split_place
     from tensorc.syntax.parse import parse
@@ -59,11 +65,22 @@ def stage_text(session: Session, place: str, stage: str, shapes: Sequence[str], 
         name = choose(list(functions), wanted, place)
         return name, show(functions[name])
     with settings():
-        lowered = lowered_of(session, place, shapes, texts)
+        lowered = lowered_of(session, place, shapes, texts, _target(stage, target))
         return lowered.program.name, lowered.as_text(stage)
 
 
-def lowered_of(session: Session, place: str, shapes: Sequence[str], texts: Sequence[str]) -> Lowered:
+def _target(stage: str, target: str | None) -> str:
+    """The target of a stage; a GPU has stages of its own."""
+    if target is None or target == "cpu":
+        return "cpu"
+    from tensorc.backends.triton.compile import parse
+
+    if stage in ("llvm", "asm"):
+        raise Refused(f"a GPU has no stage `{stage}`", "its stages are triton ttir ttgir ptx sass", code=USAGE)
+    return str(parse(target))
+
+
+def lowered_of(session: Session, place: str, shapes: Sequence[str], texts: Sequence[str], target: str = "cpu") -> Lowered:
     """The function of a place for parameters of the given or representative types."""
     from tensorc.cli.program import call_errors, function, load
     from tensorc.elaborate import MISSING, parameters
@@ -73,7 +90,7 @@ def lowered_of(session: Session, place: str, shapes: Sequence[str], texts: Seque
     values = {**_specs(declared, shapes), **_statics(declared, texts)}
     session.inputs = {key: str(value) for key, value in values.items()}
     with call_errors():
-        return function(unit, name).lower(*(values.get(p.name, MISSING) for p in declared), target="cpu")
+        return function(unit, name).lower(*(values.get(p.name, MISSING) for p in declared), target=target)
 
 
 def _specs(parameters: Sequence[ParameterInfo], shapes: Sequence[str]) -> dict[str, Spec]:

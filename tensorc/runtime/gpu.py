@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -16,7 +16,8 @@ import numpy as np
 
 from tensorc import algebra
 from tensorc.algebra import Poly
-from tensorc.backends.triton import interpreter, modules
+from tensorc.backends.triton import compile, interpreter, launcher, modules
+from tensorc.backends.triton.compile import Compiled, Target
 from tensorc.backends.triton.emit import Emitted, EmittedKernel, Options, emit
 from tensorc.config import config
 from tensorc.errors import TargetUnavailable
@@ -120,16 +121,79 @@ def workspace(emitted: Emitted, sizes: Mapping[str, int]) -> Workspace:
     return Workspace(dict(zip(owned, offsets, strict=True)), total)
 
 
-def options() -> Options:
+def options(vendor: str = "cuda") -> Options:
     """What the settings say of kernels."""
-    return Options("cuda", config.precision, config.deterministic)
+    return Options(vendor, config.precision, config.deterministic)
+
+
+# Texts.
+
+STAGES = ("schedule", "loops", *compile.STAGES)
+"""The stages that depend on the GPU, or on that there is one."""
+
+DEFAULT = "cuda:sm_90"
+"""The target of stages that need one where none is given."""
+
+USUAL = 1024
+"""A size of which nothing is said, in what is printed."""
+
+
+def stage_text(program: Program, stage: str, target: str, sizes: Mapping[str, int]) -> str:
+    """What a stage makes of a program for a GPU, for sizes such as these and row-major inputs."""
+    from tensorc.loops.text import show, show_schedule
+
+    goal = compile.parse(DEFAULT if target in ("cpu", "triton", "reference") else target)
+    named = usual(program, sizes)
+    if stage in ("schedule", "loops"):
+        planned = schedule(program, Situation(Sizes.of(named)))
+        return show_schedule(planned.schedule) if stage == "schedule" else "\n\n".join(map(show, planned.schedule.kernels))
+    if stage == "triton":
+        return standalone_text(program, [named], goal.vendor).rstrip()
+    compiled = machine_code(program, str(goal), named)
+    return "\n\n".join(f"{'//' if stage != 'sass' else '#'} {c.kernel.name}\n{c.text(stage).rstrip()}" for c in compiled)
+
+
+def standalone_text(program: Program, sizes: Sequence[Mapping[str, int]], vendor: str = "cuda") -> str:
+    """A module with kernels for each of the sizes, and for any."""
+    chosen = options(vendor)
+    found = [emit(schedule(program, Situation(Sizes.of(s))), replace(chosen, suffix=f"_{n}" if n else "")) for n, s in enumerate(sizes)]
+    names = {s.name for t in program.inputs for e in t.extents for s in algebra.sizes(e)}
+    if names:
+        found.append(emit(schedule(program, Situation(Sizes.any(names))), replace(chosen, suffix="_any" if found else "")))
+    return launcher.standalone(program, found)
+
+
+def machine_code(program: Program, target: str, sizes: Mapping[str, int]) -> list[Compiled]:
+    """The kernels of a program compiled for a target and for sizes such as these."""
+    goal = compile.parse(target)
+    return build(program, Situation(Sizes.of(usual(program, sizes))), goal, options(goal.vendor))[1]
+
+
+def usual(program: Program, sizes: Mapping[str, int]) -> dict[str, int]:
+    """All sizes of a program, those that are not given too."""
+    return {s.name: sizes.get(s.name, USUAL) for t in program.inputs for e in t.extents for s in algebra.sizes(e)}
+
+
+def build(program: Program, situation: Situation, target: Target, chosen: Options) -> tuple[Variant, list[Compiled]]:
+    """The kernels of a program compiled for a target; where registers do not suffice, those of a schedule that needs fewer."""
+    compile.require()
+    for relief in range(RELIEF):
+        variant = Variant(emit(schedule(program, replace(situation, relief=relief)), chosen))
+        compiled = compile.compile_all(variant.emitted, variant.module, target)
+        if not any(c.spills for c in compiled):
+            break
+    return variant, compiled
+
+
+RELIEF = 4
+"""How often rows in registers are halved."""
 
 
 def executable(program: Program) -> Interpreted:
     """The program for the target `triton`. TargetUnavailable where neither a GPU nor the interpreter can run it."""
     if config.triton == "interpret":
         return Interpreted(program, options())
-    raise TargetUnavailable("there is no GPU that Triton can use; TENSORC_TRITON=interpret runs kernels on the processor, slowly")
+    raise TargetUnavailable("the target `triton` finds no GPU that Triton can use; TENSORC_TRITON=interpret runs its kernels on the processor, slowly")
 
 
 class Interpreted:

@@ -9,7 +9,7 @@ from tensorc.backends.triton import access, spellings
 from tensorc.backends.triton.context import Accumulator, Axes, Context, Value, expand, full
 from tensorc.backends.triton.scalar import evaluate, union
 from tensorc.backends.triton.spellings import ATOM, PRODUCT, SUM, Text
-from tensorc.backends.triton.types import constant, name_of, register
+from tensorc.backends.triton.types import constant, name_of, plain, register
 from tensorc.dtypes import DType, bool_, f32, f64
 from tensorc.ir.monoids import MONOIDS
 from tensorc.ir.tensor import Apply, Load, Scalar
@@ -28,6 +28,11 @@ def type_of(dtype: DType) -> str:
 
 def identity(monoid: str, dtype: DType) -> str:
     return constant(MONOIDS[monoid].identity(dtype), dtype)
+
+
+def filled(context: Context, monoid: str, axes: Axes, dtype: DType) -> str:
+    """The identity at every point of the axes."""
+    return f"tl.full({context.shape(axes)}, {plain(MONOIDS[monoid].identity(dtype), dtype)}, {type_of(dtype)})"
 
 
 def loops_of(body: Sequence[Statement]) -> dict[Var, tuple[tuple[For, ...], Fold]]:
@@ -65,7 +70,7 @@ def init(context: Context, s: Init) -> None:
         context.comment(text.statement(s, context.kernel.names))
         every = context.axes_of({*axes, *([apart] if apart is not None else [])})
         name = context.names.of(("acc", s.var), s.var.name if apart is None else f"{s.var.name}_acc")
-        context.line(f"{name} = tl.full({context.shape(every)}, {identity(s.monoid, s.var.dtype)}, {type_of(s.var.dtype)})")
+        context.line(f"{name} = {filled(context, s.monoid, every, s.var.dtype)}")
 
 
 def fold(context: Context, s: Fold) -> None:

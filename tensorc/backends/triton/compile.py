@@ -21,7 +21,7 @@ STAGES = ("triton", "ttir", "ttgir", "ptx", "sass")
 """The stages that this module has, by their names for users."""
 
 ALIGNED = 16
-"""Bytes that memory given to kernels is aligned to, and the multiple that sizes are taken to have."""
+"""Bytes that memory given to kernels is aligned to."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,17 @@ class Target:
         return f"{self.vendor}:{self.arch}"
 
     @property
+    def threads(self) -> int:
+        """The threads of a warp."""
+        return 64 if self.arch.startswith("gfx9") else 32
+
+    @property
     def triton(self) -> Any:
         """The target as Triton has it."""
         from triton.backends.compiler import GPUTarget
 
-        if self.vendor == "cuda":
-            return GPUTarget("cuda", int(self.arch.removeprefix("sm_")), 32)
-        return GPUTarget("hip", self.arch, 64 if self.arch.startswith("gfx9") else 32)
+        arch = int(self.arch.removeprefix("sm_")) if self.vendor == "cuda" else self.arch
+        return GPUTarget(self.vendor, arch, self.threads)
 
 
 def parse(text: str) -> Target:
@@ -74,17 +78,21 @@ def signature(kernel: EmittedKernel) -> dict[str, str]:
     return dict(zip(names, types, strict=True))
 
 
-def aligned(emitted: Emitted, kernel: EmittedKernel) -> list[int]:
-    """The parameters that are multiples of 16: pointers, and sizes that are in this class."""
+def divisors(emitted: Emitted, kernel: EmittedKernel) -> dict[int, int]:
+    """The powers of two, up to 16, that divide parameters: the addresses of pointers, and the sizes of this class."""
     ranges = emitted.planned.situation.sizes.by_name
     count = len(kernel.pointers)
-    sizes = [count + n for n, name in enumerate(kernel.sizes) if ranges[name].multiple % ALIGNED == 0]
-    return [*range(count), *sizes]
+    found = dict.fromkeys(range(count), ALIGNED)
+    for n, name in enumerate(kernel.sizes):
+        multiple = ranges[name].multiple if name in ranges else 1
+        found[count + n] = min(multiple & -multiple or ALIGNED, ALIGNED)
+    return {n: d for n, d in found.items() if d > 1}
 
 
-def options(kernel: EmittedKernel) -> dict[str, Any]:
+def options(kernel: EmittedKernel, target: Target) -> dict[str, Any]:
     """What Triton is told: nothing is contracted that the program did not write so, on any version."""
-    return {"num_warps": kernel.launch.warps, "num_stages": kernel.launch.stages, "enable_fp_fusion": False}
+    warps = max(kernel.launch.warps * 32 // target.threads, 1)
+    return {"num_warps": warps, "num_stages": kernel.launch.stages, "enable_fp_fusion": False}
 
 
 def compile_kernel(emitted: Emitted, kernel: EmittedKernel, module: ModuleType, target: Target) -> Any:
@@ -93,9 +101,9 @@ def compile_kernel(emitted: Emitted, kernel: EmittedKernel, module: ModuleType, 
     from triton.compiler import ASTSource
 
     function = getattr(module, kernel.name)
-    attributes = {(n,): [["tt.divisibility", ALIGNED]] for n in aligned(emitted, kernel)}
+    attributes = {(n,): [["tt.divisibility", d]] for n, d in divisors(emitted, kernel).items()}
     source = ASTSource(function, signature(kernel), constexprs=dict(kernel.constants), attrs=attributes)
-    return triton.compile(source, target=target.triton, options=options(kernel))
+    return triton.compile(source, target=target.triton, options=options(kernel, target))
 
 
 @dataclass(frozen=True)
@@ -108,9 +116,11 @@ class Compiled:
     shared: int  # bytes of memory that the threads of a program share
 
     def text(self, stage: str) -> str:
-        """A stage: `ttir`, `ttgir`, `llir`, `ptx`, `amdgcn`, or `sass` of what was made for CUDA."""
+        """A stage: `ttir`, `ttgir`, `ptx`, or `sass`, the assembly. ValueError for one that the target has not."""
         if stage == "sass":
-            return self.sass
+            return self.sass if self.target.vendor == "cuda" else str(self.asm["amdgcn"])
+        if stage not in self.asm:
+            raise ValueError(f"the target `{self.target}` has no stage `{stage}`; its assembly is the stage `sass`")
         return str(self.asm[stage])
 
     @cached_property

@@ -7,6 +7,7 @@ import re
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tensorc import algebra
 from tensorc.algebra import Facts, Index, Poly, Size
@@ -47,6 +48,15 @@ class Bound:
     name: str
     block: int
     mask: str | None
+
+
+@dataclass(frozen=True)
+class Relied:
+    """What a kernel takes for granted of an extent: that it is at most `count`, a multiple of it, or just it."""
+
+    extent: Poly
+    relation: Literal["<=", "%", "=="]
+    count: int
 
 
 @dataclass
@@ -104,6 +114,7 @@ class Context:
     sizes_used: dict[str, None] = field(default_factory=dict)
     constants: dict[str, int] = field(default_factory=dict)  # the block sizes, by name
     versions: dict[Memory, int] = field(default_factory=dict)
+    relied: dict[Relied, None] = field(default_factory=dict)
     programs: tuple[Index, ...] = ()  # the axes of the grid
 
     @property
@@ -177,7 +188,20 @@ class Context:
 
     def is_whole(self, s: For) -> bool:
         """Whether the loop is one block, which holds all of its axis."""
-        return s.bind.count > 1 and self.sizes.is_whole(s.axis.extent, s.bind.count)
+        return s.bind.count > 1 and self.holds(s.axis.extent, "<=", s.bind.count)
+
+    def holds(self, extent: Poly, relation: Literal["<=", "%", "=="], count: int) -> bool:
+        """Whether that is so of an extent, for all sizes that the kernel is for; it is relied on."""
+        match relation:
+            case "<=":
+                found = self.sizes.is_whole(extent, count)
+            case "%":
+                found = self.sizes.divides(count, extent)
+            case "==":
+                found = self.sizes.bounds(extent) == (count, count)
+        if found and extent.constant is None:
+            self.relied.setdefault(Relied(extent, relation, count))
+        return found
 
     def wrote(self, memory: Memory) -> None:
         self.versions[memory] = self.versions.get(memory, 0) + 1

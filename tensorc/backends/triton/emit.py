@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from tensorc import algebra
 from tensorc.algebra import Poly
 from tensorc.backends.triton import accumulate, helpers, index, scatter, sort, statements
-from tensorc.backends.triton.context import Bound, Context, Naming
+from tensorc.backends.triton.context import Bound, Context, Naming, Relied
 from tensorc.ir import walk
 from tensorc.ir.tensor import Scalar
 from tensorc.loops.nest import For, Kernel, Memory, Scratch, SortRow, Statement, Store, Update, scalars
@@ -43,6 +43,7 @@ class EmittedKernel:
     grid: tuple[GridDimension, ...]
     launch: Launch
     parameters: tuple[str, ...]
+    relied: tuple[Relied, ...]
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,17 @@ class Options:
     vendor: str = "cuda"
     precision: str = "ieee"
     deterministic: bool = False
+    suffix: str = ""  # of the kernels' names
 
 
 def emit(planned: Planned, options: Options | None = None) -> Emitted:
     """The module of a schedule."""
     names = Naming()
     options = options or Options()
-    made = tuple(_Emitter(planned, k, options, names.of(("kernel", k.name), k.name)).kernel() for k in planned.schedule.kernels)
-    return Emitted(planned, module(planned.schedule.name, [k.text for k in made]), made)
+    made = []
+    for k in planned.schedule.kernels:
+        made.append(_Emitter(planned, k, options, names.of(("kernel", k.name), k.name + options.suffix)).kernel())
+    return Emitted(planned, module(planned.schedule.name, [k.text for k in made]), tuple(made))
 
 
 def module(name: str, functions: Sequence[str]) -> str:
@@ -137,6 +141,7 @@ class _Emitter:
             dimensions,
             self.planned.launches[self.source.name],
             self._parameters(),
+            tuple(context.relied),
         )
 
     def _parameters(self) -> tuple[str, ...]:
@@ -150,7 +155,8 @@ class _Emitter:
         if len(head) > 120:
             head = f"def {self.name}(\n" + "".join(f"    {p},\n" for p in parameters) + "):"
         reads, writes = (", ".join(map(declared, part)) for part in (self.source.reads, self.source.writes))
-        return "\n".join(["@triton.jit", head, f'    """{reads} -> {writes}"""', *context.lines])
+        about = f"{reads} -> {writes}" if len(reads + writes) <= 110 else f"{reads}\n    -> {writes}"
+        return "\n".join(["@triton.jit", head, f'    """{about}"""', *context.lines])
 
     # The grid.
 

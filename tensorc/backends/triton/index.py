@@ -11,8 +11,8 @@ from tensorc.backends.triton.spellings import ATOM, COMPARE, PRODUCT, SUM, Text,
 from tensorc.dtypes import i64
 
 
-def number(context: Context, p: Poly, axes: Axes | None = None, wide: bool = False) -> Value:
-    """The value of p as a tensor over `axes` (by default those that it has), in the type of indices; `wide`: as i64.
+def number(context: Context, p: Poly, axes: Axes | None = None) -> Value:
+    """The value of p as a tensor over `axes` (by default those that it has), in the type of indices.
 
     What does not differ between points comes first, so that it is added up once.
     """
@@ -23,7 +23,7 @@ def number(context: Context, p: Poly, axes: Axes | None = None, wide: bool = Fal
         return Value(Text("0"), ())
     text, binds = "", ATOM
     for monomial, coefficient in terms:
-        part = _monomial(context, monomial, abs(coefficient), axes, wide)
+        part = _monomial(context, monomial, abs(coefficient), axes)
         if not text:
             text, binds = (f"-{part.inside(PRODUCT)}", PRODUCT) if coefficient < 0 else (part.text, part.binds)
         else:
@@ -35,8 +35,8 @@ def _axes(context: Context, monomial: tuple[Atom, ...]) -> Axes:
     return context.axes(Poly(((monomial, 1),))) if monomial else ()
 
 
-def _monomial(context: Context, monomial: tuple[Atom, ...], coefficient: int, axes: Axes, wide: bool) -> Text:
-    factors = [expand(_atom(context, a, wide), axes) for a in monomial]
+def _monomial(context: Context, monomial: tuple[Atom, ...], coefficient: int, axes: Axes) -> Text:
+    factors = [expand(_atom(context, a), axes) for a in monomial]
     if coefficient != 1 or not factors:
         factors.append(Text(str(coefficient)))
     if len(factors) == 1:
@@ -44,18 +44,17 @@ def _monomial(context: Context, monomial: tuple[Atom, ...], coefficient: int, ax
     return Text(" * ".join([factors[0].inside(PRODUCT), *(f.inside(ATOM) for f in factors[1:])]), PRODUCT)
 
 
-def _atom(context: Context, a: Atom, wide: bool) -> Value:
+def _atom(context: Context, a: Atom) -> Value:
     match a:
         case Index():
             bound = context.bound[a]
-            value = Value(Text(bound.name), (a,) if bound.block > 1 else ())
-            return _widened(context, value) if wide else value
+            return Value(Text(bound.name), (a,) if bound.block > 1 else ())
         case Size(name):
             return Value(Text(context.size(name)), ())
         case Quotient(n, d):
-            return _division(context, a, n, d, wide)
+            return _division(context, a, n, d)
         case Remainder(n, d):
-            return _division(context, a, n, d, wide)
+            return _division(context, a, n, d)
         case Element(tensor, subscripts):
             from tensorc.backends.triton import access
 
@@ -65,20 +64,12 @@ def _atom(context: Context, a: Atom, wide: bool) -> Value:
             assert_never(a)
 
 
-def _widened(context: Context, value: Value) -> Value:
-    if context.index_bits == 64 and value.axes:
-        return value
-    return (
-        Value(Text(f"tl.cast({value.text.text}, tl.int64)"), value.axes) if not value.axes else Value(convert(value.text, i64), value.axes)
-    )
-
-
-def _division(context: Context, a: Quotient | Remainder, n: Poly, d: Poly, wide: bool) -> Value:
-    key = ("division", a, wide)
+def _division(context: Context, a: Quotient | Remainder, n: Poly, d: Poly) -> Value:
+    key = ("division", a)
     found = context.recall(key)
     if found is not None:
         return found
-    top, bottom = number(context, n, wide=wide), number(context, d, wide=wide)
+    top, bottom = number(context, n), number(context, d)
     is_quotient = isinstance(a, Quotient)
     if algebra.nonnegative(n, context.facts) and (d.constant is None or d.constant > 0):
         operator = "//" if is_quotient else "%"

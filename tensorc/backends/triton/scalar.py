@@ -6,8 +6,9 @@ from typing import assert_never
 
 from tensorc.backends.triton import access, index, spellings
 from tensorc.backends.triton.context import WIDTH, Axes, Context, Value, expand
-from tensorc.backends.triton.spellings import OPERANDS, Text
+from tensorc.backends.triton.spellings import OPERANDS, Text, convert
 from tensorc.backends.triton.types import constant, plain
+from tensorc.dtypes import i64
 from tensorc.ir import walk
 from tensorc.ir.tensor import Apply, Const, Int, IsZero, Load, Nonnegative, Scalar, Select
 
@@ -41,8 +42,8 @@ def _compute(context: Context, s: Scalar) -> Value:
         case Const() | Load():
             return evaluate(context, s)
         case Int(p):
-            made = index.number(context, p, wide=True)
-            return made if context.axes(p) else Value(Text(f"tl.cast({made.text.text}, tl.int64)"), ())
+            made = index.number(context, p)
+            return Value(convert(made.text, i64) if made.axes else Text(f"tl.cast({made.text.text}, tl.int64)"), made.axes)
         case Nonnegative(p):
             return index.comparison(context, p, ">=")
         case IsZero(p):

@@ -32,14 +32,14 @@ def scan(context: Context, s: For) -> None:
     block = block_of(context, s)
     context.bound[s.axis] = Bound(name, block, None)
     constant = context.block_name(s.axis)
-    if context.sizes.is_whole(s.axis.extent, block):
+    if context.holds(s.axis.extent, "<=", block):
         context.line(f"{name} = {statements.arange(context, constant)}")
         statements.mask(context, s.axis)
         _block(context, s, carry, None)
         return
     axes = context.axes_of(frozenset(carry.var.axes))
     last = context.names.of(("carried", carry.var), f"{carry.var.name}_carried")
-    context.line(f"{last} = tl.full({context.shape(axes)}, {identity(carry.monoid, carry.var.dtype)}, {type_of(carry.var.dtype)})")
+    context.line(f"{last} = {accumulate.filled(context, carry.monoid, axes, carry.var.dtype)}")
     start = context.names.of(("start", s.axis), f"{name}_start")
     stop = index.number(context, s.axis.extent).text.text
     with context.block(f"for {start} in range(0, {stop}, {constant}):"):

@@ -32,7 +32,7 @@ def ranks(s: SortRow) -> For:
 
 def sort_row(context: Context, s: SortRow) -> None:
     statements.comment(context, s)
-    if is_whole(s, context.sizes):
+    if is_whole(s, context.sizes) and context.holds(s.extent, "<=", max(context.sizes.whole(s.extent), 2)):
         _sort(context, s)
     else:
         _rank(context, s)

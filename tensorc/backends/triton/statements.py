@@ -95,7 +95,7 @@ def loop(context: Context, s: For) -> None:
         bind_whole(context, s)
         emit(context, s.body)
         return
-    if context.sizes.bounds(s.axis.extent) == (1, 1):
+    if context.holds(s.axis.extent, "==", 1):
         context.bound[s.axis] = Bound("0", 1, None)
         emit(context, s.body)
         return
@@ -134,7 +134,7 @@ def arange(context: Context, block: str) -> str:
 def mask(context: Context, axis: Index) -> None:
     """Name which points of a block exist, unless all do."""
     bound = context.bound[axis]
-    if context.sizes.divides(bound.block, axis.extent):
+    if context.holds(axis.extent, "%", bound.block):
         return
     name = context.names.of(("mask", axis), f"{bound.name}_mask")
     stop = index.number(context, axis.extent).text.inside(AND + 1)

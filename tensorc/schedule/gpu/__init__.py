@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
+from tensorc.algebra import Poly
 from tensorc.ir.program import Program
 from tensorc.loops.nest import Kernel, Schedule
 from tensorc.schedule import _facts, _first_outside
@@ -39,11 +40,12 @@ class Launch:
 
 @dataclass(frozen=True)
 class Planned:
-    """A schedule for a class of sizes, with each kernel's launch, by its name."""
+    """A schedule for a class of sizes, with each kernel's launch, by its name. Each of `exact`, (extent, size), is taken to divide."""
 
     schedule: Schedule
     situation: Situation
     launches: Mapping[str, Launch]
+    exact: tuple[tuple[Poly, int], ...] = ()
 
 
 def schedule(program: Program, situation: Situation) -> Planned:
@@ -70,9 +72,10 @@ def schedule(program: Program, situation: Situation) -> Planned:
         storage.intermediates,
         storage.aliases,
         tuple(kernels),
-        _facts(program) | situation.sizes.facts,
+        _facts(program),
     )
-    return Planned(made, situation, launches)
+    exact = dict.fromkeys(g.space.exact for g in groups if g.space is not None and g.space.exact is not None)
+    return Planned(made, situation, launches, tuple(exact))
 
 
 def _kernels(name: str, g: Group, storage: Storage, names: Names, titles: Names) -> list[tuple[Kernel, Launch]]:

@@ -54,7 +54,8 @@ TILE = 8192
 @dataclass(frozen=True, eq=False)
 class Plan:
     """`grid` and `inner` are the loops, the outermost first, each with the points that are taken at a time. `finals` are rules that
-    complete partial results. `warps` and `stages` are Triton's `num_warps` and `num_stages`; `cost` is in microseconds.
+    complete partial results; `exact` is a loop's extent that chunks of the size are taken to divide. `warps` and `stages` are Triton's
+    `num_warps` and `num_stages`; `cost` is in microseconds.
     """
 
     space: Space
@@ -64,6 +65,7 @@ class Plan:
     warps: int = 4
     stages: int = 3
     cost: float = 0.0
+    exact: tuple[Poly, int] | None = None
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -368,13 +370,14 @@ class Planner:
         size = power_of_two(max(int(extent / wanted), least))
         if size >= extent:
             return None
-        made = spaces.chunked(space, axis, size, self.sizes.divides(size, axis.extent), self.label)
+        exact = self.sizes.divides(size, axis.extent)
+        made = spaces.chunked(space, axis, size, exact, self.label)
         mixed = any(made.within in made.space.out[r] for r in made.space.rules)
         plan = self._tiled(made.space, [made.within] if mixed else [])
         if plan is None:
             return None
         after = sum(self._final_cost(r) for r in made.finals)
-        return replace(plan, finals=made.finals, cost=plan.cost + after)
+        return replace(plan, finals=made.finals, cost=plan.cost + after, exact=(axis.extent, size) if exact else None)
 
     def label(self, r: Rule, part: str) -> str:
         """A name for something that is made of a rule, always the same."""

@@ -6,16 +6,19 @@ of them and whether 16 divides it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import gcd
 
 from tensorc import algebra
-from tensorc.algebra import Atom, Element, Facts, Index, Poly, Quotient, Remainder, Size, poly
+from tensorc.algebra import Atom, Element, Index, Poly, Quotient, Remainder, Size, poly
 
-ALIGNED = 16
-"""Rows of a multiple of so many elements begin where wide loads may."""
+MULTIPLES = (16, 8, 4, 1)
+"""Which of these divides a row's length says how wide its loads may be."""
+
+MOST = 1 << 40
+"""No size is larger."""
 
 ASSUMED = 1 << 10
 """A size of which nothing is known."""
@@ -23,11 +26,17 @@ ASSUMED = 1 << 10
 
 @dataclass(frozen=True)
 class Range:
-    """A size of a class: `low` <= size <= `high`, and `multiple` divides it."""
+    """The sizes of a class: `low` <= size <= `high`, and `multiple` divides them."""
 
     low: int
     high: int
     multiple: int
+
+    @property
+    def typical(self) -> int:
+        if self.low == self.high:
+            return self.low
+        return max(self.high * 3 // 4 // self.multiple * self.multiple, self.low) if self.high < MOST else 4 * ASSUMED
 
 
 def class_of(size: int) -> Range:
@@ -35,7 +44,7 @@ def class_of(size: int) -> Range:
     power = power_of_two(size)
     if size in (0, power):
         return Range(size, size, max(size, 1))
-    multiple = ALIGNED if size % ALIGNED == 0 else 1
+    multiple = next(m for m in MULTIPLES if size % m == 0)
     return Range(power // 2 + multiple, power - multiple, multiple)
 
 
@@ -54,22 +63,19 @@ class Sizes:
     def of(cls, sizes: Mapping[str, int]) -> Sizes:
         return cls(tuple((name, class_of(n)) for name, n in sorted(sizes.items())))
 
+    @classmethod
+    def any(cls, names: Iterable[str]) -> Sizes:
+        """Sizes of which nothing is known."""
+        return cls(tuple((name, Range(0, MOST, 1)) for name in sorted(names)))
+
     @cached_property
     def by_name(self) -> Mapping[str, Range]:
         return dict(self.ranges)
 
     @cached_property
-    def facts(self) -> Facts:
-        """The classes as polynomials that are at least 0."""
-        found: set[Poly] = set()
-        for name, r in self.ranges:
-            found |= {algebra.size(name) - r.low, r.high - algebra.size(name)}
-        return frozenset(found)
-
-    @cached_property
     def typical(self) -> Mapping[str, int]:
         """A size of each class, the same for all of it: decisions are made for these."""
-        return {name: r.high if r.low == r.high else max(r.high * 3 // 4 // r.multiple * r.multiple, r.low) for name, r in self.ranges}
+        return {name: r.typical for name, r in self.ranges}
 
     def estimate(self, p: Poly) -> int:
         """The value of an extent for typical sizes; one that depends on data or on an index is of its bound."""

@@ -1,0 +1,72 @@
+"""What users read: the stages of `ir`, which need neither a GPU, nor Triton before what it compiles."""
+
+from __future__ import annotations
+
+import importlib.util
+
+import pytest
+
+import tensorc as tc
+
+SOFTMAX = "fn softmax_rows(x: f32[N, D]) -> f32[N, D] = softmax(x)\n"
+
+needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
+
+
+def text(source: str, stage: str, *shapes: str, target: str = "cuda:sm_90") -> str:
+    module = tc.compile(source)
+    return str(module.softmax_rows.lower(*map(tc.spec, shapes), target=target).as_text(stage))
+
+
+def test_a_kernel_reads_like_a_persons() -> None:
+    found = text(SOFTMAX, "triton", "f32[4096, 1000]")
+    assert (
+        '''@triton.jit
+def t0_e_t2_t3(x_ptr, result0_ptr, D, BLOCK_J: tl.constexpr):
+    """x: f32[N, D] -> result0: f32[N, D]"""
+    i = tl.program_id(0)
+    j = tl.arange(0, BLOCK_J)
+    j_mask = j < D
+    # t0 max= x[i, j]
+    x = tl.load(x_ptr + i * D + j, mask=j_mask, other=0.0)
+    t0 = tl.reduce(tl.where(j_mask, x, float("-inf")), 0, largest)
+    # e = exp(x[i, j] - t0[i])
+    e = libdevice.exp(x - t0)
+    # t2 sum= e[i, j]
+    t2 = tl.sum(tl.where(j_mask, e, 0.0), 0)
+    # result0[i, j] = e[i, j] / t2[i]
+    tl.store(result0_ptr + i * D + j, tl.div_rn(e, t2), mask=j_mask)
+'''
+        in found
+    )
+    assert "    if D <= 1024 and N * D < 2**30:\n" in found
+
+
+def test_stages_of_a_gpu_need_no_gpu() -> None:
+    assert "for j in D: unroll 1024" in text(SOFTMAX, "loops", "f32[4096, 1000]")
+    assert "kernel t0_e_t2_t3(x) -> result0" in text(SOFTMAX, "schedule", "f32[4096, 1000]")
+    with pytest.raises(ValueError, match="has no stage `llvm`"):
+        text(SOFTMAX, "llvm", "f32[4096, 1000]")
+    with pytest.raises(ValueError, match="has no stage `ptx`"):
+        text(SOFTMAX, "ptx", "f32[4096, 1000]", target="hip:gfx942")
+    with pytest.raises(tc.ConfigError, match="did you mean `cuda:sm_90`"):
+        text(SOFTMAX, "triton", "f32[4096, 1000]", target="cuda:sm90")
+
+
+@needs_triton
+@pytest.mark.parametrize(
+    ("stage", "contains"), [("ttir", "tt.func public @t0_e_t2_t3"), ("ttgir", "#ttg"), ("ptx", ".target sm_90"), ("sass", "EXIT")]
+)
+def test_compiled_stages(stage: str, contains: str) -> None:
+    assert contains in text(SOFTMAX, stage, "f32[4096, 1000]")
+
+
+@needs_triton
+def test_assembly_of_another_vendor() -> None:
+    assert "amdgcn" in text(SOFTMAX, "sass", "f32[4096, 1000]", target="hip:gfx942")
+
+
+@pytest.mark.skipif(importlib.util.find_spec("triton") is not None, reason="Triton is installed")
+def test_without_triton() -> None:
+    with pytest.raises(tc.TargetUnavailable, match="Triton is not installed"):
+        text(SOFTMAX, "ptx", "f32[4096, 1000]")
