@@ -1,4 +1,4 @@
-"""What a call costs, what a compile costs, and how soon a new process has its first result; beside NumPy, PyTorch and others that are there.
+"""What a call costs, what a compile costs, and how soon a new process has its first result; beside NumPy, and PyTorch where it is there.
 
     python benchmarks/calls.py            # everything, as tables in Markdown
     python benchmarks/calls.py calls      # of calls, compiles, processes: these alone
@@ -94,7 +94,10 @@ def many_sizes() -> None:
     table(
         "A thousand sizes",
         ("what", "compiles", "mean time of a call"),
-        [("contiguous arrays, each of a new size", str(compiles), f"{seconds * 1e6:.2f} us"), ("and strided ones", str(f.stats.compiles), "")],
+        [
+            ("contiguous arrays, each of a new size", str(compiles), f"{seconds * 1e6:.2f} us"),
+            ("and strided ones", str(f.stats.compiles), ""),
+        ],
     )
 
 
