@@ -105,6 +105,13 @@ class Executable:
     def texts(self) -> Mapping[str, str]:
         return self.kernels.texts
 
+    def of(self, sizes: Mapping[str, int]) -> Executable:
+        """The executable that runs calls of such sizes, of which some may not be known."""
+        return self
+
+    def settle(self, sizes: Mapping[str, int]) -> None:
+        """Make all code that calls of such sizes need."""
+
     def _variant(self, key: Key) -> Callable[[bytes], None]:
         with LOCK:
             if key not in self._variants and len(self._variants) >= MOST_VARIANTS:

@@ -49,6 +49,13 @@ class Scheduled:
         piece = pieces(kernel)[n]
         return Region(piece.steps(lanes_of(kernel, self.target)), work(piece.body))
 
+    @property
+    def stages(self) -> dict[str, bytes]:
+        """What the schedule is, to be read."""
+        from tensorc.loops.text import show, show_schedule
+
+        return {"schedule": show_schedule(self.schedule).encode(), "loops": "\n\n".join(map(show, self.schedule.kernels)).encode()}
+
     def image(self, key: Key) -> Image:
         emitted = self.emitted(key)
         return Image(target.emit_object(emitted.text, self.target), self.entry, tuple(emitted.symbols))

@@ -122,8 +122,8 @@ class Maker:
         if found is None or made.captured:
             return None
         parts, layout, origins, outputs = found
-        executable = made.call.executable
-        assert isinstance(executable, Executable)
+        assert isinstance(made.call.executable, Executable)
+        executable = made.call.executable.of(made.call.sizes_and_shapes(made.inputs)[0])
         if layout.empty or not executable.is_usual(layout):
             return None
         mask, places, outs = self.mask(made)
@@ -141,10 +141,12 @@ class Maker:
         return parts.record()
 
     def _parts(self, made: Remembered, structure: Words) -> tuple[_Parts, Layout, list[Source], list[Array]] | None:
-        executable = made.call.executable
-        if not isinstance(executable, Executable) or not made.call.is_plain or executable.plan.length > MOST_FRAME:
+        if not isinstance(made.call.executable, Executable) or not made.call.is_plain:
             return None
         sizes, shapes = made.call.sizes_and_shapes(made.inputs)
+        executable = made.call.executable.of(sizes)
+        if executable.plan.length > MOST_FRAME:
+            return None
         outputs = _outputs(made, shapes)
         layout = executable.layout([*made.inputs, *outputs], sizes)
         if layout.copied or (made.out is not None and any(map(arrays.repeats_itself, outputs))):

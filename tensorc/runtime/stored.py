@@ -15,9 +15,11 @@ from tensorc.ir.program import Program
 from tensorc.ir.text import show
 from tensorc.runtime import plan
 from tensorc.runtime.cache import Entry, get, key_of, put, store
+from tensorc.runtime.classes import Classes
 from tensorc.runtime.executable import Executable, Image, Key
 from tensorc.runtime.plan import Plan
 from tensorc.runtime.texts import Texts
+from tensorc.schedule.sizes import Class, deciding
 from tensorc.version import __version__
 
 if TYPE_CHECKING:
@@ -27,38 +29,45 @@ if TYPE_CHECKING:
 USUAL = "row-major"
 """What the cache calls the code for row-major arrays."""
 
-STAGES = ("typed", "opt", "schedule", "loops")
-"""The stages that an entry has as text, beside `llvm`."""
+STAGES = ("typed", "opt")
+"""The stages that an entry has as text, beside those of its schedule."""
 
 
 def executable(
     program: Program,
-    schedule: Callable[[], Schedule],
+    schedule: Callable[[Class], Schedule],
     text: Callable[[str], str],
     cpu: str | None,
     permit: Callable[[str], None],
 ) -> Executable:
     """The program's executable for a CPU. `schedule` is called where the cache lacks it, and `text` for the stages that are kept.
 
-    `permit` is called with the program's name before code is made later on, for arrays with other strides.
+    `permit` is called with the program's name before code is made later on, for arrays with other strides or of other sizes.
     """
     machine = target.host(cpu)
-    if store() is None:
-        from tensorc.runtime.kernels import Scheduled
 
-        return Executable(Scheduled(schedule(), machine), program.name, permit)
-    return Executable(Stored(program, schedule, text, machine), program.name, permit)
+    def make(sizes: Class) -> Executable:
+        if store() is None:
+            from tensorc.runtime.kernels import Scheduled
+
+            return Executable(Scheduled(schedule(sizes), machine), program.name, permit)
+        return Executable(Stored(program, lambda: schedule(sizes), text, machine, sizes), program.name, permit)
+
+    names = deciding(program)
+    return Classes(make, names, program.name, permit) if names else make(())
 
 
 class Stored:
     """Kernels by the hash of all that they are made from: the program, the CPU, the compiler and LLVM."""
 
-    def __init__(self, program: Program, schedule: Callable[[], Schedule], text: Callable[[str], str], machine: target.Target) -> None:
+    def __init__(
+        self, program: Program, schedule: Callable[[], Schedule], text: Callable[[str], str], machine: target.Target, sizes: Class
+    ) -> None:
         self.name = program.name
         self.target = machine
         self._schedule = schedule
         self._text = text
-        self._parts = ("program", compiler(), target.llvm_version(), str(machine), *_texts(program))
+        self._parts = ("program", compiler(), target.llvm_version(), str(machine), *_texts(program), str(sizes))
         self.texts: Mapping[str, str] = Texts({"llvm": self._llvm, "asm": self._assembly})
 
     @cached_property
@@ -111,7 +120,7 @@ class Stored:
             "symbols": list(emitted.symbols),
             "plan": plan.to_json(made.plan),
         }
-        parts = {stage: self._text(stage).encode() for stage in STAGES}
+        parts = {stage: self._text(stage).encode() for stage in STAGES} | made.stages
         parts |= {"llvm": emitted.text.encode(), "object": target.emit_object(emitted.text, self.target)}
         entry = Entry(header, parts)
         put(key, entry)
