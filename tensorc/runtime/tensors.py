@@ -37,21 +37,31 @@ _SEARCHED = range(8, 192, 8)
 """Where in a tensor's implementation a field is looked for; it is no shorter."""
 
 
-@cache
+_TRIES = 3
+_readable: bool | None = None
+_tries = 0
+
+
 def is_readable() -> bool:
-    """Whether the code reads tensors; asked for the first time, it is told how. False where anything is not as it should be."""
-    code = entry.code()
-    if code is None or "torch" not in sys.modules:
-        return False
-    try:
-        found = _interface()
-    except (AttributeError, LookupError, OSError, TypeError, ValueError, RuntimeError):
-        return False
-    for position, value in found.items():
-        if position not in (words.TENSOR, words.PARAMETER):
+    """Whether the code reads tensors; asked for the first time, it is told how. False where anything is not as it should be.
+
+    That may be because of where the question is asked, inside of a mode of torch; so it is asked a few times.
+    """
+    global _readable, _tries
+    if _readable is None:
+        code = entry.code()
+        if code is None or "torch" not in sys.modules or _tries >= _TRIES:
+            return False
+        _tries += 1
+        try:
+            found = _interface()
+        except (AttributeError, LookupError, OSError, TypeError, ValueError, RuntimeError):
+            return False
+        types = {position: found.pop(position) for position in (words.TENSOR, words.PARAMETER)}
+        for position, value in (*found.items(), *types.items()):  # the types last: without them the rest is not looked at
             code.context[position] = value
-    code.context[words.TENSOR], code.context[words.PARAMETER] = found[words.TENSOR], found[words.PARAMETER]
-    return True
+        _readable = True
+    return _readable
 
 
 def is_plain(value: Any) -> bool:
@@ -76,6 +86,11 @@ def _library(name: str) -> ctypes.CDLL:
 def _interface() -> dict[int, int]:
     """The words of the context. LookupError, AttributeError and the like where torch is not as it should be."""
     torch: Any = sys.modules["torch"]
+    with torch.inference_mode(False):
+        return _looked_up(torch)
+
+
+def _looked_up(torch: Any) -> dict[int, int]:
     handle, keys, gradient = _places(torch)
     found = {position: function_address(getattr(_library("torch_cpu"), name)) for position, name in _C_INTERFACE.items()}
     found |= {position: _internal(name) for position, name in _INTERNAL.items()}
@@ -89,7 +104,7 @@ def _interface() -> dict[int, int]:
         words.HANDLE: handle,
         words.KEYS_PLACE: keys,
         words.GRADIENT_PLACE: gradient,
-        words.KEYS: torch._C._dispatch_keys(torch.empty(1)).raw_repr(),
+        words.KEYS: torch._C._dispatch_keys(torch.empty(1, device="cpu")).raw_repr(),
         words.REQUIRES_GRADIENT: _getter(torch._C.TensorBase, "requires_grad"),
         words.TRACER: int(torch._C._parse_dispatch_key("Tracer")),
         words.LEVELS: id(vars(forward)),
@@ -97,7 +112,7 @@ def _interface() -> dict[int, int]:
         words.NO_LEVEL: id(forward._current_level),
     }
     with torch.inference_mode():
-        found[words.INFERENCE_KEYS] = torch._C._dispatch_keys(torch.empty(1)).raw_repr()
+        found[words.INFERENCE_KEYS] = torch._C._dispatch_keys(torch.empty(1, device="cpu")).raw_repr()
     _kept.append(level)
     _try(torch, found)
     return found
@@ -122,10 +137,13 @@ def _only(found: Sequence[int], what: str) -> int:
 
 def _places(torch: Any) -> tuple[int, int, int]:
     """(where a tensor's handle is, where in its implementation the dispatch keys are, where what autograd knows of it)."""
-    plain = [torch.empty(3), torch.empty((2, 5), dtype=torch.int64), torch.empty(())]
-    recorded = [torch.empty(3, requires_grad=True), torch.empty((2, 3), dtype=torch.float64, requires_grad=True)]
+    plain = [torch.empty(3, device="cpu"), torch.empty((2, 5), dtype=torch.int64, device="cpu"), torch.empty((), device="cpu")]
+    recorded = [
+        torch.empty(3, device="cpu", requires_grad=True),
+        torch.empty((2, 3), dtype=torch.float64, device="cpu", requires_grad=True),
+    ]
     with torch.inference_mode():
-        others = [torch.empty(4), torch._neg_view(plain[0]), torch.empty(2, dtype=torch.complex64).conj(), torch.empty(2, device="meta")]
+        others = [torch.empty(4, device="cpu"), torch._neg_view(plain[0]), torch.empty(2, dtype=torch.complex64, device="cpu").conj()]
     tensors = [*plain, *recorded, *others]
     handle = _only([o for o in range(16, torch.Tensor.__basicsize__, 8) if all(word(id(t) + o) == t._cdata for t in tensors)], "the handle")
     keys = [(t._cdata, torch._C._dispatch_keys(t).raw_repr()) for t in tensors]
@@ -159,7 +177,7 @@ def _getter(type_: type, name: str) -> int:
 
 def _try(torch: Any, found: dict[int, int]) -> None:
     """Raise LookupError where a function does not do with tensors what it should."""
-    tensor = torch.arange(24, dtype=torch.float64).reshape(2, 3, 4)[:, ::2, 1:]
+    tensor = torch.arange(24, dtype=torch.float64, device="cpu").reshape(2, 3, 4)[:, ::2, 1:]
     handle = id(tensor) + found[words.HANDLE]
     answer = row([0])
 
@@ -189,7 +207,7 @@ def _try(torch: Any, found: dict[int, int]) -> None:
     if type(wrapped) is not torch.Tensor or wrapped.shape != tensor.shape or wrapped.dtype != tensor.dtype:
         raise LookupError("torch makes another tensor than it should")
     get = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.c_void_p)(found[words.REQUIRES_GRADIENT])
-    recorded = torch.empty(1, requires_grad=True)
+    recorded = torch.empty(1, device="cpu", requires_grad=True)
     if get(id(tensor), None) is not False or get(id(recorded), None) is not True:
         raise LookupError("torch's attribute `requires_grad` is not what it should be")
 

@@ -632,3 +632,28 @@ def test_frames_are_as_python_lays_them_out() -> None:
         start = len(tail) - regions - 4 - len(plan.owned)  # sizes and strides before, then places, then threads
         assert tail[:start] == expected[:start]
         assert tail[len(tail) - regions :] == expected[len(tail) - regions :]
+
+
+def test_torch_is_looked_at_wherever_the_first_call_is() -> None:
+    from runtime.children import run
+
+    script = """
+import torch
+import tensorc as tc
+from tensorc.runtime import tensors
+f = tc.compile("fn f(x: f32[N]) = x + 1").f
+def check():
+    x = torch.arange(4, dtype=torch.float32)
+    assert torch.equal(f(x), x + 1)
+{first}
+for _ in range(4):
+    check()
+assert f._answered > 0
+"""
+    for first in (
+        "with torch.inference_mode():\n    check(), check(), check()",
+        "torch.set_default_dtype(torch.float64)",
+        "with torch.autograd.forward_ad.dual_level():\n    check(), check()",
+        "def g(x):\n    check(), check(), check()\n    return x\ntorch.func.vmap(g)(torch.ones(2, 3))",
+    ):
+        run(script.format(first=first))
