@@ -33,7 +33,7 @@ def test_help_lists_the_commands(tensorc: Callable[..., Any], word: str) -> None
 def test_help_of_each_command_is_short(tensorc: Callable[..., Any], command: str) -> None:
     ran = tensorc(command, "--help")
     assert ran.code == 0 and ran.out.startswith(f"Usage: tensorc {command} ")
-    assert "--json" in ran.out and len(ran.out.splitlines()) < 40
+    assert ("--json" in ran.out or "Commands:" in ran.out) and len(ran.out.splitlines()) < 40
 
 
 def test_no_command_shows_the_help_as_a_usage_error(tensorc: Callable[..., Any]) -> None:
