@@ -193,7 +193,8 @@ def executable(program: Program) -> Interpreted:
     """The program for the target `triton`. TargetUnavailable where neither a GPU nor the interpreter can run it."""
     if config.triton == "interpret":
         return Interpreted(program, options())
-    raise TargetUnavailable("the target `triton` finds no GPU that Triton can use; TENSORC_TRITON=interpret runs its kernels on the processor, slowly")
+    hint = "TENSORC_TRITON=interpret runs its kernels on the processor, slowly"
+    raise TargetUnavailable(f"the target `triton` finds no GPU that Triton can use; {hint}")
 
 
 class Interpreted:
