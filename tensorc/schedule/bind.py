@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly
-from tensorc.ir.tensor import Load
+from tensorc.ir import walk
+from tensorc.ir.tensor import IsZero, Load, Nonnegative
 from tensorc.loops.nest import Bind
 from tensorc.schedule.members import Member, axes
 from tensorc.schedule.stages import Part, Sweep, paths, rules
@@ -39,9 +40,32 @@ class Access:
 
 def bind(nest: Sequence[Part], accesses: Mapping[Member, Access]) -> tuple[Part, ...]:
     """The nest with a binding for every loop: at most one vector loop on each path, the one that costs least."""
-    bound = _Binder(accesses).parts(nest)
+    bound = tuple(map(_reordered, _Binder(accesses).parts(nest)))
     found = _rows(bound, accesses)
     return bound if found is None else tuple(_unrolled(p, found) for p in bound)
+
+
+def _reordered(part: Part, lanes: Index | None = None) -> Part:
+    """The nest in which, of loops that reduce inside of lanes, those come first by which guards of lanes differ: masks are made there, and
+    not again for each point of the others.
+    """
+    if isinstance(part, Member):
+        return part
+    if part.bind.kind == "vector":
+        return replace(part, body=tuple(_reordered(p, part.axis) for p in part.body))
+    chain = [part]
+    while len(chain[-1].body) == 1 and isinstance(chain[-1].body[0], Sweep):
+        chain.append(chain[-1].body[0])
+    inside = rules(chain[-1].body)
+    if lanes is None or len(chain) < 2 or not all(s.bind.kind == "serial" and s.axis in m.over for s in chain for m in inside):
+        return replace(part, body=tuple(_reordered(p, lanes) for p in part.body))
+    guards = [algebra.indices(s.value) for m in inside for s in walk.postorder(m.body) if isinstance(s, (Nonnegative, IsZero))]
+    along = frozenset[Index]().union(*(g for g in guards if lanes in g))
+    body = chain[-1].body
+    for s in sorted(chain, key=lambda s: s.axis not in along, reverse=True):
+        body = (replace(s, body=body),)
+    (made,) = body
+    return made
 
 
 def share(nest: tuple[Part, ...]) -> tuple[Part, ...]:

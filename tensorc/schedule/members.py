@@ -31,6 +31,8 @@ class Member:
     monoid: str | None
     body: Scalar
     place: Place | None
+    is_result: bool = False
+    """Whether the caller gets it."""
     is_copy: bool = False
     """Whether others may read it at other places than at its axes: its axes are those of its tensor."""
 
@@ -72,7 +74,7 @@ def _member(space: Space, r: Rule, storage: Storage | None) -> Member:
     body = lower(r.body, values, memory)
     if r.monoid == "sum" and r.over:
         body = _with_factors(body)
-    return Member(r.name, r.tensor, space.out[r], space.over[r], space.order[r], r.monoid, body, place)
+    return Member(r.name, r.tensor, space.out[r], space.over[r], space.order[r], r.monoid, body, place, bool(r.targets))
 
 
 def _with_factors(body: Scalar) -> Scalar:

@@ -83,7 +83,8 @@ class Rule:
 
     @cached_property
     def order(self) -> tuple[Index, ...]:
-        """The loops as they go best, the outermost first: results before what is reduced, so that a reduction is held in registers.
+        """The loops as they go best, the outermost first: results, in the order that they have in memory, before what is reduced, so that
+        a reduction is held in registers.
 
         But a reduction that streams a tensor whose last axis is one of its result goes along that axis innermost, and accumulates in
         memory.
@@ -93,8 +94,15 @@ class Rule:
                 (s.atom for s, e in zip(reversed(load.subscripts), reversed(load.tensor.extents), strict=True) if e is not ONE), None
             )
             if isinstance(last, Index) and last in self.out and self._covers(load):
-                return (*(a for a in self.out if a is not last), *self.over, last)
-        return self.space
+                return (*(a for a in self._stored if a is not last), *self.over, last)
+        return self._stored + self.over
+
+    @property
+    def _stored(self) -> tuple[Index, ...]:
+        """The loops of the result in the order of memory."""
+        places = [s for t in self.targets[:1] for s in t.subscripts]
+        found = dict.fromkeys(a for s in places for a in sorted(indices(s), key=lambda a: a.level) if a in self.out)
+        return (*found, *(a for a in self.out if a not in found))
 
     @cached_property
     def is_contraction(self) -> bool:

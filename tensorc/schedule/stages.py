@@ -156,7 +156,8 @@ def _first(waiting: Sequence[tuple[Member, Sequence[Loop]]]) -> Loop | None:
 
 
 def _best(waiting: Sequence[tuple[Member, Sequence[Loop]]]) -> Loop | None:
-    """Where they agree, the loop that each would go along first; else one over an axis that none of them reduces."""
+    """Where they agree, the loop that each would go along first; else one over an axis that none of them reduces, results before others."""
+    waiting = sorted(waiting, key=lambda w: not w[0].is_result)
     leaders = [loops for _, loops in waiting if len(loops) > 1] or [loops for _, loops in waiting]
     if len({loops[0] for loops in leaders}) == 1:
         return leaders[0][0]

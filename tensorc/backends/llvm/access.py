@@ -9,7 +9,7 @@ from tensorc.algebra import Poly
 from tensorc.backends.llvm import casts, index, transpose
 from tensorc.backends.llvm.context import Context, Coordinates, Place
 from tensorc.backends.llvm.types import POINTER, Type, Value, constant, integer, memory_element, number_of, of
-from tensorc.ir.tensor import Tensor
+from tensorc.ir.tensor import Apply, Load, Nonnegative, Scalar, Tensor
 from tensorc.loops import bounds
 from tensorc.loops.nest import Memory, Scratch, Var
 
@@ -30,6 +30,41 @@ def load(context: Context, tensor: Tensor, subscripts: tuple[Poly, ...], at: Coo
         return context.values[tensor][context.key(frozenset(tensor.axes), at)]
     raw = _load(context, tensor, subscripts, at)  # type: ignore[arg-type]
     return casts.from_memory(context.code, raw, tensor.dtype)
+
+
+def load_where(context: Context, load: Load, condition: Scalar, decided: Value, at: Coordinates) -> Value | None:
+    """The element where a condition holds that says that it is inside, and 0 elsewhere, in one instruction; None where there is none."""
+    memory = load.tensor
+    if isinstance(memory, Var) or not isinstance(memory, Memory) or memory.dtype.is_half or not decided.type.lanes:
+        return None
+    code, place = context.code, context.places[memory]
+    said = _conjuncts(condition)
+    proved = zip(bounds.inside(memory, load.subscripts, context.facts), load.subscripts, memory.extents, strict=True)
+    if not all(known or all(_holds(context, p) or p in said for p in (s, e - 1 - s)) for known, s, e in proved):
+        return None
+    first: list[Value] = []
+    step = integer(0)
+    for subscript, stride in zip(load.subscripts, place.strides, strict=True):
+        line = index.along_lanes(context, subscript, at)
+        if line is None:
+            return None
+        first.append(code.mul(line[0], stride))
+        step = code.add(step, code.mul(line[1], stride))
+    if number_of(step) != 1:
+        return None
+    mask = both(context, None if context.padded and isinstance(memory, Scratch) else context.mask, decided)
+    return casts.from_memory(code, load_contiguous(context, memory, _pointer(context, memory, place, first), mask), memory.dtype)
+
+
+def _conjuncts(condition: Scalar) -> frozenset[Poly]:
+    """What is at least 0 where a condition holds, as far as it says."""
+    match condition:
+        case Apply("and", (a, b), _):
+            return _conjuncts(a) | _conjuncts(b)
+        case Nonnegative(p):
+            return frozenset((p,))
+        case _:
+            return frozenset()
 
 
 def store(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Coordinates, value: Value, where: Value | None) -> None:

@@ -57,6 +57,10 @@ def _compute(context: Context, s: Scalar, at: Coordinates) -> Value:
             decided = evaluate(context, condition, at)
             if decided.text in ("true", "false"):
                 return evaluate(context, then if decided.text == "true" else otherwise, at)
+            if isinstance(then, Load) and isinstance(otherwise, Const) and not otherwise.value:
+                guarded = access.load_where(context, then, condition, decided, at)
+                if guarded is not None:
+                    return guarded
             return context.code.select(*context.code.unify(decided, evaluate(context, then, at), evaluate(context, otherwise, at)))
         case Apply(operation, arguments, dtype):
             values = [evaluate(context, a, at) for a in arguments]
