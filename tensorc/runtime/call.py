@@ -226,9 +226,9 @@ class Call:
     def _run(self, inputs: Sequence[Array], sizes: Mapping[str, int], outputs: Sequence[Array]) -> None:
         failed = self.executable.run(inputs, sizes, outputs)
         if failed is not None:
-            raise IndexError(self._out_of_range(failed, inputs, sizes))
+            raise IndexError(self.out_of_range(failed, inputs, sizes))
 
-    def _out_of_range(self, failed: int, inputs: Sequence[Array], sizes: Mapping[str, int]) -> str:
+    def out_of_range(self, failed: int, inputs: Sequence[Array], sizes: Mapping[str, int]) -> str:
         """Which element was out of range: the oracle says it, since the kernels only know that one was."""
         from tensorc.backends.reference.evaluate import failed_check
 

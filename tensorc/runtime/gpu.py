@@ -20,7 +20,6 @@ from tensorc.backends.triton import compile, interpreter, launcher, modules
 from tensorc.backends.triton.compile import Compiled, Target
 from tensorc.backends.triton.emit import Emitted, EmittedKernel, Options, emit
 from tensorc.config import config
-from tensorc.errors import TargetUnavailable
 from tensorc.ir.program import Program
 from tensorc.loops.nest import Buffer, Memory
 from tensorc.runtime import memory
@@ -66,12 +65,15 @@ class Variants:
             if given is not None:
                 known.append((tensor.name, tuple(s if s in (0, 1) else None for s in given)))
                 every |= {stride_name(tensor.name, n): s for n, s in enumerate(given) if s not in (0, 1)}
-        situation = Situation(Sizes.of(every), tuple(known))
+        return self.made_for(Situation(Sizes.of(every), tuple(known))), every
+
+    def made_for(self, situation: Situation) -> Variant:
+        """The variant for a situation."""
         with self._lock:
             found = self._made.get(situation)
             if found is None:
                 found = self._made[situation] = Variant(emit(schedule(self.program, situation), self.options))
-        return found, every
+            return found
 
     @property
     def made(self) -> tuple[Variant, ...]:
@@ -189,12 +191,13 @@ RELIEF = 4
 """How often rows in registers are halved."""
 
 
-def executable(program: Program) -> Interpreted:
+def executable(program: Program) -> Any:
     """The program for the target `triton`. TargetUnavailable where neither a GPU nor the interpreter can run it."""
     if config.triton == "interpret":
         return Interpreted(program, options())
-    hint = "TENSORC_TRITON=interpret runs its kernels on the processor, slowly"
-    raise TargetUnavailable(f"the target `triton` finds no GPU that Triton can use; {hint}")
+    from tensorc.runtime.device import Moved
+
+    return Moved(program)
 
 
 class Interpreted:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from tensorc.api.primitive import Primitive
-from tensorc.torch_bridge.memory import execute, is_plain
+from tensorc.torch_bridge.memory import execute, is_on_gpu, is_plain
 from tensorc.torch_bridge.operator import in_front, text_of
 from tensorc.torch_bridge.saving import cotangents, recorded, save, traced
 
@@ -23,7 +23,7 @@ def apply(primitive: Primitive, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]
 
 
 def _run(primitive: Primitive, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    if traced() or not all(map(is_plain, tensors)):
+    if traced() or not (all(map(is_plain, tensors)) or all(map(is_on_gpu, tensors))):
         return tuple(torch.ops.tensorc.run(text_of(primitive), list(tensors)))
     return tuple(execute(primitive, tensors))
 

@@ -87,8 +87,8 @@ def _key(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
         if type(value) in (Tensor, Parameter):
             shape = value.shape
             ones = tuple([n for n, e in enumerate(shape) if e == 1]) if 1 in shape else ()
-            key += value.dtype, len(shape), ones
-            if value.layout is not torch.strided or value.device.type != "cpu":
+            key += value.dtype, len(shape), ones, value.device
+            if value.layout is not torch.strided or value.device.type not in ("cpu", "cuda"):
                 return None
         elif type(value) in _STATIC:
             key.append(exact(value))

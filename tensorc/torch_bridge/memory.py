@@ -27,6 +27,11 @@ def is_plain(tensor: Tensor) -> bool:
     return type(tensor) in _PLAIN and tensor.device.type == "cpu" and not torch._is_functional_tensor(tensor)
 
 
+def is_on_gpu(tensor: Tensor) -> bool:
+    """Whether the tensor is torch's own and on a GPU that Triton may have kernels for."""
+    return type(tensor) in _PLAIN and tensor.device.type == "cuda" and not torch._is_functional_tensor(tensor)
+
+
 def dtype_of(tensor: Tensor, what: str) -> DType:
     """The tensor's dtype. DTypeError for one that tensorc does not have, and for tensors that are not strided."""
     found = DTYPE_OF.get(tensor.dtype)
@@ -38,10 +43,8 @@ def dtype_of(tensor: Tensor, what: str) -> DType:
         if tensor.dtype.is_complex:
             raise DTypeError(f"{what} is complex ({str(tensor.dtype)[6:]}); tensorc has no complex numbers, pass `torch.view_as_real(x)`")
         raise DTypeError(f"{what} has the dtype {str(tensor.dtype)[6:]}, which tensorc does not have")
-    if tensor.device.type not in ("cpu", "meta"):
-        raise TargetUnavailable(
-            f"{what} is on the device {tensor.device}, and the target `cpu` reads the processor's memory; write `x.cpu()`"
-        )
+    if tensor.device.type not in ("cpu", "meta", "cuda"):
+        raise TargetUnavailable(f"{what} is on the device {tensor.device}, where no target runs; write `x.cpu()`")
     return found
 
 
@@ -60,7 +63,11 @@ def run(primitive: Primitive, tensors: Sequence[Tensor | None], shapes: Sequence
 
 
 def execute(primitive: Primitive, tensors: Sequence[Tensor]) -> list[Tensor]:
-    """The results of a program for plain tensors. Those that are not read may be any tensors of the right shape."""
+    """The results of a program for plain tensors, or for those of a GPU. What is not read may be any tensors of the right shape."""
+    if any(t.device.type == "cuda" for t in tensors):
+        from tensorc.torch_bridge import device
+
+        return device.execute(primitive, tensors)
     try:
         return run(primitive, tensors, [t.shape for t in tensors])
     except (RuntimeError, DTypeError):

@@ -6,7 +6,7 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 from tensorc.backends.triton.emit import Emitted, EmittedKernel
 from tensorc.backends.triton.types import pointer
 from tensorc.errors import ConfigError, TargetUnavailable, suggestion
+from tensorc.loops.nest import Memory
 
 STAGES = ("triton", "ttir", "ttgir", "ptx", "sass")
 """The stages that this module has, by their names for users."""
@@ -78,11 +79,11 @@ def signature(kernel: EmittedKernel) -> dict[str, str]:
     return dict(zip(names, types, strict=True))
 
 
-def divisors(emitted: Emitted, kernel: EmittedKernel) -> dict[int, int]:
-    """The powers of two, up to 16, that divide parameters: the addresses of pointers, and the sizes of this class."""
+def divisors(emitted: Emitted, kernel: EmittedKernel, unaligned: Container[Memory] = ()) -> dict[int, int]:
+    """The powers of two, up to 16, that divide parameters: the addresses of aligned memory, and the sizes of this class."""
     ranges = emitted.planned.situation.sizes.by_name
     count = len(kernel.pointers)
-    found = dict.fromkeys(range(count), ALIGNED)
+    found = {n: 1 if m in unaligned else ALIGNED for n, m in enumerate(kernel.pointers)}
     for n, name in enumerate(kernel.sizes):
         multiple = ranges[name].multiple if name in ranges else 1
         found[count + n] = min(multiple & -multiple or ALIGNED, ALIGNED)
@@ -95,13 +96,13 @@ def options(kernel: EmittedKernel, target: Target) -> dict[str, Any]:
     return {"num_warps": warps, "num_stages": kernel.launch.stages, "enable_fp_fusion": False}
 
 
-def compile_kernel(emitted: Emitted, kernel: EmittedKernel, module: ModuleType, target: Target) -> Any:
-    """Triton's compiled kernel."""
+def compile_kernel(emitted: Emitted, kernel: EmittedKernel, module: ModuleType, target: Target, unaligned: Container[Memory] = ()) -> Any:
+    """Triton's compiled kernel. All memory but that which is `unaligned` lies at a multiple of 16 bytes."""
     triton = require()
     from triton.compiler import ASTSource
 
     function = getattr(module, kernel.name)
-    attributes = {(n,): [["tt.divisibility", d]] for n, d in divisors(emitted, kernel).items()}
+    attributes = {(n,): [["tt.divisibility", d]] for n, d in divisors(emitted, kernel, unaligned).items()}
     source = ASTSource(function, signature(kernel), constexprs=dict(kernel.constants), attrs=attributes)
     return triton.compile(source, target=target.triton, options=options(kernel, target))
 

@@ -188,7 +188,7 @@ class _Emitter:
         extent = index.number(self.context, s.axis.extent).text
         if s.bind.count == 1:
             return extent.inside(8)
-        name = self.context.names.of(("blocks", s.axis), f"{self.source.names[s.axis]}_blocks")
+        name = self.context.names.of(("blocks", s.axis), f"{self.context.bound[s.axis].name}_blocks")
         self.context.line(f"{name} = tl.cdiv({extent.text}, {self.context.block_name(s.axis)})")
         return name
 

@@ -1,6 +1,7 @@
 """A process of its own in which Triton interprets: `python worker.py` answers pickled requests on its standard input.
 
-A request is (program, arrays, sizes, options); the answer is ("ok", results, failed check), or ("error", text).
+A request is (program, arrays, sizes, options), or (a module's text, arrays, its function's name, None); the answer is ("ok", results,
+failed check), or ("error", text).
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,15 @@ class Worker:
 
     def run(self, program: Any, arrays: list[Any], sizes: dict[str, int], options: Any = None) -> list[Any]:
         """The results of a program. AssertionError says what went wrong there."""
+        return self._ask(program, arrays, sizes, options)
+
+    def call(self, text: str, function: str, arrays: list[Any]) -> list[Any]:
+        """The results of a function of a stand-alone module for arrays, which it gets as torch tensors."""
+        return self._ask(text, arrays, function, None)
+
+    def _ask(self, *request: Any) -> list[Any]:
         assert self.process.stdin is not None and self.process.stdout is not None
-        pickle.dump((program, arrays, sizes, options), self.process.stdin)
+        pickle.dump(request, self.process.stdin)
         self.process.stdin.flush()
         kind, *rest = pickle.load(self.process.stdout)
         assert kind == "ok", rest[0]
@@ -41,10 +50,6 @@ class Worker:
 
 
 def serve() -> None:
-    import numpy as np
-
-    from tensorc.runtime.gpu import Interpreted, shape_of
-
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a kernel prints is no answer
     while True:
@@ -52,16 +57,39 @@ def serve() -> None:
             program, arrays, sizes, options = pickle.load(sys.stdin.buffer)
         except EOFError:
             return
-        executable = Interpreted(program, options, guard=True)
-        try:
-            results = [np.empty(shape_of(t.extents, sizes), t.dtype.numpy) for t in program.results]
-            failed = executable.run(arrays, sizes, results)
-            answer: Any = ("ok", results, failed)
-        except Exception:
-            texts = [v.emitted.text for v in executable.variants.made]
-            answer = ("error", "\n".join([traceback.format_exc(), *texts]))
+        answer = _called(program, sizes, arrays) if isinstance(program, str) else _ran(program, arrays, sizes, options)
         pickle.dump(answer, answers)
         answers.flush()
+
+
+def _ran(program: Any, arrays: list[Any], sizes: dict[str, int], options: Any) -> Any:
+    import numpy as np
+
+    from tensorc.runtime.gpu import Interpreted, shape_of
+
+    executable = Interpreted(program, options, guard=True)
+    try:
+        results = [np.empty(shape_of(t.extents, sizes), t.dtype.numpy) for t in program.results]
+        return "ok", results, executable.run(arrays, sizes, results)
+    except Exception:
+        return "error", "\n".join([traceback.format_exc(), *(v.emitted.text for v in executable.variants.made)])
+
+
+def _called(text: str, function: str, arrays: list[Any]) -> Any:
+    import numpy as np
+
+    from tensorc.backends.triton import interpreter, modules
+    from tensorc.runtime.arrays import to_torch
+
+    interpreter.prepare()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            module = modules.load(modules.write(text, function, Path(folder)))
+            found = getattr(module, function)(*(to_torch(np.asarray(a)) for a in arrays))
+        results = found if isinstance(found, tuple) else (found,)
+        return "ok", [r.numpy() for r in results], None
+    except Exception:
+        return "error", f"{traceback.format_exc()}\n{text}"
 
 
 if __name__ == "__main__":

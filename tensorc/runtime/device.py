@@ -1,0 +1,196 @@
+"""The current GPU: programs compiled for it, and their launches on memory that lies there, of torch or of anyone.
+
+A call is worked out once for its sizes, strides and alignment: which programs run, with which arguments, and where in one workspace lies
+what is between kernels. What is left for each call is to put addresses into tuples.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from tensorc.backends.triton import compile
+from tensorc.backends.triton.compile import ALIGNED, Target
+from tensorc.errors import TargetUnavailable
+from tensorc.ir.program import Program
+from tensorc.loops.nest import Memory
+from tensorc.runtime import arrays
+from tensorc.runtime.arrays import Array
+from tensorc.runtime.gpu import PASSED, RELIEF, Strides, Variant, Variants, grid_of, options, shape_of, workspace
+
+MOST_CALLS = 1024
+"""So many kinds of calls are remembered."""
+
+
+def current() -> Target:
+    """The target that is the current GPU. TargetUnavailable where there is none that Triton can use."""
+    compile.require()
+    from triton.runtime import driver
+
+    try:
+        found = driver.active.get_current_target()
+    except Exception as reason:  # whatever keeps Triton from it
+        raise TargetUnavailable(f"the target `triton` finds no GPU that Triton can use ({reason})") from None
+    return Target(found.backend, f"sm_{found.arch}" if found.backend == "cuda" else str(found.arch).split(":")[0])
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kernel's launch: Triton's launcher, what it is given first, and the arguments, a pointer as (address number, offset in bytes)."""
+
+    run: Any
+    grid: tuple[int, int, int]
+    function: Any
+    metadata: Any
+    pointers: tuple[tuple[int, int], ...]
+    rest: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Launches:
+    """A call of a program. Addresses are those of the inputs, the results and the workspace, in this order."""
+
+    steps: tuple[Step, ...]
+    results: tuple[tuple[int, ...], ...]  # their shapes
+    workspace: int  # bytes
+    checks: tuple[int, ...]  # where in the workspace
+
+    def __call__(self, addresses: Sequence[int], stream: int) -> None:
+        for s in self.steps:
+            x, y, z = s.grid
+            pointers = [addresses[n] + offset for n, offset in s.pointers]
+            s.run(x, y, z, stream, s.function, s.metadata, None, None, None, *pointers, *s.rest)
+
+
+class OnDevice:
+    """A program on the GPU that was current when it was made."""
+
+    def __init__(self, program: Program) -> None:
+        self.target = current()
+        self.program = program
+        self.variants = Variants(program, options(self.target.vendor))
+        self._kernels: dict[Any, tuple[Variant, list[Any]]] = {}
+        self._calls: dict[Any, Launches] = {}
+        self._lock = threading.RLock()
+
+    def launches(self, sizes: Mapping[str, int], strides: Sequence[Strides | None], addresses: Sequence[int]) -> Launches:
+        """What a call does for the sizes, and for inputs of the strides (None: row-major) that lie at the addresses."""
+        unaligned = tuple([n for n, a in enumerate(addresses) if a % ALIGNED])
+        key = (tuple(sizes.values()), tuple(strides), unaligned)
+        found = self._calls.get(key)
+        if found is None:
+            with self._lock:
+                if len(self._calls) >= MOST_CALLS:
+                    self._calls.clear()
+                found = self._calls[key] = self._made(sizes, strides, unaligned)
+        return found
+
+    def _made(self, sizes: Mapping[str, int], strides: Sequence[Strides | None], unaligned: tuple[int, ...]) -> Launches:
+        variant, every = self.variants.of(sizes, strides)
+        variant, compiled = self._compiled(variant, unaligned)
+        s = variant.emitted.planned.schedule
+        space = workspace(variant.emitted, every)
+        numbers: dict[Memory, tuple[int, int]] = {m: (n, 0) for n, m in enumerate((*s.inputs, *s.results))}
+        numbers |= {m: (len(numbers), offset) for m, offset in space.offsets.items()}
+        numbers |= {alias: numbers[base] for alias, base in s.aliases.items()}
+        steps = []
+        for kernel, made in zip(variant.emitted.kernels, compiled, strict=True):
+            grid = grid_of(kernel, every)
+            if 0 in grid:
+                continue
+            x, y, z = (*grid, 1, 1)[:3]
+            rest = (*(every[name] for name in kernel.sizes), *kernel.constants.values())
+            steps.append(Step(made.run, (x, y, z), made.function, made.packed_metadata, tuple(numbers[m] for m in kernel.pointers), rest))
+        results = tuple(shape_of(b.extents, every) for b in s.results)
+        return Launches(tuple(steps), results, space.bytes, tuple(space.offsets[b] for b in s.checks))
+
+    def _compiled(self, variant: Variant, unaligned: tuple[int, ...]) -> tuple[Variant, list[Any]]:
+        """Triton's compiled kernels, loaded; of a schedule that needs fewer registers, where these do not suffice."""
+        key = (variant.emitted.planned.situation, unaligned)
+        found = self._kernels.get(key)
+        if found is not None:
+            return found
+        for relief in range(RELIEF):
+            tried = variant if not relief else self.variants.made_for(replace(variant.emitted.planned.situation, relief=relief))
+            inputs = tried.emitted.planned.schedule.inputs
+            crooked = frozenset(inputs[n] for n in unaligned if n < len(inputs))
+            made = [compile.compile_kernel(tried.emitted, k, tried.module, self.target, crooked) for k in tried.emitted.kernels]
+            for k in made:
+                k._init_handles()
+            found = self._kernels[key] = tried, made
+            if not any(k.n_spills for k in made):
+                break
+        assert found is not None
+        return found
+
+
+# Tensors of torch.
+
+
+def run(kernels: OnDevice, sizes: Mapping[str, int], tensors: Sequence[Any]) -> tuple[list[Any], int | None]:
+    """The results of a program for tensors of one device, on its current stream; and the first check that failed.
+
+    Nothing waits for the results but a check, which is left out while a CUDA graph is recorded, where nothing can wait.
+    """
+    import torch
+
+    tensors = [t.resolve_neg() if t.is_neg() else t for t in tensors]
+    device = tensors[0].device
+    with _on(device):
+        addresses = [t.data_ptr() for t in tensors]
+        launches = kernels.launches(sizes, [None if t.is_contiguous() else t.stride() for t in tensors], addresses)
+        types = [getattr(torch, arrays.torch_name(r.dtype)) for r in kernels.program.results]
+        results = [torch.empty(shape, dtype=t, device=device) for shape, t in zip(launches.results, types, strict=True)]
+        space = torch.empty(launches.workspace, dtype=torch.uint8, device=device) if launches.workspace else None
+        addresses += [r.data_ptr() for r in results]
+        addresses.append(0 if space is None else space.data_ptr())
+        launches(addresses, _stream(device))
+        if space is None or not launches.checks or _is_captured():
+            return results, None
+        cells = [int(space[offset : offset + 8].view(torch.int64)) for offset in launches.checks]
+    return results, next((n for n, cell in enumerate(cells) if cell != PASSED), None)
+
+
+def _on(device: Any) -> AbstractContextManager[object]:
+    import torch
+
+    made: AbstractContextManager[object] = torch.cuda.device(device)
+    return made
+
+
+def _stream(device: Any) -> int:
+    import torch
+
+    return int(torch._C._cuda_getCurrentRawStream(device.index))
+
+
+def _is_captured() -> bool:
+    import torch
+
+    return torch.cuda.is_current_stream_capturing()
+
+
+class Moved:
+    """A program on the current GPU for NumPy arrays, which torch takes there and back."""
+
+    def __init__(self, program: Program) -> None:
+        self.kernels = OnDevice(program)
+        try:
+            import torch
+        except ImportError:
+            raise TargetUnavailable("the target `triton` moves NumPy arrays by torch, which is not installed") from None
+        if not torch.cuda.is_available():
+            raise TargetUnavailable("the target `triton` moves NumPy arrays by torch, which finds no GPU")
+
+    def run(self, inputs: Sequence[Array], sizes: Mapping[str, int], outputs: Sequence[Array]) -> int | None:
+        """Write the results; the index of a check of the program that failed, if one did."""
+        given = [arrays.to_torch(np.array(a)).cuda() for a in inputs]
+        results, failed = run(self.kernels, sizes, given)
+        for output, found in zip(outputs, results, strict=True):
+            output[...] = arrays.view(found.cpu(), "a result")
+        return failed

@@ -1,0 +1,73 @@
+"""Launches a program by Triton's own launcher on a driver that only writes down: `python launch.py DRIVER`, a pickled job on its input.
+
+A job is (program, sizes, strides, addresses, stream); what was launched goes to the standard output as JSON.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import pickle
+import sys
+import time
+from typing import Any
+
+
+class Config(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_uint) for name in ("gx", "gy", "gz", "bx", "by", "bz", "shared")),
+        ("stream", ctypes.c_void_p),
+        ("attributes", ctypes.c_void_p),
+        ("count", ctypes.c_uint),
+    )
+
+
+class NoTorch:
+    """Hides torch, whose build for the processor would tell Triton that there is no GPU."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name.partition(".")[0] == "torch":
+            raise ImportError("torch is hidden")
+
+
+def main(driver: str) -> None:
+    sys.meta_path.insert(0, NoTorch())  # type: ignore[arg-type]
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    library = ctypes.CDLL(driver, mode=ctypes.RTLD_GLOBAL)
+    sys.setrecursionlimit(100_000)
+    program, sizes, strides, addresses, stream = pickle.load(sys.stdin.buffer)
+
+    from tensorc.runtime.device import OnDevice
+
+    device = OnDevice(program)
+    found = device.launches(sizes, strides, addresses[: len(program.inputs)])
+    counts = (ctypes.c_uint * 64).in_dll(library, "driver_count")
+    for n, step in enumerate(found.steps):
+        counts[n] = len(step.pointers) + len(step.rest)
+    found(addresses, stream)
+    launched: Any = ctypes.c_uint.in_dll(library, "driver_launches")
+    configs = (Config * 64).in_dll(library, "driver_configs")
+    arguments = (ctypes.c_uint64 * 24 * 64).in_dll(library, "driver_arguments")
+    kernels = [
+        {
+            "grid": [configs[n].gx, configs[n].gy, configs[n].gz],
+            "threads": configs[n].bx,
+            "shared": configs[n].shared,
+            "stream": configs[n].stream,
+            "arguments": list(arguments[n])[: len(found.steps[n].pointers)],
+        }
+        for n in range(launched.value)
+    ]
+    count = 2000
+    started = time.perf_counter()
+    for _ in range(count):
+        device.launches(sizes, strides, addresses[: len(program.inputs)])(addresses, stream)
+    seconds = (time.perf_counter() - started) / count
+    answer = {"kernels": kernels, "workspace": found.workspace, "results": found.results, "target": str(device.target), "seconds": seconds}
+    json.dump(answer | {"torch": "torch" in sys.modules}, answers)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,87 @@
+"""Launches by Triton's own launcher over a driver that only writes down: grids, threads, addresses, the workspace, the time of a call."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+from backends.triton.worker import ROOT
+
+import tensorc as tc
+from tensorc.transform.simplify import simplify
+
+HERE = Path(__file__).parent
+
+pytestmark = [
+    pytest.mark.skipif(find_spec("triton") is None, reason="Triton is not installed"),
+    pytest.mark.skipif(shutil.which("gcc") is None, reason="the driver is written in C"),
+]
+
+
+@pytest.fixture(scope="module")
+def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("driver") / "libcuda.so.1"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", str(path), str(HERE / "driver.c")], check=True)
+    return path
+
+
+def launch(driver: Path, source: str, specs: list[str], sizes: dict[str, int], strides: list[Any], addresses: list[int]) -> Any:
+    program = simplify(tc.compile(source).f.lower(*map(tc.spec, specs)).program)
+    environment = {
+        **{k: v for k, v in os.environ.items() if not k.startswith(("TRITON", "TENSORC"))},
+        "LD_LIBRARY_PATH": str(driver.parent),
+        "TRITON_LIBCUDA_PATH": str(driver.parent),
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
+    }
+    job = pickle.dumps((program, sizes, strides, addresses, 77))
+    ran = subprocess.run([sys.executable, str(HERE / "launch.py"), str(driver)], input=job, capture_output=True, env=environment)
+    assert ran.returncode == 0, ran.stderr.decode()
+    return json.loads(ran.stdout)
+
+
+SOFTMAX = "fn f(x: f32[N, D]) = softmax(x)"
+
+
+def test_one_kernel(driver: Path) -> None:
+    found = launch(driver, SOFTMAX, ["f32[N, D]"], {"N": 4096, "D": 1000}, [None], [0x7F0000000000, 0x7F0001000000, 0x7F0002000000])
+    assert found["target"] == "cuda:sm_90" and found["results"] == [[4096, 1000]] and not found["torch"]
+    (kernel,) = found["kernels"]
+    assert kernel["grid"] == [4096, 1, 1] and kernel["threads"] == 64 and kernel["stream"] == 77
+    assert kernel["arguments"] == [0x7F0000000000, 0x7F0001000000]
+    assert found["seconds"] < 50e-6  # on a driver that does nothing; a few microseconds where nothing else runs
+
+
+def test_workspace(driver: Path) -> None:
+    """What lies between kernels is in one piece of memory, aligned."""
+    found = launch(
+        driver,
+        "fn f(x: f32[N, D]) = (sum(x), sum(x, axis=0))",
+        ["f32[N, D]"],
+        {"N": 4096, "D": 1024},
+        [None],
+        [1 << 40, 2 << 40, 3 << 40, 4 << 40],
+    )
+    places = [a for k in found["kernels"] for a in k["arguments"] if a >= 4 << 40]
+    assert places and all(0 <= a - (4 << 40) < found["workspace"] and a % 16 == 0 for a in places)
+    first, *others = found["kernels"]
+    assert first["arguments"][0] == 1 << 40
+    assert {2 << 40, 3 << 40} <= {a for k in others for a in k["arguments"]}
+
+
+def test_nothing_to_do(driver: Path) -> None:
+    found = launch(driver, SOFTMAX, ["f32[N, D]"], {"N": 0, "D": 1000}, [None], [16, 32, 48])
+    assert found["kernels"] == [] and found["results"] == [[0, 1000]]
+
+
+def test_strides_and_alignment(driver: Path) -> None:
+    transposed = launch(driver, "fn f(x: f32[N, D]) = exp(x)", ["f32[N, D]"], {"N": 512, "D": 1024}, [(1, 512)], [1 << 40, 2 << 40, 0])
+    assert len(transposed["kernels"]) == 1
+    assert launch(driver, "fn f(x: f32[N]) = exp(x)", ["f32[N]"], {"N": 4096}, [None], [(1 << 40) + 4, 2 << 40, 0])["kernels"]
