@@ -25,6 +25,9 @@ MERGE = 12
 ROWS = 6
 """Points that contractions take at a time."""
 
+COLUMNS = 4
+"""Rows that are added to columns at a time."""
+
 REGISTERS = 12
 """Registers that accumulators may take."""
 
@@ -40,9 +43,25 @@ class Access:
 
 def bind(nest: Sequence[Part], accesses: Mapping[Member, Access]) -> tuple[Part, ...]:
     """The nest with a binding for every loop: at most one vector loop on each path, the one that costs least."""
-    bound = tuple(map(_reordered, _Binder(accesses).parts(nest)))
+    bound = tuple(_columns(_reordered(p), accesses) for p in _Binder(accesses).parts(nest))
     found = _rows(bound, accesses)
     return bound if found is None else tuple(_unrolled(p, found) for p in bound)
+
+
+def _columns(part: Part, accesses: Mapping[Member, Access]) -> Part:
+    """The nest in which columns that accumulate in memory take several rows at a time: each is loaded and stored once for all of these."""
+    if isinstance(part, Member):
+        return part
+    inside = rules(part.body)
+    match part.body:
+        case (Sweep() as lanes,) if part.bind.kind == "serial" and lanes.bind.kind == "vector" and not any(map(_sweeps, lanes.body)):
+            if all(accesses[m].accumulates and part.axis in m.over for m in inside) and len(inside) <= 2:
+                return bound_as(part, Bind("unroll", COLUMNS), (bound_as(lanes, Bind("vector", 2)),))
+    return replace(part, body=tuple(_columns(p, accesses) for p in part.body))
+
+
+def _sweeps(part: Part) -> bool:
+    return isinstance(part, Sweep)
 
 
 def _reordered(part: Part, lanes: Index | None = None) -> Part:

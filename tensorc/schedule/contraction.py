@@ -46,6 +46,9 @@ STRETCH = 96
 HEAVY = 8
 """Instructions that are done for one register after the other, so that they are not written out for every register of a block."""
 
+STREAM = 512
+"""Points of lanes that are read side by side where there are few rows."""
+
 SQUARE = 16
 """Points of a side of a square that is turned in registers."""
 
@@ -151,7 +154,7 @@ class _Planner:
     def path(self, m: Member) -> Iterator[Loop]:
         r = self.roles
         yield from map(self.loop, r.outer)
-        yield self.loop(r.lanes, Bind("tile", TILE))
+        yield self.loop(r.lanes, Bind("tile", STREAM if r.thin else TILE))
         if m in self.kinds:
             yield from self.copy(m)
             return
@@ -182,6 +185,13 @@ class _Planner:
     def rows(self, m: Member, lanes: Loop, early: bool) -> Iterator[Loop]:
         """The loops over rows: in blocks, or of what is heavy one row after the other."""
         r = self.roles
+        if m is r.first and r.thin:  # all that is read side by side, for all rows
+            *walked, last = r.inner
+            yield from (self.loop(a, name="inner") for a in walked)
+            yield self.loop(last, Bind("unroll", 4), name="inner")
+            yield self.loop(r.rows, Bind("unroll", ROWS), self.tiled, "thin")
+            yield self.loop(r.lanes, Bind("vector", 2), True, "thin")
+            return
         heavy = m is not r.first and self.tiled and self.is_heavy(m)
         rows = self.loop(r.rows, SERIAL if heavy else Bind("unroll", ROWS), self.tiled)
         if heavy and not self.reduces:

@@ -150,7 +150,7 @@ def _terms(body: Scalar, allowed: set[Index], needed: Index) -> list[Scalar]:
 
 def _is_worth_a_panel(term: Scalar, roles: Roles, estimate: Estimate) -> bool:
     read = [load for load in walk.loads(term) if roles.lanes in axes(load)]
-    if walk.indices(term).isdisjoint(roles.inner) or any(slides(load, roles.lanes) for load in read):
+    if roles.thin or walk.indices(term).isdisjoint(roles.inner) or any(slides(load, roles.lanes) for load in read):
         return False
     if not all(isinstance(load.tensor, Input) for load in read):
         return False

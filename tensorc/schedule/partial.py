@@ -221,7 +221,7 @@ def _perfect(loop: For) -> Iterator[For]:
     """A loop and those inside of it, as long as nothing stands beside them."""
     yield loop
     match loop:
-        case For(_, bind, (For() as inner,)) if bind == SERIAL and inner.bind.kind != "tile":
+        case For(_, bind, (For() as inner,)) if bind.kind in ("serial", "unroll") and inner.bind.kind != "tile":
             yield from _perfect(inner)
         case _:
             pass

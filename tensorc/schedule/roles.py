@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly
@@ -18,6 +18,9 @@ AMORTIZED = 2048
 
 LANES = 16
 """Lanes of a register of f32."""
+
+FEW = 5
+"""Lanes that are too few to be worth a register."""
 
 ENOUGH = 12
 """Points of an axis that is worth to be gone along."""
@@ -38,6 +41,8 @@ class Roles:
     outer: tuple[Index, ...]
     shared: tuple[Index, ...]
     inner: tuple[Index, ...]
+    thin: bool = False
+    """Whether there are so few rows that what is read in lanes is read once or twice, and is best read as it lies in memory."""
 
 
 def ways(first: Member, members: Sequence[Member], estimate: Estimate) -> Iterator[Roles]:
@@ -46,7 +51,7 @@ def ways(first: Member, members: Sequence[Member], estimate: Estimate) -> Iterat
     reductions = [m for m in members if m.over and m is not first]
     reduced = {a for m in reductions for a in m.over}
     for lanes in reversed(first.out):
-        if lanes in reduced or not all(lanes in m.out for m in members):
+        if lanes in reduced or not all(lanes in m.out for m in members) or estimate(lanes.extent) < FEW:
             continue
         mine = [load for load in first.loads if lanes in axes(load)]
         side = frozenset[Index]().union(*map(axes, mine))
@@ -56,6 +61,9 @@ def ways(first: Member, members: Sequence[Member], estimate: Estimate) -> Iterat
             continue
         rows = max(wanted, key=lambda a: (min(estimate(a.extent), ENOUGH), _nearness(first.loads, a), first.out.index(a)))
         roles = _shared(first, members, lanes, rows, side, reduced, estimate)
+        points = math.prod(estimate(a.extent) for a in (rows, *roles.shared))
+        if points < ENOUGH and not reductions and all(is_unit(load.subscripts, lanes) for load in mine):
+            roles = replace(roles, thin=True)
         found.append((_price(roles, members, mine, estimate), roles))
     found.sort(key=lambda f: f[0])
     for _, roles in found:

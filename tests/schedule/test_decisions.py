@@ -318,7 +318,12 @@ def test_a_chain_of_products_is_several() -> None:
 def test_lanes_go_where_elements_are_neighbours() -> None:
     turned = tensor((M, N), lambda j, i: op("exp", at(X, i, j)))
     s = fold("sum", (M,), (N,), lambda j, i: at(turned, j, i))
-    assert ("i", Bind("vector", 4)) in binds(scheduled(s).kernels[0])
+    assert [b for b in binds(scheduled(s).kernels[0]) if b[0] == "i"][-1] == ("i", Bind("vector", 2))
+
+
+def test_columns_take_several_rows() -> None:
+    k = scheduled(fold("sum", (M,), (N,), lambda j, i: at(X, i, j))).kernels[0]
+    assert binds(k)[-2:] == [("j", Bind("unroll", 4)), ("i", Bind("vector", 2))]
 
 
 def test_products_take_several_rows() -> None:
