@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from tensorc import algebra
 from tensorc.algebra import Index, Poly
 from tensorc.backends.triton import index, spellings
-from tensorc.backends.triton.context import Axes, Context, Value, expand
+from tensorc.backends.triton.context import WIDTH, Axes, Context, Value, expand
 from tensorc.backends.triton.spellings import AND, Text
 from tensorc.ir.tensor import Tensor
 from tensorc.loops import bounds
@@ -59,6 +59,8 @@ def store(context: Context, memory: Memory, subscripts: Sequence[Poly], value: V
     axes = _union(context, [context.axes(address), *(context.axes(s) for s in subscripts), *(c.axes for c in conditions), value.axes])
     mask = masked(context, axes, conditions)
     pointer = _pointer(context, memory, address, axes)
+    if len(pointer) + len(value.text.text) > WIDTH:
+        value = context.named(("stored", memory, tuple(subscripts), len(context.lines)), value, memory.name)
     text = expand(Value(spellings.to_memory(value.text, memory.dtype), value.axes), axes).text
     context.wrote(memory)
     context.line(f"tl.store({pointer}, {text}, mask={mask})" if mask else f"tl.store({pointer}, {text})")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from tensorc.algebra import Index
 from tensorc.backends.triton import access, spellings
@@ -263,7 +263,7 @@ def _operand(context: Context, side: Scalar, order: Axes, depth: Index, dtype: D
     return text_ if axes == order else f"tl.trans({text_})"
 
 
-def order_of(kernel_body: Sequence[Statement], loops: Iterator[Index]) -> dict[Index, int]:
+def order_of(kernel_body: Sequence[Statement], loops: Iterable[Index]) -> dict[Index, int]:
     """The order of dimensions: that of the loops, but rows, then what is summed over, then columns, for every product of matrices."""
     order = list(dict.fromkeys(loops))
     for s in statements(tuple(kernel_body)):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorc import algebra
-from tensorc.algebra import Poly
+from tensorc.algebra import Index, Poly
 from tensorc.backends.triton import accumulate, helpers, index, scatter, sort, statements
 from tensorc.backends.triton.context import Bound, Context, Naming, Relied
 from tensorc.ir import walk
@@ -98,7 +98,9 @@ class _Emitter:
             self.grid, self.body = scatter.bound(*found, sizes, options.deterministic)
         if self.body and isinstance(self.body[0], SortRow) and not sort.is_whole(self.body[0], sizes):
             self.grid.append(sort.ranks(self.body[0]))
-        order = accumulate.order_of(kernel.body, (s.axis for s in every_statement(kernel.body) if isinstance(s, For)))
+        order = accumulate.order_of(
+            kernel.body, (*_longest(kernel.body), *(s.axis for s in every_statement(kernel.body) if isinstance(s, For)))
+        )
         # What is bound is known before anything is written: shapes of accumulators, which products are of matrices.
         naming = Naming()
         self.context = Context(
@@ -242,6 +244,12 @@ def _grid(body: Sequence[Statement]) -> tuple[list[For], tuple[Statement, ...]]:
         grid.append(body[0])
         body = body[0].body
     return grid, tuple(body)
+
+
+def _longest(body: Sequence[Statement]) -> tuple[Index, ...]:
+    """The axes of the longest path of loops."""
+    paths = ((s.axis, *_longest(s.body)) for s in body if isinstance(s, For))
+    return max(paths, key=len, default=())
 
 
 def _uses(kernel: Kernel) -> Iterator[Scalar]:

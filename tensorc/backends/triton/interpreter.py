@@ -103,8 +103,9 @@ def _lgamma(x: float) -> float:
 
 _LIBRARY: dict[str, Callable[..., Any]] = {
     **{name: getattr(np, name) for name in ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "cbrt", "sin", "cos", "tan")},
-    **{name: getattr(np, name) for name in ("sinh", "cosh", "tanh", "rint", "trunc", "fmod", "copysign", "floor", "ceil")},
+    **{name: getattr(np, name) for name in ("sinh", "cosh", "tanh", "trunc", "fmod", "copysign", "floor", "ceil")},
     **{f"a{name}": getattr(np, f"arc{name}") for name in ("sin", "cos", "tan", "tan2", "sinh", "cosh", "tanh")},
+    "nearbyint": np.rint,
     "pow": np.power,
     "rsqrt": lambda x: 1 / np.sqrt(x),
     "erf": _each(math.erf),

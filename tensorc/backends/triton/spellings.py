@@ -76,7 +76,7 @@ SPELLINGS: dict[str, Spelling] = {
     "sign": Spelling("sign({a})", "sign({a})", "sign_unsigned({a})", exact=True),
     "floor": Spelling("tl.floor({a})", exact=True),
     "ceil": Spelling("tl.ceil({a})", exact=True),
-    "round": _library("rint", exact=True),
+    "round": _library("nearbyint", exact=True),
     "trunc": _library("trunc", exact=True),
     "exp": _library("exp"),
     "exp2": _library("exp2"),

@@ -50,6 +50,9 @@ ROW = 32768
 TILE = 8192
 """Elements of a tile of columns that registers hold."""
 
+MIXED = 8192
+"""Elements of the rows that a program takes at a time where it also adds up columns: there are as many programs as processors."""
+
 
 @dataclass(frozen=True, eq=False)
 class Plan:
@@ -179,7 +182,7 @@ class Planner:
     # Kernels.
 
     def _tiled(self, space: Space, serial: Sequence[Index]) -> Plan | None:
-        """A tile of what no rule reduces for each program. `serial` are loops that are swept point by point, outside of the others."""
+        """A tile of what no rule reduces for each program. `serial` are loops around the other inner ones, a few points at a time."""
         every = [r for r in space.rules if space.of(r)]
         reduced = {a for r in space.rules for a in space.over[r]}
         if every:
@@ -236,6 +239,8 @@ class Planner:
         order = [*serial, *(a for a in free if a is not wide and a not in apart), *apart, *([wide] if wide is not None else [])]
         if wide is not None:
             self._sweep_blocks(space, grid, order, lane, wide, blocks)
+        if wide is not None and serial and not any({wide, *serial} <= set(space.over[r]) for r in space.rules):
+            blocks[serial[0]] = min(max((MIXED >> self.situation.relief) // _size(blocks), 1), self.sizes.whole(serial[0].extent))
         for a in apart[:1]:  # loops that never stand in one another may each have blocks
             blocks[a] = min(self.sizes.whole(a.extent), max(blocks[wide], 32) if wide is not None else 32)
         plan = Plan(space, tuple((a, blocks[a]) for a in grid), tuple((a, blocks[a]) for a in order))
@@ -365,14 +370,14 @@ class Planner:
         tiles = max(self._points(others) / 64, 1.0)
         extent = self.sizes.estimate(axis.extent)
         inside = self._points(kept) if kept else 1.0
-        wanted = max(WAVES * PROCESSORS / tiles, 1.0)
+        mixed = any(axis in space.out[r] for r in space.rules)
+        wanted = max((1 if mixed else WAVES) * PROCESSORS / tiles, 1.0)
         least = 1 if inside >= 256 else 16
         size = power_of_two(max(int(extent / wanted), least))
         if size >= extent:
             return None
         exact = self.sizes.divides(size, axis.extent)
         made = spaces.chunked(space, axis, size, exact, self.label)
-        mixed = any(made.within in made.space.out[r] for r in made.space.rules)
         plan = self._tiled(made.space, [made.within] if mixed else [])
         if plan is None:
             return None

@@ -1,0 +1,154 @@
+"""Schedules for a GPU: programs of every kind, interpreted and compared with the oracle; what shares a kernel; the bytes that are moved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tensorc as tc
+from schedule import test_random
+from schedule.test_schedule import PROGRAMS, SIZES, run
+from tensorc import algebra
+from tensorc.backends.reference.evaluate import evaluate_tensors
+from tensorc.ir.program import Program
+from tensorc.loops.check import check
+from tensorc.loops.interpret import interpret
+from tensorc.loops.nest import For, statements
+from tensorc.schedule.gpu import Planned, Situation, Sizes, schedule
+from tensorc.schedule.gpu.sizes import Range, class_of, index_bits
+from tensorc.schedule.gpu.traffic import traffic
+from tensorc.transform.simplify import simplify
+
+LARGER = [{"B": 2, "N": 70, "M": 37, "K": 33, "H": 3, "D": 20}]
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_schedule_computes_what_the_oracle_does(name: str) -> None:
+    p = PROGRAMS[name]()
+    for sizes in (SIZES[0], SIZES[3], *LARGER):
+        s = schedule(p, Situation(Sizes.of(sizes))).schedule
+        check(s)
+        run(p, s, sizes)
+
+
+@pytest.mark.parametrize("seed", range(1, 60, 7))
+def test_random_programs(seed: int) -> None:
+    p = test_random.Maker(seed).program(4 + seed % 12)
+    p = simplify(p) if seed % 8 else p
+    random = np.random.default_rng(seed)
+    for sizes in [*test_random.SIZES, {"N": 40, "M": 70, "K": 3}]:
+        s = schedule(p, Situation(Sizes.of(sizes))).schedule
+        check(s)
+        shapes = [tuple(algebra.evaluate(e, sizes) for e in x.extents) for x in p.inputs]
+        inputs = [
+            random.integers(-1, 3, shape) if x is test_random.PLACES else random.standard_normal(shape)
+            for x, shape in zip(p.inputs, shapes, strict=True)
+        ]
+        expected = evaluate_tensors(p.results, dict(zip(p.inputs, inputs, strict=True)), sizes)
+        for found, want in zip(interpret(s, inputs, sizes)[0], expected, strict=True):
+            np.testing.assert_allclose(found, want, rtol=1e-9, atol=1e-9)
+
+
+def test_a_schedule_serves_all_sizes_of_its_class() -> None:
+    p = PROGRAMS["softmax"]()
+    s = schedule(p, Situation(Sizes.of({"N": 5, "M": 13}))).schedule
+    for sizes in ({"N": 5, "M": 9}, {"N": 7, "M": 15}, {"N": 6, "M": 11}):
+        run(p, s, sizes)
+
+
+# Sizes.
+
+
+def test_classes() -> None:
+    assert class_of(1024) == Range(1024, 1024, 1024) and class_of(0) == Range(0, 0, 1) and class_of(1) == Range(1, 1, 1)
+    assert class_of(1000) == class_of(904) == Range(520, 1016, 8)
+    assert class_of(1001) == Range(513, 1023, 1)
+    sizes = Sizes.of({"N": 1024, "M": 1000, "K": 7})
+    n, m, k = map(algebra.size, "NMK")
+    assert sizes.upper(m + 2) == 1018 and sizes.upper(n * m) == 1024 * 1016 and sizes.bounds(n - k) == (1017, 1019)
+    assert sizes.multiple(n * m) == 8192 and sizes.multiple(m + 4) == 4 and sizes.divides(128, n) and not sizes.divides(16, m)
+    assert sizes.whole(m) == 1024 and sizes.is_whole(m, 1024) and not sizes.is_whole(m, 512)
+    assert index_bits(sizes, [n * m]) == 32 and index_bits(sizes, [n * m * 4096]) == 64
+
+
+# What shares a kernel.
+
+
+def planned(source: str, sizes: dict[str, int]) -> tuple[Program, Planned]:
+    f = tc.compile(source).f
+    prepared = f._definition.representative()
+    assert prepared is not None
+    p = simplify(f._definition.instantiate(prepared).program)
+    return p, schedule(p, Situation(Sizes.of(sizes)))
+
+
+def backward(body: str, parameters: dict[str, str], result: str) -> str:
+    declared = ", ".join(f"{n}: {t}" for n, t in parameters.items())
+    names = ", ".join(parameters)
+    return f"fn l({declared}) = {body}\nfn f({declared}, c: {result}) {{ let (_, d) = vjp(l)({names}, c)\n return d }}"
+
+
+NORM = {"x": "f32[N, D]", "w": "f32[D]", "b": "f32[D]"}
+MEGABYTES: list[tuple[str, str, dict[str, int], int, float]] = [
+    # what, its source, sizes, kernels at most, megabytes at most
+    ("softmax", "fn f(x: f32[N, D]) = softmax(x)", {"N": 4096, "D": 1024}, 1, 33.6),
+    ("gelu of a sum", "fn f(x: f32[N, D], b: f32[D]) = gelu(x + b)", {"N": 4096, "D": 1024}, 1, 33.6),
+    ("its backward", backward("gelu(x + b)", {"x": "f32[N, D]", "b": "f32[D]"}, "f32[N, D]"), {"N": 4096, "D": 1024}, 2, 51.0),
+    ("layer norm", "fn f(x: f32[N, D], w: f32[D], b: f32[D]) = layer_norm(x, w, b)", {"N": 4096, "D": 1024}, 1, 33.6),
+    ("its backward", backward("layer_norm(x, w, b)", NORM, "f32[N, D]"), {"N": 4096, "D": 1024}, 2, 52.5),
+    ("RMS norm", "fn f(x: f32[N, D], w: f32[D]) = rms_norm(x, w)", {"N": 4096, "D": 1024}, 1, 33.6),
+    ("its backward", backward("rms_norm(x, w)", {"x": "f32[N, D]", "w": "f32[D]"}, "f32[N, D]"), {"N": 4096, "D": 1024}, 2, 51.5),
+    ("cross-entropy", "fn f(x: f32[N, D], t: i64[N]) = cross_entropy(x, t)", {"N": 4096, "D": 32000}, 2, 525.0),
+    ("the sum of all", "fn f(x: f32[N, D]) = sum(x)", {"N": 4096, "D": 1024}, 2, 16.9),
+    ("sums of columns", "fn f(x: f32[N, D]) = sum(x, axis=0)", {"N": 4096, "D": 1024}, 2, 17.1),
+    ("a linear layer", "fn f(x: f16[N, K], w: f16[H, K], b: f16[H]) = relu(linear(x, w, b))", {"N": 4096, "K": 1024, "H": 4096}, 1, 50.4),
+    (
+        "a convolution",
+        "fn f(x: f16[N, C, H, W], w: f16[O, C, 3, 3]) = conv2d(x, w, padding=1)",
+        {"N": 8, "C": 64, "H": 56, "W": 56, "O": 128},
+        1,
+        9.9,
+    ),
+    ("a long row", "fn f(x: f32[N, D]) = sum(x, axis=1)", {"N": 4, "D": 1 << 20}, 2, 16.9),
+]
+
+
+@pytest.mark.parametrize(("what", "source", "sizes", "kernels", "most"), MEGABYTES, ids=[f"{m[0]} {n}" for n, m in enumerate(MEGABYTES)])
+def test_kernels_and_bytes(what: str, source: str, sizes: dict[str, int], kernels: int, most: float) -> None:
+    _, found = planned(source, sizes)
+    assert len(found.schedule.kernels) <= kernels
+    assert sum(traffic(found, sizes).values()) <= most * 1e6
+
+
+def grid(found: Planned) -> list[list[tuple[Any, int]]]:
+    """Of each kernel the blocks of its grid."""
+    return [
+        [(s.axis.extent, s.bind.count) for s in statements(k.body) if isinstance(s, For) and s.parallel] for k in found.schedule.kernels
+    ]
+
+
+def test_blocks_follow_the_contiguous_axis() -> None:
+    _, rows = planned("fn f(x: f32[N, D], b: f32[D]) = x + b", {"N": 4096, "D": 1024})
+    assert grid(rows) == [[(algebra.size("N"), 1), (algebra.size("D"), 1024)]]
+    _, turned = planned("fn f(x: f32[N, D], y: f32[D, N]) = x + y.T", {"N": 4096, "D": 1024})
+    assert [block for _, block in grid(turned)[0]] == [64, 64]
+    _, flat = planned("fn f(x: f32[N, D], y: f32[N, D]) = x + y", {"N": 4096, "D": 1024})
+    assert grid(flat) == [[(algebra.size("N") * algebra.size("D"), 1024)]]
+
+
+def test_strides_decide_too() -> None:
+    p, _ = planned("fn f(x: f32[N, D]) = exp(x)", {"N": 4096, "D": 1024})
+    sizes = Sizes.of({"N": 4096, "D": 1024, "x_s1": 4096})
+    assert [block for _, block in grid(schedule(p, Situation(sizes, (("x", (1, None)),))))[0]] == [64, 64]
+
+
+def test_rows_that_registers_do_not_hold_are_swept() -> None:
+    def inner(n: int, relief: int = 0) -> set[int]:
+        p, _ = planned("fn f(x: f32[N, D]) = softmax(x)", {"N": 4096, "D": 1024})
+        found = schedule(p, Situation(Sizes.of({"N": 4096, "D": n}), relief=relief))
+        return {s.bind.count for k in found.schedule.kernels for s in statements(k.body) if isinstance(s, For) and not s.parallel}
+
+    assert inner(32768) == {32768} and inner(65536) == {2048}
+    assert inner(32768, relief=1) == {2048}
