@@ -230,19 +230,20 @@ def _dot(context: Context, s: Fold, found: Sides, accumulator: Accumulator) -> N
     (row,), (column,), (depth,) = (
         [a for a in part if context.bound[a].block >= LEAST] for part in (found.rows, found.columns, found.depth)
     )
-    dtype = s.var.dtype
-    left = _operand(context, found.left, (row, depth), depth, dtype)
-    right = _operand(context, found.right, (depth, column), depth, dtype)
+    dtype = found.dtype
+    left, right = found.operands()
+    left_text = _operand(context, left, (row, depth), depth, dtype)
+    right_text = _operand(context, right, (depth, column), depth, dtype)
     precision = f', input_precision="{context.precision}"' if dtype is f32 else ""
     transposed = accumulator.axes == (column, row)
     if transposed:
-        left, right = f"tl.trans({right})", f"tl.trans({left})"
+        left_text, right_text = f"tl.trans({right_text})", f"tl.trans({left_text})"
     if accumulator.looped:
         name = context.names.of(("acc", s.var), s.var.name)
-        context.line(f"{name} = tl.dot({left}, {right}, {name}{precision})")
+        context.line(f"{name} = tl.dot({left_text}, {right_text}, {name}{precision})")
         return
     wide = ", out_dtype=tl.float64" if dtype is f64 else ""
-    _finished(context, s.var, Text(f"tl.dot({left}, {right}{precision}{wide})"), accumulator.axes)
+    _finished(context, s.var, Text(f"tl.dot({left_text}, {right_text}{precision}{wide})"), accumulator.axes)
 
 
 def _operand(context: Context, side: Scalar, order: Axes, depth: Index, dtype: DType) -> str:

@@ -341,7 +341,7 @@ class Planner:
             max(axes, key=lambda a: (min(self.sizes.estimate(a.extent), 128), weights[a])) for axes in (first.rows, first.columns)
         )
         depth = max(first.depth, key=lambda a: (min(self.sizes.estimate(a.extent), 64), weights[a]))
-        bits = max(r.body.dtype.bits for r in products)
+        bits = max(s.dtype.bits for s in products.values())
         blocks = dict.fromkeys((*grid, *inner), 1)
         blocks |= self._tile(row, column, depth, bits, self._points([a for a in grid if a not in (row, column)]), len(products))
         order = [*(a for a in inner if a is not depth), depth]
@@ -414,7 +414,7 @@ class Planner:
             where = tuple(id(s) for s in whole)
             points = self._points(space.of(r))
             product_ = self._sides(space, r) if r.is_contraction else None
-            rate = MATRIX[min(r.body.dtype.bits, 64)] if product_ is not None else SCALAR
+            rate = MATRIX[product_.dtype.bits] if product_ is not None else SCALAR
             work += points * max(r.work, 1) / rate
             for access in self.accesses(space, r):
                 key = (access.tensor, access.address, access.store, where)

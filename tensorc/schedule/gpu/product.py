@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tensorc.algebra import Index
+from tensorc.dtypes import DType
 from tensorc.ir import build, walk
 from tensorc.ir.tensor import Apply, Const, Scalar, Select
 
@@ -20,6 +21,20 @@ class Sides:
     columns: tuple[Index, ...]
     depth: tuple[Index, ...]
 
+    @property
+    def dtype(self) -> DType:
+        """What the sides are multiplied in: half floats, whose products f32 holds exactly, as such."""
+        left, right = _narrowed(self.left), _narrowed(self.right)
+        return left.dtype if left is not None and right is not None and left.dtype is right.dtype else self.left.dtype
+
+    def operands(self) -> tuple[Scalar, Scalar]:
+        """The sides in this dtype."""
+        if self.dtype is self.left.dtype:
+            return self.left, self.right
+        left, right = _narrowed(self.left), _narrowed(self.right)
+        assert left is not None and right is not None
+        return left, right
+
 
 def sides(value: Scalar, out: Sequence[Index], over: Sequence[Index]) -> Sides | None:
     """The two sides of what a sum over `over` adds up, whose result has the axes `out`; None where it is no product of two such."""
@@ -31,6 +46,18 @@ def sides(value: Scalar, out: Sequence[Index], over: Sequence[Index]) -> Sides |
     rows, columns = (tuple(x for x in out if x in mine and x not in other) for mine, other in ((a, b), (b, a)))
     depth = tuple(k for k in over if k in a and k in b)
     return Sides(left, right, rows, columns, depth) if rows and columns and depth else None
+
+
+def _narrowed(side: Scalar) -> Scalar | None:
+    """A side of half floats that are made f32, without that; None where it is no such."""
+    match side:
+        case Apply("cast", (inner,), _) if inner.dtype.is_half:
+            return inner
+        case Select(condition, then, Const(0)):
+            inner_ = _narrowed(then)
+            return None if inner_ is None else build.select(condition, inner_, build.constant(0, inner_.dtype))
+        case _:
+            return side if side.dtype.is_half else None
 
 
 def _split(value: Scalar, out: frozenset[Index]) -> tuple[Scalar, Scalar] | None:
