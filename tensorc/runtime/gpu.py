@@ -10,7 +10,7 @@ from functools import cached_property
 from math import prod
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from tensorc.runtime import memory
 from tensorc.runtime.arrays import Array
 from tensorc.schedule.gpu import Situation, Sizes, schedule
 from tensorc.schedule.gpu.space import stride_name
+
+if TYPE_CHECKING:
+    from tensorc.runtime.device import Moved
 
 PASSED = (1 << 63) - 1
 """What a check's cell holds where every place is inside."""
@@ -191,7 +194,7 @@ RELIEF = 4
 """How often rows in registers are halved."""
 
 
-def executable(program: Program) -> Any:
+def executable(program: Program) -> Interpreted | Moved:
     """The program for the target `triton`. TargetUnavailable where neither a GPU nor the interpreter can run it."""
     if config.triton == "interpret":
         return Interpreted(program, options())
