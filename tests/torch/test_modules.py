@@ -73,7 +73,8 @@ def data() -> tuple[Any, Any]:
 
 
 @pytest.mark.skipif(not distributed.is_available(), reason="this PyTorch has no torch.distributed")
-def test_two_processes_train_one_model() -> None:
+def test_two_processes_train_one_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])  # where the two processes, which get this path, find this module
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = s.getsockname()[1]
