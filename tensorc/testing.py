@@ -9,6 +9,8 @@ import numpy as np
 
 from tensorc.api.derivatives import Names, _names, jvp, vjp
 from tensorc.api.function import Function
+from tensorc.api.wide import Wide
+from tensorc.runtime import arrays
 
 Array = np.ndarray[Any, Any]
 
@@ -29,15 +31,18 @@ def check_grad(
     """Compare f's derivatives at arguments with central differences, in float64 by the oracle. AssertionError where they differ.
 
     In each of some random directions u, with a random cotangent v, the tangent J u is compared with differences, and the product of v and
-    J u with that of u and the pullback of v. Arguments of other floats are taken in float64, so the function must take float64 too.
+    J u with that of u and the pullback of v. Arguments of other floats are taken in float64, and a function that declares other floats is
+    computed in float64 as well: what is checked is the formula, not its rounding.
     """
-    function = f if isinstance(f, Function) else _function(f)
-    arguments = [_wide(a) for a in args]
-    keywords = {k: _wide(v) for k, v in kwargs.items()}
+    function = _wide_function(f if isinstance(f, Function) else _function(f), args, kwargs)
+    data = dict(zip(function.parameters, function._definition.numbers, strict=True))
+    arguments = [_wide(a, is_data) for a, is_data in zip(args, data.values(), strict=False)]
+    keywords = {k: _wide(v, data.get(k, False)) for k, v in kwargs.items()}
     names = _names("check_grad", function._definition, wrt)
     moving = [n for n, a in enumerate(arguments) if _is_float(a) and (names is None or function.parameters[n] in names)]
     if not moving:
         raise TypeError("check_grad: no float array among the positional arguments to differentiate by")
+    function.reference(*arguments, **keywords)  # its own mistakes first
     chosen = tuple(function.parameters[n] for n in moving)
     rng = np.random.default_rng(seed)
     push, pull = jvp(function, wrt=chosen), vjp(function, wrt=chosen)
@@ -64,14 +69,22 @@ def _function(f: Callable[..., Any]) -> Function:
     return made
 
 
+def _wide_function(f: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Function:
+    """f in float64, for arguments like these."""
+    places: dict[int | str, Any] = dict(enumerate(args))
+    places.update(kwargs)
+    dtypes = {place: arrays.dtype_of(a) for place, a in places.items() if arrays.is_array(a)}
+    return Function(Wide(f._definition, {place: dtype for place, dtype in dtypes.items() if dtype.is_float}))
+
+
 def _is_float(value: Any) -> bool:
     return isinstance(value, np.ndarray) and value.dtype.kind == "f"
 
 
-def _wide(value: Any) -> Any:
-    """An array of floats in float64, of anything else as it is."""
+def _wide(value: Any, is_data: bool) -> Any:
+    """An array of floats in float64, as a Python float is where it is data; anything else as it is."""
     array = value.detach().numpy() if hasattr(value, "detach") else value
-    if isinstance(array, float):
+    if isinstance(array, float) and is_data:
         return np.array(array)
     if isinstance(array, np.ndarray) and array.dtype.kind not in "biu?":
         return np.asarray(array, np.float64)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 import torch
@@ -156,6 +157,23 @@ def test_check_grad() -> None:
         tc.testing.check_grad(lambda x: tc.stop_gradient(x) * x, np.array([0.5, 2.0]))
     with pytest.raises(TypeError, match="no float array"):
         tc.testing.check_grad(lambda x: x, np.array([1]))
+
+
+def test_check_grad_of_declared_floats() -> None:
+    narrow = tc.compile("""
+    fn sines(x: f32[N]) = sum(sin(1000 * x))
+    fn mixed(w: f32[N, D], b: bf16[N], y: i64[N], scale: float = 0.001) = cross_entropy(w, y) + sum(exp(b)) * scale
+    fn bits(x: f32[N]) = sum(cast(bitcast(x, i32), f32) * x)
+    """)
+    x = np.array([0.1, 0.7])
+    tc.testing.check_grad(narrow.sines, x)  # in float32, its differences would be noise
+    tc.testing.check_grad(narrow.sines, x.astype(np.float32))
+    w = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    tc.testing.check_grad(narrow.mixed, w, np.ones(3, ml_dtypes.bfloat16), y=np.arange(3), scale=1.0)
+    with pytest.raises(tc.DTypeError, match="bitcast from f32 to i32 has no meaning in f64"):
+        tc.testing.check_grad(narrow.bits, x)
+    with pytest.raises(tc.ShapeError, match=r"parameter `x` of `sines` is f32\[N\], with 1 axis"):
+        tc.testing.check_grad(narrow.sines, w)
 
 
 def test_the_command_prints_source_that_computes_the_same(tmp_path: Path) -> None:
