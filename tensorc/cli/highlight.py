@@ -7,7 +7,7 @@ import sys
 
 from tensorc.cli.output import in_color
 
-_LEXERS = {"llvm": "llvm", "asm": "gas"}
+_LEXERS = {"llvm": "llvm", "llvm-opt": "llvm", "asm": "gas"}
 _STYLES = (
     (r"(?<![.\w])(?:0x[0-9a-fA-F]+|[0-9][0-9_]*(?:\.[0-9]+)?(?:e[+-]?[0-9]+)?)\b", "cyan"),
     (r"\b(?:bool|[iu](?:8|16|32|64)|f(?:16|32|64)|bf16)\b", "green"),

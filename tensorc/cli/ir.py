@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tensorc.cli.values import Value
     from tensorc.elaborate import ParameterInfo
 
-STAGES = ("ast", "typed", "grad", "opt", "schedule", "loops", "llvm", "asm", "triton", "ttir", "ttgir", "ptx", "sass")
+STAGES = ("ast", "typed", "grad", "opt", "schedule", "loops", "llvm", "llvm-opt", "asm", "triton", "ttir", "ttgir", "ptx", "sass")
 
 
 @click.command("ir", short_help="Print a stage of the compiler, from the syntax tree to assembly.")
@@ -37,6 +37,7 @@ def command(session: Session, place: str, stage: str, shapes: tuple[str, ...], t
     schedule  the kernels, and what is stored between them
     loops     the loop nest of each kernel
     llvm      LLVM IR
+    llvm-opt  the same as LLVM hands it to its code generator
     asm       this processor's assembly
     triton    a module of Triton kernels with a function that launches them, for sizes such as --shape has
     ttir ttgir ptx sass  what Triton makes of the kernels
@@ -75,7 +76,7 @@ def _target(stage: str, target: str | None) -> str:
         return "cpu"
     from tensorc.backends.triton.compile import parse
 
-    if stage in ("llvm", "asm"):
+    if stage in ("llvm", "llvm-opt", "asm"):
         raise Refused(f"a GPU has no stage `{stage}`", "its stages are triton ttir ttgir ptx sass", code=USAGE)
     return str(parse(target))
 

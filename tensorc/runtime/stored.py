@@ -68,7 +68,7 @@ class Stored:
         self._schedule = schedule
         self._text = text
         self._parts = ("program", compiler(), target.llvm_version(), str(machine), *_texts(program), str(sizes))
-        self.texts: Mapping[str, str] = Texts({"llvm": self._llvm, "asm": self._assembly})
+        self.texts: Mapping[str, str] = Texts({"llvm": self._llvm, "llvm-opt": self._module, "asm": self._assembly})
 
     @cached_property
     def _scheduled(self) -> Scheduled:
@@ -130,6 +130,9 @@ class Stored:
 
     def _llvm(self) -> str:
         return self._usual.parts["llvm"].decode()
+
+    def _module(self) -> str:
+        return target.emit_module(self._llvm(), self.target)
 
     def _assembly(self) -> str:
         return target.emit_assembly(self._llvm(), self.target)

@@ -32,6 +32,7 @@ def program(folder: Path) -> None:
         ("schedule", "schedule pair(x: f32[N, M], w: f32[M])", "kernel"),
         ("loops", "kernel ", "for "),
         ("llvm", "", "define "),
+        ("llvm-opt", "; ModuleID", "target triple"),
         ("asm", "", ".text"),
     ],
 )
@@ -69,7 +70,7 @@ def test_what_is_refused(tensorc: Callable[..., Any], words: list[str], code: in
 
 def test_an_unknown_stage(tensorc: Callable[..., Any]) -> None:
     ran = tensorc("ir", "p.tx:pair", "--stage", "llmv")
-    assert ran.code == 2 and "'ast', 'typed', 'grad', 'opt', 'schedule', 'loops', 'llvm', 'asm'" in ran.err
+    assert ran.code == 2 and "'ast', 'typed', 'grad', 'opt', 'schedule', 'loops', 'llvm', 'llvm-opt', 'asm'" in ran.err
 
 
 def test_the_tree_of_a_wrong_program(tensorc: Callable[..., Any]) -> None:

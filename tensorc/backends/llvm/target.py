@@ -124,6 +124,12 @@ def emit_portable(text: str) -> bytes:
         return bytes(_machine(target).emit_object(module))
 
 
+def emit_module(text: str, target: Target) -> str:
+    """The module as LLVM's code generator gets it: read, and with the target's layout. No pass runs before the code generator."""
+    with LOCK:
+        return str(_parse(text, target))
+
+
 def emit_assembly(text: str, target: Target) -> str:
     with LOCK:
         return str(_machine(target).emit_assembly(_parse(text, target)))
