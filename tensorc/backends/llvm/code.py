@@ -24,6 +24,8 @@ class Module:
     """Whether the CPU converts f16 to f32 and back."""
     scales: bool = False
     """Whether the CPU multiplies by a power of two in one instruction."""
+    fast: bool = False
+    """Whether functions may be off by 4 units in the last place rather than by 1."""
     declarations: set[str] = field(default_factory=set)
     functions: list[str] = field(default_factory=list)
     helpers: set[str] = field(default_factory=set)

@@ -1,71 +1,154 @@
-"""sinh, cosh, tanh and their inverses, by way of expm1 and log1p. Within 3 units in the last place."""
+"""sinh, cosh, tanh and their inverses. Within 1 unit in the last place."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.functions import numeric as n
-from tensorc.backends.llvm.functions.exponential import LN2, exp, half_expm1
-from tensorc.backends.llvm.functions.logarithm import log1p
-from tensorc.backends.llvm.types import Value
+from tensorc.backends.llvm.functions.coefficients import ATANH, COSH, SINH
+from tensorc.backends.llvm.functions.exponential import LOG2_E, reduced, scale
+from tensorc.backends.llvm.functions.logarithm import LN2, log_of_pair
+from tensorc.backends.llvm.functions.numeric import Pair
+from tensorc.backends.llvm.types import Value, constant
+
+# Where the results are infinite, tanh is 1, and 2**(-2n) is nothing beside 1.
+INFINITE = {"float": 90.0, "double": 711.0}
+ONE = {"float": 10.0, "double": 20.0}
+FAR = {"float": 30, "double": 60}
 
 # Beyond these a + sqrt(a**2 + 1) is 2 * a, and a**2 may be infinite.
-GREAT = {"float": 1e9, "double": 1e150}
+GREAT = {"float": 2.0**20, "double": 2.0**40}
+
+# Within these of 0 asinh x is x.
+SMALL = {"float": 2.0**-13, "double": 2.0**-28}
+
+
+@dataclass(frozen=True)
+class Curve:
+    """sinh a and cosh a are these times 2**(n-1), n >= 0; `whole` is n."""
+
+    sinh: Pair
+    cosh: Pair
+    whole: Value
+    exponent: Value
+
+
+def curve(code: Code, a: Value, both: bool = False) -> Curve:
+    """a = n * ln 2 + r gives 2 sinh a / 2**n = (1 - k) * cosh r + (1 + k) * sinh r with k = 2**(-2n): nothing cancels, and no division.
+
+    `both` says whether each is to be more accurate than its own rounding, so that their quotient is accurate.
+    """
+    element = a.type.element
+    whole, exponent = n.nearest(code, a, LOG2_E)
+    r = reduced(code, a, whole)
+    z = n.multiply(code, r.high, r.high)
+    c = n.multiply(code, z, n.polynomial(code, z, COSH[element]))  # cosh r - 1
+    s = n.plus_product(code, n.multiply(code, z, r.high), n.polynomial(code, z, SINH[element]), r.low)  # sinh r - r.high
+    assert s is not None
+    limited = code.intrinsic("smin", exponent, constant(exponent.type, FAR[element]))
+    twice = code.binary("shl", limited, constant(exponent.type, 53 if n.is_double(a) else 24))
+    k = n.floating(code, code.binary("sub", n.bits_of(a, 1.0), twice), a)
+    one = n.number(a, 1.0)
+    difference, total = n.exact_sum(code, one, code.negate(k)), n.exact_sum(code, one, k)
+    sinh, cosh = (_combined(code, *pairs, r.high, c, s, both) for pairs in ((difference, total), (total, difference)))
+    return Curve(sinh, cosh, whole, exponent)
+
+
+def _combined(code: Code, a: Pair, b: Pair, r: Value, c: Value, s: Value, wholly: bool) -> Pair:
+    """a * (1 + c) + b * (r + s), `wholly` with what is lost of b, which is less than k is."""
+    product = n.exact_product(code, b.high, r)
+    most = n.exact_sum(code, a.high, product.high)
+    low = n.plus(code, n.multiply_add(code, a.high, c, n.multiply(code, b.high, s)), most.low, product.low, a.low)
+    return Pair(most.high, n.plus_product(code, b.low, r, low) if wholly else low)
 
 
 def sinh(code: Code, x: Value) -> Value:
-    """d + d / (2 d + 1) with d = (e**|x| - 1) / 2."""
-    d = half_expm1(code, code.intrinsic("fabs", x))
-    result = n.add(code, d, n.divide(code, d, n.multiply_add(code, d, 2.0, 1.0)))
-    infinite = n.compare(code, "oeq", d, float("inf"))
-    return code.intrinsic("copysign", code.select(infinite, d, result), x)
+    found = curve(code, n.at_most(code, code.intrinsic("fabs", x), INFINITE[x.type.element]))
+    return code.intrinsic("copysign", _half_scaled(code, found, found.sinh), x)
 
 
 def cosh(code: Code, x: Value) -> Value:
-    d = half_expm1(code, code.intrinsic("fabs", x))
-    return n.add(code, n.add(code, d, 0.5), n.divide(code, 0.5, n.multiply_add(code, d, 2.0, 1.0)))
+    found = curve(code, n.at_most(code, code.intrinsic("fabs", x), INFINITE[x.type.element]))
+    return _half_scaled(code, found, found.cosh)
+
+
+def _half_scaled(code: Code, found: Curve, pair: Pair) -> Value:
+    return scale(code, n.sum_of(code, pair), n.add(code, found.whole, -1.0), n.minus_one(code, found.exponent))
 
 
 def tanh(code: Code, x: Value) -> Value:
-    """f32: N. Juffa's polynomial for small |x|."""
-    a = code.intrinsic("fabs", x)
-    if n.is_double(x):
-        a = n.at_most(code, a, 20.0)
-        d = half_expm1(code, n.add(code, a, a))
-        return code.intrinsic("copysign", n.divide(code, d, n.add(code, d, 1.0)), x)
-    y = exp(code, n.at_most(code, n.add(code, a, a), 40.0))
-    large = n.subtract(code, 1.0, n.divide(code, 2.0, n.add(code, y, 1.0)))
-    z = n.multiply(code, x, x)
-    p = n.polynomial(code, z, (1.57394409e-2, -5.23025580e-2, 1.33152470e-1, -3.33327681e-1))
-    small = n.multiply_add(code, n.multiply(code, p, z), x, x)
-    result = n.choose(code, n.compare(code, "olt", a, 0.55), small, code.intrinsic("copysign", large, x))
-    return n.choose(code, n.compare(code, "oeq", x, 0.0), x, result)
+    found = curve(code, n.at_most(code, code.intrinsic("fabs", x), ONE[x.type.element]), both=True)
+    bottom = found.cosh if found.cosh.low is None else n.exact_sum(code, found.cosh.high, found.cosh.low)
+    return code.intrinsic("copysign", n.sum_of(code, n.quotient(code, found.sinh, bottom)), x)
 
 
 def asinh(code: Code, x: Value) -> Value:
-    """log1p(a + a**2 / (1 + sqrt(a**2 + 1)))."""
+    """log(1 + w) with w = a + a**2 / (1 + sqrt(a**2 + 1))."""
     a = code.intrinsic("fabs", x)
-    square = n.multiply(code, a, a)
-    root = code.intrinsic("sqrt", n.add(code, square, 1.0))
-    usual = n.add(code, a, n.divide(code, square, n.add(code, root, 1.0)))
-    return code.intrinsic("copysign", _log1p_or_double(code, a, usual), x)
+    great = n.compare(code, "ogt", a, GREAT[x.type.element])
+    square = n.exact_product(code, n.choose(code, great, 1.0, a), a)
+    under = n.exact_sum_of_any(code, square.high, n.number(a, 1.0))
+    root = root_of(code, Pair(under.high, n.plus(code, under.low, square.low)))
+    below = n.exact_sum_of_any(code, root.high, n.number(a, 1.0))
+    more = n.quotient(code, square, Pair(below.high, n.plus(code, below.low, root.low)))
+    result = _log1p_or_double(code, a, great, n.exact_sum(code, a, more.high), more.low)
+    return n.choose(code, n.compare(code, "ult", a, SMALL[x.type.element]), x, code.intrinsic("copysign", result, x))
 
 
 def acosh(code: Code, x: Value) -> Value:
-    """log1p(t + sqrt(2 t + t**2)) with t = x - 1."""
-    t = n.add(code, x, -1.0)
-    usual = n.add(code, t, code.intrinsic("sqrt", n.multiply_add(code, t, t, n.add(code, t, t))))
-    return n.choose(code, n.compare(code, "olt", x, 1.0), float("nan"), _log1p_or_double(code, x, usual))
+    """log(1 + w) with w = t + sqrt(2 t + t**2) and t = x - 1."""
+    great = n.compare(code, "ogt", x, GREAT[x.type.element])
+    t = n.add(code, n.choose(code, great, 1.0, x), -1.0)
+    square = n.exact_product(code, t, t)
+    under = n.exact_sum_of_any(code, n.add(code, t, t), square.high)
+    root = root_of(code, Pair(under.high, n.plus(code, under.low, square.low)))
+    result = _log1p_or_double(code, x, great, n.exact_sum(code, root.high, t), root.low)
+    return n.choose(code, n.compare(code, "ult", x, 1.0), float("nan"), result)
 
 
-def _log1p_or_double(code: Code, a: Value, usual: Value) -> Value:
-    """log1p(usual), or log(2 a) where a is great."""
-    great = n.compare(code, "ogt", a, GREAT[a.type.element])
-    result = log1p(code, code.select(great, a, usual))
-    return code.select(great, n.add(code, result, LN2), result)
+def root_of(code: Code, x: Pair) -> Pair:
+    """The square root of a number that is not negative."""
+    high = code.intrinsic("sqrt", x.high)
+    if code.module.fast:
+        return Pair(high, None)
+    left = n.multiply_add(code, code.negate(high), high, x.high)
+    left = left if x.low is None else n.add(code, left, x.low)
+    return Pair(high, n.multiply(code, left, n.about_half_inverse(code, high)))
+
+
+def _log1p_or_double(code: Code, a: Value, great: Value, w: Pair, low: Value | None) -> Value:
+    """log1p(w + low), or log(2 a) where a is great."""
+    u = n.exact_sum_of_any(code, w.high, n.number(a, 1.0))
+    lost = n.plus(code, u.low, w.low, low)
+    zero = n.number(a, 0.0)
+    lost = n.choose(code, great, 0.0, zero if lost is None else lost)
+    more = n.choose(code, great, 1.0, zero)
+    result = log_of_pair(code, code.select(great, a, u.high), lost, more)
+    return n.choose(code, n.compare(code, "oeq", a, float("inf")), a, result)
 
 
 def atanh(code: Code, x: Value) -> Value:
-    """log1p(2 a / (1 - a)) / 2."""
+    """k * ln(2) / 2 + atanh(s) with (1 + a) / (1 - a) = 2**k * (1 + s) / (1 - s)."""
     a = code.intrinsic("fabs", x)
-    result = log1p(code, n.divide(code, n.add(code, a, a), n.subtract(code, 1.0, a)))
-    return code.intrinsic("copysign", n.multiply(code, result, 0.5), x)
+    one = n.number(a, 1.0)
+    above, below = n.exact_sum(code, one, a), n.exact_sum(code, one, code.negate(a))
+    bits = code.binary("sub", n.bits(code, above.high), n.bits(code, below.high))
+    mantissa = 52 if n.is_double(x) else 23
+    k = code.binary("ashr", code.binary("add", bits, constant(bits.type, 1 << mantissa - 1)), constant(bits.type, mantissa))
+    factor = n.power_of_two(code, k, a)
+    scaled = Pair(n.multiply(code, below.high, factor), None if below.low is None else n.multiply(code, below.low, factor))
+    bottom = n.exact_sum(code, above.high, scaled.high)
+    less = None if above.low is None or scaled.low is None else n.subtract(code, above.low, scaled.low)
+    top = Pair(n.subtract(code, above.high, scaled.high), less)  # exact, since neither is twice the other
+    s = n.quotient(code, top, Pair(bottom.high, n.plus(code, bottom.low, above.low, scaled.low)))
+    z = n.multiply(code, s.high, s.high)
+    tail = n.plus_product(code, n.multiply(code, z, s.high), n.polynomial(code, z, ATANH[x.type.element]), s.low)
+    first, second = (part / 2 for part in LN2[x.type.element])
+    whole = code.convert("sitofp", k, x.type)
+    most = n.exact_sum(code, n.multiply(code, whole, first), s.high)
+    assert tail is not None
+    result = n.sum_of(code, Pair(most.high, n.plus(code, n.multiply_add(code, whole, second, tail), most.low)))
+    result = n.choose(code, n.compare(code, "oeq", a, 1.0), float("inf"), result)
+    result = n.choose(code, n.compare(code, "ugt", a, 1.0), float("nan"), result)
+    return code.intrinsic("copysign", result, x)

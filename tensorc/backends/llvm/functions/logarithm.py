@@ -1,92 +1,136 @@
-"""log and its kin: x = 2**e * (1 + f) with f near 0, and log(1 + f) = f + a polynomial's rest.
+"""log and its kin: x = 2**e * (1 + f) with f in -1/3 .. 1/3, and log(1 + f) = f + a rest.
 
-f32: N. Juffa's minimax approximation. f64: fdlibm's e_log.c (Sun Microsystems, 1993). Within 2 units in the last place.
+The rest of f64 is made as in fdlibm's e_log.c (Sun Microsystems, 1993), by atanh. What rounding takes from e * ln 2 + f is added to it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.functions import numeric as n
+from tensorc.backends.llvm.functions.coefficients import ATANH, LOG
+from tensorc.backends.llvm.functions.numeric import Pair
 from tensorc.backends.llvm.types import Value, constant
 
-# Constants in two parts; the first has so few bits that its product with an exponent is exact.
+# Constants in two parts; those that are multiplied by an exponent have so few bits in the first that the product is exact.
 LN2 = {"float": (0.693145752, 1.42860677e-6), "double": (6.93147180369123816490e-01, 1.90821492927058770002e-10)}
 LOG10_2 = {"float": (0.301025391, 4.60503907e-6), "double": (3.01029995663611771306e-01, 3.69423907715893078616e-13)}
 LOG2_E = {"float": (1.44269502, 1.92596299e-8), "double": (1.4426950408889634, 2.0355273740931033e-17)}
 LOG10_E = {"float": (0.434294492, -1.01030500e-8), "double": (0.4342944819032518, 1.098319650216765e-17)}
 
+LEAST_NORMAL = {"float": 2.0**-126, "double": 2.0**-1022}
+INFINITY = {"float": 0x7F800000, "double": 0x7FF0000000000000}
+
+
+@dataclass(frozen=True)
+class Parts:
+    """log x = exponent * ln 2 + f + rest, where 1 + f is in 2/3 .. 4/3; any values where x is not positive and finite.
+
+    `bits` are those of the power of two that x was divided by, as a difference of exponents in place.
+    """
+
+    exponent: Value
+    f: Value
+    rest: Value
+    bits: Value
+
 
 def log(code: Code, x: Value) -> Value:
-    e, f, rest = _parts(code, x)
-    first, second = LN2[x.type.element]
-    return _special(code, x, n.multiply_add(code, e, first, n.multiply_add(code, e, second, n.add(code, f, rest))))
+    return _special(code, x, natural(code, parts(code, x)))
+
+
+def natural(code: Code, p: Parts, more: Value | None = None) -> Value:
+    """The natural logarithm, and what is to be added to it."""
+    first, second = LN2[p.f.type.element]
+    most = n.exact_sum(code, n.multiply(code, p.exponent, first), p.f)
+    low = n.plus(code, n.multiply_add(code, p.exponent, second, p.rest), most.low, more)
+    return n.sum_of(code, Pair(most.high, low))
 
 
 def log2(code: Code, x: Value) -> Value:
-    e, f, rest = _parts(code, x)
+    p = parts(code, x)
     first, second = LOG2_E[x.type.element]
-    small = n.multiply_add(code, f, second, n.multiply(code, rest, first))
-    return _special(code, x, n.add(code, e, n.multiply_add(code, f, first, small)))
+    whole = n.exact_product(code, p.f, first)
+    most = n.exact_sum(code, p.exponent, whole.high)
+    small = n.plus(code, n.plus_product(code, p.f, second, whole.low), most.low)
+    low = n.plus_product(code, p.rest, first, small)
+    return _special(code, x, n.sum_of(code, Pair(most.high, low)))
 
 
 def log10(code: Code, x: Value) -> Value:
-    e, f, rest = _parts(code, x)
+    p = parts(code, x)
     first, second = LOG10_2[x.type.element]
     factor, more = LOG10_E[x.type.element]
-    small = n.multiply_add(code, e, second, n.multiply_add(code, f, more, n.multiply(code, rest, factor)))
-    return _special(code, x, n.multiply_add(code, e, first, n.multiply_add(code, f, factor, small)))
+    whole = n.exact_product(code, p.f, factor)
+    most = n.exact_sum(code, n.multiply(code, p.exponent, first), whole.high)
+    small = n.plus(code, n.plus_product(code, p.f, more, whole.low), most.low)
+    low = n.plus_product(code, p.exponent, second, n.plus_product(code, p.rest, factor, small))
+    return _special(code, x, n.sum_of(code, Pair(most.high, low)))
 
 
 def log1p(code: Code, x: Value) -> Value:
-    """log(u) for u = 1 + x rounded, and what the rounding lost, divided by u."""
     u = n.add(code, x, 1.0)
-    lost = n.subtract(code, x, n.add(code, u, -1.0))
-    result = n.add(code, log(code, u), n.divide(code, lost, u))
-    outside = code.binary("or", n.compare(code, "oeq", u, 0.0), n.compare(code, "oeq", u, float("inf")))
-    result = n.choose(code, outside, log(code, u), result)
-    return n.choose(code, n.compare(code, "oeq", x, 0.0), x, result)
+    lost = n.subtract(code, n.at_most(code, x, 1.0), n.subtract(code, u, n.at_least(code, x, 1.0)))
+    return _special(code, u, code.intrinsic("copysign", log_of_pair(code, u, lost), x))
 
 
-def _parts(code: Code, x: Value) -> tuple[Value, Value, Value]:
-    """(e, f, log(1 + f) - f) with 1 + f in about sqrt(1/2) .. sqrt(2); any values where x is not positive and finite."""
-    double = n.is_double(x)
-    mantissa, least, low = (52, 2.0**-1022, 0x3FE6A09E667F3BCD) if double else (23, 2.0**-126, 0x3F2AAAAB)
-    scale = 2.0 ** (mantissa + 1)
-    tiny = n.compare(code, "olt", x, least)  # subnormal: brought into range
-    bits = n.bits(code, n.choose(code, tiny, n.multiply(code, x, scale), x))
-    above = code.binary("and", code.binary("sub", bits, constant(bits.type, low)), constant(bits.type, -1 << mantissa))
+def log_of_pair(code: Code, u: Value, lost: Value, more_exponent: Value | None = None) -> Value:
+    """log((u + lost) * 2**more), for |lost| of at most a rounding error of u >= 1/2: accurate near 1 too."""
+    p = parts(code, u, subnormal=False)
+    # By as much as f, but not so far that a power of two is none; where u is that great, nothing was lost.
+    most = constant(p.bits.type, (100 if n.is_double(u) else 60) << _mantissa(u))
+    power = code.binary("sub", n.bits_of(u, 1.0), code.intrinsic("smin", p.bits, most))
+    c = n.multiply(code, lost, n.floating(code, power, u))
+    derivative = n.polynomial(code, p.f, (1.0, -1.0, 1.0))
+    if more_exponent is not None:
+        p = Parts(n.add(code, p.exponent, more_exponent), p.f, p.rest, p.bits)
+    return natural(code, p, n.multiply(code, c, derivative))
+
+
+def parts(code: Code, x: Value, subnormal: bool = True) -> Parts:
+    """x in parts; `subnormal` says whether it may be so small."""
+    element, mantissa = x.type.element, _mantissa(x)
+    tiny = n.compare(code, "olt", x, LEAST_NORMAL[element])
+    bits = n.bits(code, n.choose(code, tiny, n.multiply(code, x, 2.0 ** (mantissa + 1)), x) if subnormal else x)
+    above = code.binary("sub", bits, n.bits_of(x, 2 / 3))
+    above = code.binary("and", above, constant(bits.type, -1 << mantissa))
     m = n.floating(code, code.binary("sub", bits, above), x)
-    e = code.convert("sitofp", code.binary("ashr", above, constant(bits.type, mantissa)), x.type)
-    e = n.choose(code, tiny, n.add(code, e, -float(mantissa + 1)), e)
+    exponent = code.convert("sitofp", code.binary("ashr", above, constant(bits.type, mantissa)), x.type)
+    if subnormal:
+        exponent = n.choose(code, tiny, n.add(code, exponent, -float(mantissa + 1)), exponent)
     f = n.add(code, m, -1.0)
-    return e, f, (_rest_double if double else _rest_single)(code, f)
+    return Parts(exponent, f, (_rest_double if n.is_double(x) else _rest_single)(code, f), above)
+
+
+def _mantissa(x: Value) -> int:
+    return 52 if n.is_double(x) else 23
 
 
 def _rest_single(code: Code, f: Value) -> Value:
-    """Two chains at once."""
+    """-f*f/2 + f*f*f * P(f), with two chains at once."""
     z = n.multiply(code, f, f)
-    even = n.polynomial(code, z, (-0.130310059, -0.121484190, -0.166846052, -0.249996200))
-    odd = n.polynomial(code, z, (0.140869141, 0.139814854, 0.200120345))
-    r = n.multiply_add(code, odd, f, even)
-    r = n.multiply_add(code, r, f, 0.333331972)
-    r = n.multiply_add(code, r, f, -0.5)
-    return n.multiply(code, r, z)
+    chains = n.polynomial(code, z, LOG["float"][0::2]), n.polynomial(code, z, LOG["float"][1::2])
+    tail = n.multiply_add(code, chains[1], f, chains[0])
+    return n.multiply_add(code, n.multiply(code, z, f), tail, n.multiply(code, z, -0.5))
 
 
 def _rest_double(code: Code, f: Value) -> Value:
-    """s * (f*f/2 + R(s*s)) - f*f/2 with s = f / (2 + f)."""
+    """s * (f*f/2 + 2 R(s*s)) - f*f/2 with s = f / (2 + f)."""
     s = n.divide(code, f, n.add(code, f, 2.0))
     z = n.multiply(code, s, s)
-    w = n.multiply(code, z, z)
-    odd = n.polynomial(code, w, (1.531383769920937332e-01, 2.222219843214978396e-01, 3.999999999940941908e-01))
-    even = n.polynomial(code, w, (1.479819860510658591e-01, 1.818357216161805012e-01, 2.857142874366239149e-01, 6.666666666666735130e-01))
-    rest = n.multiply_add(code, odd, w, n.multiply(code, even, z))
     half = n.multiply(code, n.multiply(code, f, f), 0.5)
-    return n.subtract(code, n.multiply(code, s, n.add(code, half, rest)), half)
+    tail = n.multiply_add(code, n.polynomial(code, z, ATANH["double"]), n.add(code, z, z), half)
+    return n.multiply_add(code, s, tail, code.negate(half))
 
 
 def _special(code: Code, x: Value, result: Value) -> Value:
     """-inf of 0, NaN of what is negative, and infinity and NaN of themselves."""
-    result = n.choose(code, n.compare(code, "olt", x, float("inf")), result, x)
-    result = n.choose(code, n.compare(code, "olt", x, 0.0), float("nan"), result)
-    return n.choose(code, n.compare(code, "oeq", x, 0.0), float("-inf"), result)
+
+    def special() -> Value:
+        found = n.choose(code, n.compare(code, "olt", x, float("inf")), result, x)
+        found = n.choose(code, n.compare(code, "olt", x, 0.0), float("nan"), found)
+        return n.choose(code, n.compare(code, "oeq", x, 0.0), float("-inf"), found)
+
+    unusual = code.compare("icmp uge", n.minus_one(code, n.bits(code, x)), constant(x.type.integer, INFINITY[x.type.element] - 1))
+    return code.rarely(unusual, result, special)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.types import Value, constant
@@ -18,6 +19,78 @@ def multiply_add(code: Code, a: Value, b: Value | float, c: Value | float) -> Va
     """a * b + c, rounded once."""
     b, c = (v if isinstance(v, Value) else number(a, v) for v in (b, c))
     return code.intrinsic("fma", a, b, c)
+
+
+class Pair(NamedTuple):
+    """A number as the sum of two, the second what rounding took from the first. In fast mode nothing is kept of it: it is None."""
+
+    high: Value
+    low: Value | None
+
+
+def exact_sum(code: Code, a: Value, b: Value) -> Pair:
+    """a + b, where |a| >= |b| or a = 0 (T. J. Dekker, 1971)."""
+    high = add(code, a, b)
+    return Pair(high, None if code.module.fast else subtract(code, b, subtract(code, high, a)))
+
+
+def exact_sum_of_any(code: Code, a: Value, b: Value) -> Pair:
+    """a + b (D. E. Knuth, The Art of Computer Programming 2, 4.2.2)."""
+    high = add(code, a, b)
+    if code.module.fast:
+        return Pair(high, None)
+    of_b = subtract(code, high, a)
+    of_a = subtract(code, high, of_b)
+    return Pair(high, add(code, subtract(code, a, of_a), subtract(code, b, of_b)))
+
+
+def exact_product(code: Code, a: Value, b: Value | float) -> Pair:
+    """a * b."""
+    high = multiply(code, a, b)
+    return Pair(high, None if code.module.fast else multiply_add(code, a, b, code.negate(high)))
+
+
+def plus(code: Code, *terms: Value | None) -> Value | None:
+    """The sum from left to right of those that there are."""
+    found = [t for t in terms if t is not None]
+    total = found[0] if found else None
+    for t in found[1:]:
+        assert total is not None
+        total = add(code, total, t)
+    return total
+
+
+def plus_product(code: Code, a: Value | None, b: Value | float, c: Value | None) -> Value | None:
+    """a * b + c, of those that there are."""
+    if a is None:
+        return c
+    return multiply(code, a, b) if c is None else multiply_add(code, a, b, c)
+
+
+def sum_of(code: Code, pair: Pair) -> Value:
+    return pair.high if pair.low is None else add(code, pair.high, pair.low)
+
+
+def quotient(code: Code, a: Pair, b: Pair) -> Pair:
+    """a / b, of normal numbers whose quotient is one; b.low is what rounding takes, a.low may be far greater."""
+    if code.module.fast:
+        return Pair(divide(code, sum_of(code, a), sum_of(code, b)), None)
+    inverse = divide(code, 1.0, b.high)
+    high = multiply(code, a.high, inverse)
+    left = multiply_add(code, code.negate(high), b.high, a.high)
+    left = left if a.low is None else add(code, left, a.low)
+    left = left if b.low is None else multiply_add(code, code.negate(high), b.low, left)
+    return Pair(high, multiply(code, left, inverse))
+
+
+def about_half_inverse(code: Code, x: Value) -> Value:
+    """1 / (2 x) of a normal number within an eighth, by the bits of its exponent: enough for a correction."""
+    pattern = bits(code, x)
+    return floating(code, code.binary("sub", constant(pattern.type, HALF_INVERSE[x.type.element]), pattern), x)
+
+
+# What makes 1 / (2 x) of x where their bits are subtracted: the bits of 1/2 and 1, less what makes the error least on both sides.
+HALF_INVERSE = {"float": 0x7E6EEEEF, "double": 0x7FCDDDDDDDDDDDDE}
 
 
 def polynomial(code: Code, x: Value, coefficients: Sequence[float]) -> Value:
@@ -83,6 +156,11 @@ def nearest(code: Code, x: Value, scale: float) -> tuple[Value, Value]:
     shifted = multiply_add(code, x, scale, magic)
     i = code.binary("sub", bits(code, shifted), bits_of(shifted, magic))
     return code.binary("fsub", shifted, number(x, magic)), i
+
+
+def minus_one(code: Code, n: Value) -> Value:
+    """n - 1 of an integer."""
+    return code.binary("add", n, constant(n.type, -1))
 
 
 def bits_of(like: Value, value: float) -> Value:

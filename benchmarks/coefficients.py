@@ -1,0 +1,258 @@
+"""Makes the coefficients of the compiled functions' polynomials, and writes tensorc/backends/llvm/functions/coefficients.py.
+
+`python benchmarks/coefficients.py` prints the module; `--write` writes it. Each polynomial is the best one in the largest error, by Remez's
+exchange (E. Remez, 1934; on a grid of Chebyshev points), with arithmetic of mpmath. Its first coefficients are rounded one after another,
+and those that are left are fitted again.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mpmath
+
+MODULE = Path(__file__).resolve().parents[1] / "tensorc" / "backends" / "llvm" / "functions" / "coefficients.py"
+DIGITS = 60
+ROUNDED_ALONE = 3
+"""So many coefficients are rounded before the rest is fitted."""
+
+mp = mpmath.mp
+Real = Any
+"""A number of mpmath."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A polynomial of `variable` in `interval`, near `function`; the error is multiplied by `weight`, which makes it that of the result.
+
+    `degrees` are those of f32 and of f64, or of f64 alone.
+    """
+
+    name: str
+    text: str
+    function: Callable[[Real], Real]
+    weight: Callable[[Real], Real]
+    interval: tuple[float, float]
+    degrees: dict[str, int]
+
+
+def of_square(function: Callable[[Real], Real]) -> Callable[[Real], Real]:
+    """A function of the square of its variable."""
+    return lambda z: function(mp.sqrt(z))
+
+
+NEAR_0 = 1e-10
+HALF_LN2 = 0.3501  # a little more than ln(2) / 2, as the others are: reduction rounds
+PI_4 = 0.7933
+
+TABLES = (
+    Table(
+        "EXP",
+        "(e**r - 1 - r) / r**2 for |r| <= ln(2) / 2",
+        lambda r: (mp.exp(r) - 1 - r) / r**2,
+        lambda r: abs(r**2 / mp.expm1(r)),
+        (-HALF_LN2, HALF_LN2),
+        {"float": 5, "double": 10},
+    ),
+    Table(
+        "EXP2",
+        "(2**r - 1) / r for |r| <= 1/2",
+        lambda r: (2**r - 1) / r,
+        lambda r: abs(r / 2**r),
+        (-0.5, 0.5),
+        {"float": 6, "double": 10},
+    ),
+    Table(
+        "SINH",
+        "(sinh(r) - r) / r**3 by r**2, for |r| <= ln(2) / 2",
+        of_square(lambda r: (mp.sinh(r) - r) / r**3),
+        of_square(lambda r: r**3 / mp.sinh(r)),
+        (NEAR_0, HALF_LN2**2),
+        {"float": 2, "double": 5},
+    ),
+    Table(
+        "COSH",
+        "(cosh(r) - 1) / r**2 by r**2, for |r| <= ln(2) / 2",
+        of_square(lambda r: (mp.cosh(r) - 1) / r**2),
+        of_square(lambda r: r**2),
+        (NEAR_0, HALF_LN2**2),
+        {"float": 2, "double": 5},
+    ),
+    Table(
+        "LOG",
+        "(log(1 + f) - f + f**2 / 2) / f**3 for |f| <= 1/3",
+        lambda f: (mp.log1p(f) - f + f**2 / 2) / f**3,
+        lambda f: abs(f**3 / mp.log1p(f)),
+        (-0.3334, 0.3334),
+        {"float": 8},
+    ),
+    Table(
+        "ATANH",
+        "(atanh(s) - s) / s**3 by s**2, for |s| <= 0.21",
+        of_square(lambda s: (mp.atanh(s) - s) / s**3),
+        of_square(lambda s: s**3 / mp.atanh(s)),
+        (NEAR_0, 0.21**2),
+        {"float": 3, "double": 7},
+    ),
+    Table(
+        "SINE",
+        "(sin(r) - r) / r**3 by r**2, for |r| <= pi/4",
+        of_square(lambda r: (mp.sin(r) - r) / r**3),
+        of_square(lambda r: r**3 / mp.sin(r)),
+        (NEAR_0, PI_4**2),
+        {"float": 3, "double": 5},
+    ),
+    Table(
+        "COSINE",
+        "(cos(r) - 1 + r**2 / 2) / r**4 by r**2, for |r| <= pi/4",
+        of_square(lambda r: (mp.cos(r) - 1 + r**2 / 2) / r**4),
+        of_square(lambda r: r**4 / mp.cos(r)),
+        (NEAR_0, PI_4**2),
+        {"float": 2, "double": 5},
+    ),
+    Table(
+        "ATAN",
+        "(atan(t) - t) / t**3 by t**2, for |t| <= tan(pi/8)",
+        of_square(lambda t: (mp.atan(t) - t) / t**3),
+        of_square(lambda t: t**3 / mp.atan(t)),
+        (NEAR_0, 0.4143**2),
+        {"float": 4, "double": 10},
+    ),
+    Table(
+        "ASIN",
+        "(asin(t) - t) / t**3 by t**2, for |t| <= 1/2",
+        of_square(lambda t: (mp.asin(t) - t) / t**3),
+        of_square(lambda t: t**3 / mp.asin(t)),
+        (NEAR_0, 0.25),
+        {"float": 5, "double": 12},
+    ),
+    Table(
+        "ERF",
+        "erf(x) / x - 1 by x**2, for |x| <= 1",
+        of_square(lambda x: mp.erf(x) / x - 1),
+        of_square(lambda x: x / mp.erf(x)),
+        (NEAR_0, 1.0),
+        {"float": 6, "double": 12},
+    ),
+    Table(
+        "LOG_ERFC",
+        "log(erfc(x)) for 1 <= x <= 6, as precise as 1 - erfc(x) needs it",
+        lambda x: mp.log(mp.erfc(x)),
+        lambda x: mp.erfc(x) / mp.erf(x),
+        (0.999, 6.0),
+        {"double": 18},
+    ),
+)
+
+
+def rounded(c: Real, element: str) -> float:
+    """The nearest float of the element."""
+    with mpmath.workprec(24 if element == "float" else 53):
+        return float(+c)
+
+
+def coefficients(table: Table, element: str) -> tuple[list[float], float]:
+    """Rounded coefficients, the lowest degree first, and the largest weighted error that they have on the grid."""
+    with mpmath.workdps(DIGITS):
+        degree = table.degrees[element]
+        low, high = map(mp.mpf, table.interval)
+        count = 24 * (degree + 2)
+        points = [low + (high - low) * (1 - mp.cos(mp.pi * (k + 0.5) / count)) / 2 for k in range(count)]
+        values, weights = [table.function(x) for x in points], [table.weight(x) for x in points]
+        found: list[Real] = []
+        while len(found) < min(ROUNDED_ALONE, degree):
+            found.append(mp.mpf(rounded(exchange(points, values, weights, found, degree)[0], element)))
+        found += [mp.mpf(rounded(c, element)) for c in exchange(points, values, weights, found, degree)]
+        errors = [abs(w * (v - mp.polyval(found[::-1], x))) for x, v, w in zip(points, values, weights, strict=True)]
+        return [float(c) for c in found], float(max(errors))
+
+
+def exchange(points: Sequence[Real], values: Sequence[Real], weights: Sequence[Real], fixed: Sequence[Real], degree: int) -> list[Real]:
+    """The other coefficients of the best polynomial whose first ones are fixed."""
+    start, free = len(fixed), degree + 1 - len(fixed)
+    rest = [v - (mp.polyval(list(fixed[::-1]), x) if fixed else 0) for x, v in zip(points, values, strict=True)]
+    chosen = [round((len(points) - 1) * (1 - float(mp.cos(mp.pi * k / free))) / 2) for k in range(free + 1)]
+    best: tuple[Real, list[Real]] | None = None
+    for _ in range(30):
+        rows, right = mp.matrix(free + 1, free + 1), mp.matrix(free + 1, 1)
+        for row, k in enumerate(chosen):
+            for column in range(free):
+                rows[row, column] = points[k] ** (start + column)
+            rows[row, free], right[row] = (-1) ** row / weights[k], rest[k]
+        solved = list(mp.lu_solve(rows, right))
+        found, level = solved[:free], abs(solved[free])
+        errors = [w * (v - x**start * mp.polyval(found[::-1], x)) for x, v, w in zip(points, rest, weights, strict=True)]
+        largest = max(map(abs, errors))
+        if best is None or largest < best[0]:
+            best = largest, found
+        extremes = alternating(errors, free + 1)
+        if largest <= level * 1.01 or len(extremes) <= free:
+            break
+        chosen = extremes
+    assert best is not None
+    return best[1]
+
+
+def alternating(errors: Sequence[Real], count: int) -> list[int]:
+    """The places of the largest error of each stretch of one sign: at most `count`, those that are least left out."""
+    found: list[int] = []
+    for k, error in enumerate(errors):
+        if found and (error >= 0) == (errors[found[-1]] >= 0):
+            if abs(error) > abs(errors[found[-1]]):
+                found[-1] = k
+        else:
+            found.append(k)
+    while len(found) > count:
+        if len(found) == count + 1:
+            del found[0 if abs(errors[found[0]]) < abs(errors[found[-1]]) else -1]
+        else:
+            weakest = min(range(len(found) - 1), key=lambda k: max(abs(errors[found[k]]), abs(errors[found[k + 1]])))
+            del found[weakest : weakest + 2]
+    return found
+
+
+HEAD = '''"""Coefficients of polynomials, the highest degree first, for f32 and f64. Made by `benchmarks/coefficients.py --write`."""
+
+from __future__ import annotations
+
+Coefficients = dict[str, tuple[float, ...]]
+'''
+
+
+def _made(task: tuple[int, str]) -> tuple[list[float], float]:
+    return coefficients(TABLES[task[0]], task[1])
+
+
+def module() -> str:
+    """The text of the module of coefficients."""
+    tasks = [(k, element) for k, table in enumerate(TABLES) for element in table.degrees]
+    with ProcessPoolExecutor() as pool:
+        made = dict(zip(tasks, pool.map(_made, tasks), strict=True))
+    text = HEAD
+    for k, table in enumerate(TABLES):
+        rows = ""
+        for element in table.degrees:
+            found, error = made[k, element]
+            numbers = "".join(f"        {c!r},\n" for c in reversed(found))
+            rows += f'    "{element}": (  # within 2**{float(mp.log(error, 2)):.1f}\n{numbers}    ),\n'
+        text += f"\n# {table.text}.\n{table.name}: Coefficients = {{\n{rows}}}\n"
+    return text
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--write", action="store_true", help="write the module")
+    options = parser.parse_args()
+    text = module()
+    print(text)
+    if options.write:
+        MODULE.write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
