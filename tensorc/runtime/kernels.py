@@ -12,9 +12,9 @@ from tensorc.backends.llvm.frame import Frame, usual_strides
 from tensorc.backends.llvm.parallel import pieces
 from tensorc.loops.nest import Buffer, Memory, Schedule
 from tensorc.loops.work import work
+from tensorc.runtime import texts
 from tensorc.runtime.executable import Image, Key
 from tensorc.runtime.plan import Owned, Plan, Region
-from tensorc.runtime.texts import Texts
 
 
 class Scheduled:
@@ -26,7 +26,7 @@ class Scheduled:
         self.schedule = schedule
         self.target = cpu
         self.frame = Frame(schedule)
-        self.texts: Mapping[str, str] = Texts({"llvm": lambda: self.emitted().text, "asm": self._assembly})
+        self.texts: Mapping[str, str] = texts.stages(lambda: self.emitted().text, cpu)
 
     @cached_property
     def plan(self) -> Plan:
@@ -64,9 +64,6 @@ class Scheduled:
         """The module for arrays of whose strides so much is known: by default, row-major ones."""
         known = self.plan.usual if key is None else key
         return emit(self.frame, dict(zip(self.frame.strided, known, strict=True)), self.target)
-
-    def _assembly(self) -> str:
-        return target.emit_assembly(self.emitted().text, self.target)
 
 
 def _lifetimes(frame: Frame) -> list[tuple[int, int]]:

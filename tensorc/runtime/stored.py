@@ -13,12 +13,11 @@ from tensorc.backends.llvm import target
 from tensorc.config import log
 from tensorc.ir.program import Program
 from tensorc.ir.text import show
-from tensorc.runtime import plan
+from tensorc.runtime import plan, texts
 from tensorc.runtime.cache import Entry, get, key_of, put, store
 from tensorc.runtime.classes import Classes
 from tensorc.runtime.executable import Executable, Image, Key
 from tensorc.runtime.plan import Plan
-from tensorc.runtime.texts import Texts
 from tensorc.schedule.sizes import Class, deciding
 from tensorc.version import __version__
 
@@ -68,7 +67,7 @@ class Stored:
         self._schedule = schedule
         self._text = text
         self._parts = ("program", compiler(), target.llvm_version(), str(machine), *_texts(program), str(sizes))
-        self.texts: Mapping[str, str] = Texts({"llvm": self._llvm, "llvm-opt": self._module, "asm": self._assembly})
+        self.texts: Mapping[str, str] = texts.stages(self._llvm, machine)
 
     @cached_property
     def _scheduled(self) -> Scheduled:
@@ -130,12 +129,6 @@ class Stored:
 
     def _llvm(self) -> str:
         return self._usual.parts["llvm"].decode()
-
-    def _module(self) -> str:
-        return target.emit_module(self._llvm(), self.target)
-
-    def _assembly(self) -> str:
-        return target.emit_assembly(self._llvm(), self.target)
 
 
 def _image(entry: Entry) -> Image:

@@ -1,8 +1,10 @@
-"""Texts that are made when they are asked for."""
+"""Texts that are made when they are asked for, and those of a module of LLVM IR."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+
+from tensorc.backends.llvm import target
 
 
 class Texts(Mapping[str, str]):
@@ -19,3 +21,14 @@ class Texts(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._makers)
+
+
+def stages(module: Callable[[], str], machine: target.Target) -> Texts:
+    """The stages from LLVM IR on, of the module that `module` gives."""
+    return Texts(
+        {
+            "llvm": module,
+            "llvm-opt": lambda: target.emit_module(module(), machine),
+            "asm": lambda: target.emit_assembly(module(), machine),
+        }
+    )
