@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from tensorc.api.specs import Spec as Spec
     from tensorc.api.specs import spec as spec
     from tensorc.compiler import no_compile as no_compile
+    from tensorc.runtime.large import release_memory as release_memory
 
 
 _FACE = {
@@ -63,6 +64,7 @@ _FACE = {
     "jit": "tensorc.api.jit",
     "load": "tensorc.api.module",
     "no_compile": "tensorc.compiler",
+    "release_memory": "tensorc.runtime.large",
     "spec": "tensorc.api.specs",
 }
 """Where each public name lives; it is imported when it is first used."""

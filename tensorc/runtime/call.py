@@ -14,7 +14,7 @@ from tensorc.algebra import Poly, Size
 from tensorc.elaborate import ResultTree
 from tensorc.errors import DTypeError, ShapeError
 from tensorc.ir.program import Condition, Program
-from tensorc.runtime import arrays
+from tensorc.runtime import arrays, large
 from tensorc.runtime.arrays import Array
 from tensorc.source import Span
 
@@ -91,7 +91,7 @@ class Call:
         sizes, shapes = self.sizes_and_shapes(inputs)
         if out is not None:
             return self._into(inputs, sizes, shapes, out)
-        make = arrays.empty_torch if torch else np.empty
+        make = large.empty_torch if torch else large.empty
         made: list[Any] = [make(shape, result[0]) for shape, result in zip(shapes, self.results, strict=True)]
         self._run(inputs, sizes, [arrays.view(m, "a result") for m in made] if torch else made)
         if not self.is_plain:
@@ -194,7 +194,7 @@ class Call:
             target = None if leaf is None else targets[leaf]
             others = (*inputs, *(t for t in targets if t is not target))
             usable = target is not None and not arrays.repeats_itself(target) and not any(arrays.may_overlap(target, o) for o in others)
-            outputs.append(target if usable and target is not None else np.empty(shapes[result], self.results[result][0]))
+            outputs.append(target if usable and target is not None else large.empty(shapes[result], self.results[result][0]))
         self._run(inputs, sizes, outputs)
         for target, result in zip(targets, self.leaves, strict=True):
             if target is not outputs[result]:

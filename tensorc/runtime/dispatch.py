@@ -11,6 +11,7 @@ equal; what needs thought was done when the record was made.
 from __future__ import annotations
 
 from tensorc.runtime.native import Word, copy, floating, half, invoke, narrow, stack
+from tensorc.runtime.pages import given_back, taken
 from tensorc.runtime.recipe import evaluate
 from tensorc.runtime.structure import describe, describe_value
 from tensorc.runtime.words import (
@@ -42,12 +43,15 @@ from tensorc.runtime.words import (
     FRAME,
     FROM_ADDRESS,
     FROM_ARGUMENT,
+    FROM_ARRAY,
     FROM_CAPTURE,
     GENERAL,
+    HANDLER,
     INFINITY,
     INPUTS,
     KEPT,
     KIND,
+    LARGE,
     LAST,
     LENGTH,
     MAIN_THREAD,
@@ -58,8 +62,10 @@ from tensorc.runtime.words import (
     OUT,
     PASSED,
     POLLED,
+    R_ARRAY_DTYPE,
     R_DIMS,
     R_DTYPE,
+    R_ITEMSIZE,
     R_RANK,
     R_STAND_IN,
     R_STRIDES,
@@ -90,7 +96,9 @@ from tensorc.runtime.words import (
     Py_DecRef,
     Py_IncRef,
     PyArray_Empty,
+    PyDataMem_SetHandler,
     PyErr_CheckSignals,
+    PyErr_Clear,
     PyErr_Fetch,
     PyErr_Restore,
     PyEval_RestoreThread,
@@ -282,6 +290,8 @@ def apart(record: Word, frame: Word, result: Word) -> Word:
 
 def empty_tensor(context: Word, shape: Word, address: Word) -> Word:
     """A new tensor, and where its memory is; 0 where there is none."""
+    if context[FROM_ARRAY] != 0 and shape[R_ARRAY_DTYPE] != 0 and is_large(context, shape) != 0:
+        return large_tensor(context, shape, address)
     handle = stack(1)
     failed = invoke(context[EMPTY], shape[R_RANK], shape[R_DIMS], shape[R_STRIDES], shape[R_DTYPE], 0, 0, handle)
     if (failed & 0xFFFFFFFF) != 0:
@@ -293,9 +303,44 @@ def empty_tensor(context: Word, shape: Word, address: Word) -> Word:
     return made
 
 
-def empty_array(shape: Word, address: Word) -> Word:
-    Py_IncRef(shape[R_DTYPE])  # which PyArray_Empty takes
-    made = PyArray_Empty(shape[R_RANK], shape[R_DIMS], shape[R_DTYPE], 0)
+def large_tensor(context: Word, shape: Word, address: Word) -> Word:
+    """A new tensor that has the memory of a new array."""
+    array = stack(1)
+    array[0] = new_array(context, shape, shape[R_ARRAY_DTYPE], address)
+    if array[0] == 0:
+        PyErr_Clear()
+        return 0
+    made = PyObject_Vectorcall(context[FROM_ARRAY], array, 1, 0)
+    Py_DecRef(array[0])
+    if made == 0:
+        PyErr_Clear()
+    return made
+
+
+def is_large(context: Word, shape: Word) -> Word:
+    """Whether a result's memory is one of `pages`."""
+    size = shape[R_ITEMSIZE]
+    for axis in range(shape[R_RANK]):
+        size = size * shape[R_DIMS][axis]
+    if context[HANDLER] != 0 and size >= LARGE:
+        return 1
+    return 0
+
+
+def new_array(context: Word, shape: Word, dtype: Word, address: Word) -> Word:
+    """A new array, and where its memory is; 0 with an exception."""
+    usual = 0
+    if is_large(context, shape) != 0:
+        usual = PyDataMem_SetHandler(context[HANDLER])
+        if usual == 0:
+            return 0
+    Py_IncRef(dtype)  # which PyArray_Empty takes
+    made = PyArray_Empty(shape[R_RANK], shape[R_DIMS], dtype, 0)
+    if usual != 0:
+        own = PyDataMem_SetHandler(usual)
+        if own != 0:
+            Py_DecRef(own)
+        Py_DecRef(usual)
     if made != 0:
         address[0] = (made + ARRAY_DATA)[0]
     return made
@@ -315,7 +360,7 @@ def allocate(context: Word, record: Word, frame: Word, objects: Word) -> Word:
         if record[TORCH] != 0:
             objects[result] = empty_tensor(context, shape, address)
         else:
-            objects[result] = empty_array(shape, address)
+            objects[result] = new_array(context, shape, shape[R_DTYPE], address)
         if objects[result] == 0:
             release(objects, result)
             if record[TORCH] != 0:
@@ -344,20 +389,25 @@ def outputs(record: Word, data: Word, frame: Word) -> Word:
 
 def take(context: Word, size: Word) -> Word:
     """Memory of at least so many bytes; 0 where there is none. It is preceded by a word with its size."""
-    kept = context[WORKSPACE]
-    if kept != 0:
-        context[WORKSPACE] = 0
-        if kept[0] >= size:
-            return kept
-        PyMem_RawFree(kept)
-    made = PyMem_RawMalloc(size + 2 * ALIGNMENT)
+    if context[HANDLER] != 0 and size >= LARGE:
+        made = taken(size + 2 * ALIGNMENT)
+    else:
+        kept = context[WORKSPACE]
+        if kept != 0:
+            context[WORKSPACE] = 0
+            if kept[0] >= size:
+                return kept
+            PyMem_RawFree(kept)
+        made = PyMem_RawMalloc(size + 2 * ALIGNMENT)
     if made != 0:
         made[0] = size
     return made
 
 
 def give_back(context: Word, memory: Word) -> Word:
-    if context[WORKSPACE] == 0 and memory[0] <= context[KEPT]:
+    if context[HANDLER] != 0 and memory[0] >= LARGE:
+        given_back(memory)
+    elif context[WORKSPACE] == 0 and memory[0] <= context[KEPT]:
         context[WORKSPACE] = memory
     else:
         PyMem_RawFree(memory)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tensorc.locks import BRIEF, LOCK
-from tensorc.runtime import dispatch, recipe, structure, words
+from tensorc.runtime import dispatch, large, pages, recipe, structure, words
 from tensorc.runtime.native import External, translate
 
 if TYPE_CHECKING:
@@ -243,6 +243,7 @@ EXPORTED = {
     "structure_of_value": "i64 (ptr, ptr, ptr)",
     "poll": "i64 ()",
     "raise_stopped": "ptr ()",
+    **large.EXPORTED,
 }
 
 _ARRAY_EMPTY = 184
@@ -260,6 +261,7 @@ class Code:
     structure_of: Any
     structure_of_value: Any
     raise_stopped: Any
+    set_handler: int
     kept: Any
 
     @property
@@ -292,6 +294,7 @@ def _made_code() -> Code:
     context[words.KEPT] = memory.KEPT
     context[words.OUT] = id(_OUT)
     context[words.MAIN_THREAD] = threading.main_thread().ident or 0
+    set_handler = _use_pages(context, addresses, loaded)
     whole = ctypes.c_int64
     pointer = ctypes.c_void_p
     return Code(
@@ -302,8 +305,26 @@ def _made_code() -> Code:
         ctypes.PYFUNCTYPE(whole, pointer, pointer, whole, pointer, pointer)(addresses["structure_of"]),
         ctypes.PYFUNCTYPE(whole, pointer, pointer, pointer)(addresses["structure_of_value"]),
         ctypes.PYFUNCTYPE(ctypes.py_object)(addresses["raise_stopped"]),
+        set_handler,
         loaded,
     )
+
+
+def _use_pages(context: Words, addresses: Mapping[str, int], loaded: Any) -> int:
+    """From now on large arrays take their memory from `pages`, where NumPy lets them; gives NumPy's function that tells it so."""
+    table = row([0] * (words.FREE_PLACES * words.FREE_WORDS))
+    context[words.PAGES], context[words.MOST_HELD] = address(table), large.most_kept()
+    try:
+        found = large.set_handler(_numpy_table())
+        capsule, described = large.handler(addresses)
+        if sys.platform == "win32" or not large.works(found, capsule):
+            return 0
+    except (ImportError, AttributeError):
+        return 0
+    for kept in (context, table, capsule, described, loaded):
+        _api.Py_IncRef(ctypes.py_object(kept))  # the last arrays may die after everything else
+    context[words.HANDLER] = id(capsule)
+    return found
 
 
 def _after_fork() -> None:
@@ -331,7 +352,7 @@ def bypass(change: int) -> None:
 
 def text() -> str:
     """The code as LLVM IR: the same in every process of this Python and NumPy."""
-    sources = [_source(module.__name__) for module in (structure, recipe, dispatch)]
+    sources = [_source(module.__name__) for module in (structure, recipe, pages, dispatch)]
     return translate(sources, vars(words) | offsets(), EXPORTED) + "attributes #0 = { nounwind }\n"
 
 
@@ -379,7 +400,11 @@ def _imports() -> dict[str, int]:
     found = {name: id(o) for name, o in objects.items()}
     found |= {name: function_address(getattr(_api, function)) for name, function in functions.items()}
     found["array_empty"] = _array_empty()
-    found["clock"] = function_address(ctypes.CDLL(None).clock_gettime) if sys.platform != "win32" else found["thread"]  # is not called
+    found["set_handler"] = large.set_handler(_numpy_table())
+    for name, function in {"clock": "clock_gettime", "map": "mmap", "unmap": "munmap", "advise": "madvise"}.items():
+        found[name] = (
+            function_address(getattr(ctypes.CDLL(None), function)) if sys.platform != "win32" else found["thread"]
+        )  # is not called
     declared = {e.symbol for e in vars(words).values() if isinstance(e, External)}
     return {f"tensorc_{name}": place for name, place in found.items() if f"tensorc_{name}" in declared}
 
@@ -391,16 +416,20 @@ def function_address(function: Any) -> int:
     return found
 
 
-def _array_empty() -> int:
-    """NumPy's function that makes an array; LookupError where it does not do what it should."""
+def _numpy_table() -> int:
+    """The table of functions that NumPy gives to extension modules."""
     try:
         umath = importlib.import_module("numpy._core._multiarray_umath")
     except ImportError:  # before NumPy 2
         umath = importlib.import_module("numpy.core._multiarray_umath")
 
     get = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)(("PyCapsule_GetPointer", _api))
-    table = get(umath._ARRAY_API, None)
-    found = word(table + 8 * _ARRAY_EMPTY)
+    return int(get(umath._ARRAY_API, None))
+
+
+def _array_empty() -> int:
+    """NumPy's function that makes an array; LookupError where it does not do what it should."""
+    found = word(_numpy_table() + 8 * _ARRAY_EMPTY)
     make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_int, ctypes.c_void_p, ctypes.py_object, ctypes.c_int)(found)
     dtype, dims = np.dtype(np.float32), row([2, 3])
     _api.Py_IncRef(ctypes.py_object(dtype))  # which the function takes

@@ -106,6 +106,11 @@ def give_back(workspace: Workspace) -> None:
         _kept.free.append(workspace)
 
 
+def release() -> None:
+    """Forget what this thread keeps for its next call."""
+    _kept.free.clear()
+
+
 def aligned(memory: NDArray[Any]) -> int:
     """The first aligned address in an array."""
     address: int = memory.ctypes.data

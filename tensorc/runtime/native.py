@@ -41,6 +41,11 @@ def copy(to: Word, start: Word, words: Word) -> None:
     raise AssertionError(to, start, words)
 
 
+def clear(to: Word, count: Word) -> None:
+    """Sets bytes to 0."""
+    raise AssertionError(to, count)
+
+
 def invoke(function: Word, *arguments: Word) -> Word:
     """Calls a C function by its address. Of a result of 32 bits, the upper half is anything."""
     raise AssertionError(function, arguments)
@@ -159,6 +164,8 @@ class _Function:
             case ast.Expr(value):
                 self._expression(value)
             case ast.Assign([target], value):
+                self._assign(target, self._expression(value))
+            case ast.AnnAssign(target, _, ast.expr() as value):
                 self._assign(target, self._expression(value))
             case ast.AugAssign(target, op, value):
                 self._assign(target, self._expression(ast.BinOp(_loaded(target), op, value)))
@@ -296,6 +303,10 @@ class _Function:
                 size = self._value(f"shl i64 {count}, 3")
                 self.declared.add("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)")
                 self._emit(f"call void @llvm.memcpy.p0.p0.i64(ptr {self._pointer(to)}, ptr {self._pointer(start)}, i64 {size}, i1 false)")
+                return "0"
+            case "clear", [to, count]:
+                self.declared.add("declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)")
+                self._emit(f"call void @llvm.memset.p0.i64(ptr {self._pointer(to)}, i8 0, i64 {count}, i1 false)")
                 return "0"
             case "divided", [a, b]:
                 return self._value(f"sdiv i64 {a}, {b}")

@@ -107,6 +107,7 @@ def _looked_up(torch: Any) -> dict[int, int]:
         words.KEYS: torch._C._dispatch_keys(torch.empty(1, device="cpu")).raw_repr(),
         words.REQUIRES_GRADIENT: _getter(torch._C.TensorBase, "requires_grad"),
         words.TRACER: int(torch._C._parse_dispatch_key("Tracer")),
+        words.FROM_ARRAY: id(torch.from_numpy),
         words.LEVELS: id(vars(forward)),
         words.LEVEL: id(level),
         words.NO_LEVEL: id(forward._current_level),

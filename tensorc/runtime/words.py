@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from tensorc.loops import SMALL as SMALL
 from tensorc.runtime.memory import APART as APART
 from tensorc.runtime.native import External, Word
@@ -57,7 +59,29 @@ MAIN_THREAD = 29  # the one that signals are handled in
 POLLED = 30  # when that was done last
 STOPPED_AT = 31  # where the threads' code keeps the frame of a call that was interrupted; 0 where it does not run yet
 RAISED = 32  # what the signal's handler raised: three words
-CONTEXT_WORDS = 35
+PAGES = 35  # the free blocks of `pages`, so many places
+HELD = 36  # the bytes in them
+MOST_HELD = 37
+HANDLER = 38  # what NumPy is told to take the memory of large arrays from; 0 where it is not
+FROM_ARRAY = 39  # torch's function that makes a tensor of an array's memory; 0 where there is none
+CONTEXT_WORDS = 40
+
+# A free block of `pages`, and what stands before the data of each.
+FREE_DATA = 0  # 0: the place is free
+FREE_BYTES = 1
+FREE_TIME = 2
+FREE_WORDS = 3
+FREE_PLACES = 48
+FREE_AGE = 20_000  # milliseconds
+BLOCK_START = 0
+BLOCK_BYTES = 1
+BLOCK_CAPACITY = 2
+BLOCK_HEAD = 64  # bytes, so that data is aligned
+UNIT = 1 << 16
+HUGE_PAGE = 1 << 21
+LARGE = 1 << 20  # so many bytes are taken from `pages`
+MAPPING = 0x22 if sys.platform == "linux" else 0x1002  # private, and of no file
+ADVICE = 14 if sys.platform == "linux" else 0  # to use huge pages
 
 # The words of a record.
 ACTIVE = 0  # how many calls are using it
@@ -94,13 +118,15 @@ AS_FLOAT = 4
 AS_LONG = 5
 AS_INT = 6
 
-# A result: five words.
+# A result: seven words.
 R_DTYPE = 0
 R_RANK = 1
 R_DIMS = 2
 R_STRIDES = 3
 R_STAND_IN = 4
-SHAPE_WORDS = 5
+R_ITEMSIZE = 5
+R_ARRAY_DTYPE = 6  # NumPy's, of a tensor whose memory may be an array's; else 0
+SHAPE_WORDS = 7
 
 # An array that the function closes over: three words.
 C_OBJECT = 0
@@ -175,5 +201,9 @@ PyGILState_Ensure = External("tensorc_ensure")
 PyGILState_Release = External("tensorc_release", "void")
 PyThread_get_thread_ident = External("tensorc_thread")
 clock_gettime = External("tensorc_clock")
+PyDataMem_SetHandler = External("tensorc_set_handler")
+mmap = External("tensorc_map")
+munmap = External("tensorc_unmap")
+madvise = External("tensorc_advise")
 PyMem_RawMalloc = External("tensorc_malloc")
 PyMem_RawFree = External("tensorc_free", "void")

@@ -13,7 +13,10 @@ from tensorc.schedule.members import Member, axes, is_unit
 from tensorc.schedule.stages import Loop, Plan
 
 TILE = 64
-"""Points of a side of a tile."""
+"""Points of a side of a tile, along what is read."""
+
+LONG = 256
+"""And along what is stored, whose neighbours are fetched ahead."""
 
 SIDE = 16
 """Points of a side of a square."""
@@ -29,7 +32,7 @@ def turned(members: Sequence[Member]) -> Plan | None:
         return None
     outer, lanes = next(f for f in found if f is not None)
     serial = [Loop(a) for a in members[0].out if a not in (outer, lanes)]
-    tiles = [Loop(outer, Bind("tile", TILE)), Loop(lanes, Bind("tile", TILE))]
+    tiles = [Loop(outer, Bind("tile", TILE)), Loop(lanes, Bind("tile", LONG))]
     inner: dict[tuple[Index, Index], list[Loop]] = {}
     paths = {}
     for m, own in zip(members, found, strict=True):
