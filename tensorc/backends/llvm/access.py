@@ -183,14 +183,18 @@ def _pointer(context: Context, memory: Memory, place: Place, terms: list[Value])
 
 
 def _lane_pointers(context: Context, memory: Memory, place: Address) -> Value:
-    """One pointer a lane; lanes that are not valid get the first lane's, or an element 0."""
+    """One pointer a lane; lanes that are not valid get the first lane's, or an element 0, and where no lane is a point the last one's."""
     code = context.code
+    pointer = place.pointer
+    if context.padded and context.valid_lanes is not None:
+        back = code.mul(place.step, code.least(code.sub(context.valid_lanes, integer(1)), integer(0)))
+        pointer = code.pure(POINTER, f"getelementptr {memory_element(memory.dtype)}, ptr {pointer.text}, i64 {back.text}", pointer, back)
     steps = code.mul(place.step, code.iota(context.lanes))
     offsets = code.splat(steps, context.lanes) if place.offsets is None else code.add(steps, place.offsets)
     if place.valid is not None:
         offsets = code.select(place.valid, offsets, constant(offsets.type, 0))
-    text = f"getelementptr {memory_element(memory.dtype)}, ptr {place.pointer.text}, {offsets.type} {offsets.text}"
-    return code.pure(of("ptr", context.lanes), text, place.pointer, offsets)
+    text = f"getelementptr {memory_element(memory.dtype)}, ptr {pointer.text}, {offsets.type} {offsets.text}"
+    return code.pure(of("ptr", context.lanes), text, pointer, offsets)
 
 
 # Loads.
