@@ -23,6 +23,7 @@ from tensorc.runtime.call import MOST_SHAPES, Call
 from tensorc.transform.batch import batch
 from tensorc.transform.derive import jvp, vjp
 from tensorc.transform.graph import substitute
+from tensorc.transform.ties import separable
 
 BATCH = "batch"
 """What the size of the new axis of a batched program is called, unless the program has such a size."""
@@ -138,9 +139,10 @@ class Primitive:
         outputs = [p.results[n] for n in given]
         seeds = [Input(names.fresh(f"cotangent{n}"), p.results[n].extents, p.results[n].dtype) for n in given]
         found = vjp(outputs, seeds, [p.inputs[n] for n in wanted])
-        # A result is read where it would be computed again.
+        # A result is read where it would be computed again, unless it is compared with what is.
         results = [Input(names.fresh(f"result{n}"), r.extents, r.dtype) for n, r in enumerate(p.results)]
-        stored = {r: i for r, i in zip(p.results, results, strict=True) if not isinstance(r, Input)}
+        known = separable(walk.topological(found), (r for r in p.results if not isinstance(r, Input)))
+        stored = {r: i for r, i in zip(p.results, results, strict=True) if r in known}
         inputs = (*p.inputs, *results, *seeds)
         program = Program(f"{p.name}_vjp", inputs, tuple(substitute(found, stored)), p.conditions, (), p.names, p.spans)
         labels = [*(f"result {n}" for n in range(len(results))), *(f"the cotangent of result {n}" for n in given)]

@@ -13,7 +13,7 @@ from tensorc.algebra import Atom, Element, Facts, Index, Poly, poly
 from tensorc.dtypes import DType, bool_, f64, i64
 from tensorc.ir.operations import OPERATIONS, evaluate_constant
 from tensorc.ir.tensor import Apply, Const, Define, Int, IsZero, Load, Nonnegative, Scalar, Select, Tensor
-from tensorc.ir.walk import indices, rewrite
+from tensorc.ir.walk import indices, postorder, rewrite
 
 MOST_TERMS = 256
 """A product of polynomials that would have more terms than this is no polynomial, but an operation on its factors."""
@@ -177,8 +177,19 @@ def define(axes: Sequence[Index], body: Scalar) -> Tensor:
 
 
 def reduction(monoid: str, axes: Sequence[Index], bound: Sequence[Index], body: Scalar) -> Tensor:
-    """The tensor with y[axes] = monoid[bound](body)."""
+    """The tensor with y[axes] = monoid[bound](body).
+
+    What max and min compare is one load where it is computed: a derivative tests which terms are equal to the result, and both must be the
+    same computation, whatever is made of it afterwards.
+    """
+    if monoid in ("max", "min") and computes(body):
+        body = hoist(body)
     return _define(axes, monoid, bound, body)
+
+
+def computes(s: Scalar) -> bool:
+    """Whether a float scalar does arithmetic, rather than to choose among elements."""
+    return any(isinstance(part, Apply) and part.dtype.is_float for part in postorder(s))
 
 
 def _define(axes: Sequence[Index], monoid: str | None, bound: Sequence[Index], body: Scalar) -> Tensor:

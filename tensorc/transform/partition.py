@@ -8,7 +8,7 @@ the sink's side costs its instructions.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import inf, prod
 
@@ -19,6 +19,7 @@ from tensorc.ir.operations import OPERATIONS
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Apply, Define, Input, Load, Scalar, Scan, Scatter, Select, Sort, Stop, Tensor, View
 from tensorc.transform.graph import substituted
+from tensorc.transform.ties import Ties, ties
 
 NOMINAL = 256
 """What every size is taken to be where costs are compared: the choice does not depend on the sizes of a call."""
@@ -54,7 +55,7 @@ def partition(program: Program, results: int, cotangents: Sequence[Input]) -> Pa
             behind.add(t)
     ahead = [t for t in order if t not in behind]
     needed = {s for t in order if t in behind for s in walk.sources(t)} | set(gradients)
-    again, kept = _cut(ahead, needed - behind)
+    again, kept = _cut(ahead, needed - behind, ties(order))
     names = dict(program.names)
     taken = {i.name for i in program.inputs}
     saved: dict[Tensor, Input] = {}
@@ -180,8 +181,9 @@ def _body(s: Scalar) -> float:
 # The cut.
 
 
-def _cut(ahead: Sequence[Tensor], needed: set[Tensor]) -> tuple[set[Tensor], list[Tensor]]:
+def _cut(ahead: Sequence[Tensor], needed: set[Tensor], compared: Iterable[Ties]) -> tuple[set[Tensor], list[Tensor]]:
     """(what the backward pass computes again, what is kept), of the tensors that both passes could compute, sources first."""
+    own = {t for t in ahead if not isinstance(t, Input)}
     flow = Flow("forward", "backward")
     for t in ahead:
         if not isinstance(t, Input):
@@ -193,9 +195,26 @@ def _cut(ahead: Sequence[Tensor], needed: set[Tensor]) -> tuple[set[Tensor], lis
             flow.edge((s, 1), (t, 0), inf)
         if t in needed:
             flow.edge((t, 1), "backward", inf)
+    for tie in compared:
+        _together(flow, tie, own)
     near = flow.source_side()
     again = {t for t in ahead if (t, 0) not in near}
     return again, [t for t in ahead if (t, 0) in near and (t, 1) not in near and not isinstance(t, Input)]
+
+
+def _together(flow: Flow, tie: Ties, own: set[Tensor]) -> None:
+    """Have what is compared on one side; on the backward pass's with all that was rounded on the way there."""
+    ahead = [t for t in tie.compared if t in own]
+    rounded = [t for t in tie.rounded if t in own]
+    if len(ahead) < len(tie.compared) or (tie.here and tie.reader not in own):
+        for t in rounded:  # the backward pass alone has the rest
+            flow.edge((t, 0), "backward", inf)
+        return
+    first = (tie.reader if tie.here else ahead[0], 0)
+    for t in rounded:
+        flow.edge((t, 0), first, inf)
+    for t in () if tie.here else ahead:
+        flow.edge(first, (t, 0), inf)
 
 
 class Flow:
