@@ -183,7 +183,7 @@ def _body(s: Scalar) -> float:
 
 def _cut(ahead: Sequence[Tensor], needed: set[Tensor], compared: Iterable[Ties]) -> tuple[set[Tensor], list[Tensor]]:
     """(what the backward pass computes again, what is kept), of the tensors that both passes could compute, sources first."""
-    own = {t for t in ahead if not isinstance(t, Input)}
+    own: set[Tensor] = {t for t in ahead if not isinstance(t, Input)}
     flow = Flow("forward", "backward")
     for t in ahead:
         if not isinstance(t, Input):
