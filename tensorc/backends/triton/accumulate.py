@@ -235,14 +235,14 @@ def _dot(context: Context, s: Fold, found: Sides, accumulator: Accumulator) -> N
     left_text = _operand(context, left, (row, depth), depth, dtype)
     right_text = _operand(context, right, (depth, column), depth, dtype)
     precision = f', input_precision="{context.precision}"' if dtype is f32 else ""
+    wide = ", out_dtype=tl.float64" if dtype is f64 else ""
     transposed = accumulator.axes == (column, row)
     if transposed:
         left_text, right_text = f"tl.trans({right_text})", f"tl.trans({left_text})"
     if accumulator.looped:
         name = context.names.of(("acc", s.var), s.var.name)
-        context.line(f"{name} = tl.dot({left_text}, {right_text}, {name}{precision})")
+        context.line(f"{name} = tl.dot({left_text}, {right_text}, {name}{precision}{wide})")
         return
-    wide = ", out_dtype=tl.float64" if dtype is f64 else ""
     _finished(context, s.var, Text(f"tl.dot({left_text}, {right_text}{precision}{wide})"), accumulator.axes)
 
 

@@ -29,6 +29,12 @@ PROCESSORS = 132
 BANDWIDTH = 3.0e6
 """Bytes of memory a microsecond."""
 
+SECTOR = 32
+"""Bytes of memory that are moved at once."""
+
+CACHED = 2
+"""How often what is moved with an element is still in the cache when its turn comes, of the times that it would be moved again."""
+
 LAUNCH = 4.0
 """Microseconds that a kernel takes that does nothing."""
 
@@ -49,6 +55,12 @@ ROW = 32768
 
 TILE = 8192
 """Elements of a tile of columns that registers hold."""
+
+COLUMNS = 128
+"""Columns of a tile that a program goes down where it stores the tile too."""
+
+THREADS = 128
+"""Elements at a time below which some threads of a program have nothing to do."""
 
 MIXED = 8192
 """Elements of the rows that a program takes at a time where it also adds up columns: there are as many programs as processors."""
@@ -241,6 +253,9 @@ class Planner:
             self._sweep_blocks(space, grid, order, lane, wide, blocks)
         if wide is not None and serial and not any({wide, *serial} <= set(space.over[r]) for r in space.rules):
             blocks[serial[0]] = min(max((MIXED >> self.situation.relief) // _size(blocks), 1), self.sizes.whole(serial[0].extent))
+        if wide is None and lane in grid:  # a tile, of which each column is added up apart
+            blocks[lane] = min(self.sizes.whole(lane.extent), COLUMNS)
+            blocks[serial[0]] = min(max(2 * ELEMENTS // blocks[lane], 1), self.sizes.whole(serial[0].extent))
         for a in apart[:1]:  # loops that never stand in one another may each have blocks
             blocks[a] = min(self.sizes.whole(a.extent), max(blocks[wide], 32) if wide is not None else 32)
         plan = Plan(space, tuple((a, blocks[a]) for a in grid), tuple((a, blocks[a]) for a in order))
@@ -367,11 +382,11 @@ class Planner:
         """The kernel with a reduced loop in chunks."""
         others = [a for a in space.loops if a is not axis and all(a in space.out[r] for r in space.rules)]
         kept = [a for a in space.loops if a is not axis and a not in others]
-        tiles = max(self._points(others) / 64, 1.0)
+        mixed = any(axis in space.out[r] for r in space.rules)
+        tiles = max(self._points(others) / (COLUMNS if mixed else 64), 1.0)
         extent = self.sizes.estimate(axis.extent)
         inside = self._points(kept) if kept else 1.0
-        mixed = any(axis in space.out[r] for r in space.rules)
-        wanted = max((1 if mixed else WAVES) * PROCESSORS / tiles, 1.0)
+        wanted = max((1 if mixed and not others else WAVES) * PROCESSORS / tiles, 1.0)
         least = 1 if inside >= 256 else 16
         size = power_of_two(max(int(extent / wanted), least))
         if size >= extent:
@@ -404,7 +419,7 @@ class Planner:
         programs = 1.0
         for a, block in plan.grid:
             programs *= -(-self.sizes.estimate(a.extent) // block)
-        share = min(1.0, max(programs, 1.0) / PROCESSORS)
+        share = min(1.0, max(programs, 1.0) / PROCESSORS) * min(1.0, _size(blocks) / THREADS)
         nest = sweeps(space, space.rules, [a for a, _ in plan.inner])
         seen: set[tuple[object, ...]] = set()
         moved = 0.0
@@ -421,8 +436,14 @@ class Planner:
                 if key not in seen:
                     seen.add(key)
                     elements = self._points(algebra.indices(access.address) & set(space.loops))
-                    moved += elements * access.dtype.bytes * self._again(plan, access, blocks)
+                    moved += elements * max(access.dtype.bytes, self._sector(access, blocks)) * self._again(plan, access, blocks)
         return replace(plan, cost=LAUNCH + max(moved / BANDWIDTH, work) / share)
+
+    @staticmethod
+    def _sector(access: Access, blocks: dict[Index, int]) -> float:
+        """Bytes that memory moves for an element: its share of a sector. The cache keeps some of what a program takes later."""
+        along = [a for a in algebra.indices(access.address) & set(blocks) if _is_unit(access.address, a)]
+        return SECTOR / CACHED / max((blocks[a] for a in along), default=1) if along else 0.0
 
     def _again(self, plan: Plan, access: Access, blocks: dict[Index, int]) -> float:
         """How often an element is read by different programs, of which the cache serves most."""
