@@ -351,11 +351,15 @@ def _make_hvp(d: Derivative, instance: Instance, wrt: list[Input], tree: ResultT
 
 
 def _make_jacobian(d: Derivative, instance: Instance, wrt: list[Input], tree: ResultTree) -> Made:
-    results = programs.float_results(instance.program)
+    if not programs.float_results(instance.program):
+        raise error("E0701", f"`{d.kind}` wants a float result, but `{d.inner.name}` returns none")
     made = programs.jacobian(instance.program, wrt, forward=d.kind == "jacfwd")
-    if len(results) == 1:
-        return made, tree
-    return made, tuple(_moved(tree, n * len(wrt)) for n in range(len(results)))
+    return made, _by_result(_tangent_tree(instance, 0), tree, len(wrt))
+
+
+def _by_result(results: ResultTree, tree: ResultTree, count: int) -> ResultTree:
+    """The tree of derivatives of each result, which are `count` of the given tree."""
+    return _moved(tree, results * count) if isinstance(results, int) else tuple(_by_result(r, tree, count) for r in results)
 
 
 _DERIVE: dict[str, Callable[[Derivative, Instance, list[Input], ResultTree], Made]] = {
@@ -480,16 +484,10 @@ def _value(definition: Any) -> Routine | Builtin | Transformed:
 
     match definition:
         case Derivative(kind=kind, inner=inner, wrt=wrt):
-            if kind not in ("grad", "value_and_grad", "vjp", "jvp"):
-                raise error(
-                    "E0704",
-                    f"`{kind}` cannot be called from a traced function",
-                    None,
-                    help="call it outside, or use `jvp`, `vjp` and `vmap`",
-                )
             names = _names(kind, inner, wrt)
             option: Value = None if names is None else names[0] if isinstance(wrt, (str, int)) else Tuple(names)
-            return Transformed(kind, _value(inner), option)
+            callee = _value(inner)
+            return Transformed(kind, Transformed("grad", callee, option) if kind == "hvp" else callee, option)
         case _Batched(inner=inner, in_axes=in_axes):
             every = [in_axes] if isinstance(in_axes, int) or in_axes is None else list(in_axes)
             axes = [None if a is None else constant(a) for a in every]

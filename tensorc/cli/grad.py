@@ -13,30 +13,37 @@ if TYPE_CHECKING:
     from tensorc.ir.program import Program
     from tensorc.ir.tensor import Input
 
+Texts = tuple[str, ...]
+
+KINDS = ("grad", "value_and_grad", "vjp", "jvp", "hvp", "jacrev", "jacfwd", "hessian", "vmap")
+
 
 @click.command("grad", short_help="Print the derivative of a function as .tx source.")
 @click.argument("place", metavar="FILE[:FN]")
 @click.option("--wrt", "-w", metavar="NAME,...", help="The parameters to differentiate by; every float tensor without it.")
+@click.option("--as", "kinds", multiple=True, type=click.Choice(KINDS), help="Another transform than that; several nest, the first inside.")
 @click.option("--value", "with_value", is_flag=True, help="Return the function's results too, before the derivatives.")
 @click.option("--shape", "shapes", multiple=True, metavar="NAME=TYPE", help="The dtype and rank of a parameter: x=f32[4,8].")
 @click.option("--arg", "-a", "texts", multiple=True, metavar="NAME=VALUE", help="The value of a static parameter.")
 @json_option
 @click.pass_obj
-def command(session: Session, place: str, wrt: str | None, with_value: bool, shapes: tuple[str, ...], texts: tuple[str, ...]) -> Report:
+def command(session: Session, place: str, wrt: str | None, kinds: Texts, with_value: bool, shapes: Texts, texts: Texts) -> Report:
     """Print the derivative of one function. Of a float scalar it is the gradient; else it takes a cotangent of each result, `dy`, and
     gives those of the parameters. It compiles as it stands.
 
     \b
     tensorc grad model.tx:loss --wrt w,b
+    tensorc grad model.tx:loss --wrt w --as hessian
+    tensorc grad model.tx:loss --as grad --as vmap
     """
     from tensorc.cli.highlight import highlight
 
-    name, text = grad_text(session, place, wrt, with_value, shapes, texts)
+    name, text = grad_text(session, place, wrt, with_value, shapes, texts, kinds)
     return Report(highlight(text, "typed"), {"function": name, "text": text})
 
 
 def grad_text(
-    session: Session, place: str, wrt: str | None, with_value: bool, shapes: tuple[str, ...], texts: tuple[str, ...]
+    session: Session, place: str, wrt: str | None, with_value: bool, shapes: Texts, texts: Texts, kinds: Texts = ()
 ) -> tuple[str, str]:
     """The derivative's name and its source."""
     from tensorc.cli.ir import lowered_of
@@ -46,14 +53,45 @@ def grad_text(
 
     with settings():
         program = lowered_of(session, place, shapes, texts).program
-        chosen = _chosen(program, wrt)
-        (first, *others) = program.results
-        if first.dtype.is_float and not first.extents and not others:
-            made, name = programs.value_and_grad(program, chosen), f"{program.name}_grad"
+        if not kinds:
+            kinds = ("grad",) if _is_scalar(program) else ("vjp",)
+        name = "_".join((program.name, *kinds))
+        for kind in kinds:
+            program = _derived(program, kind, wrt, with_value)
+        return name, source(readable(replace(program, name=name)))
+
+
+def _is_scalar(program: Program) -> bool:
+    (first, *others) = program.results
+    return first.dtype.is_float and not first.extents and not others
+
+
+def _derived(program: Program, kind: str, wrt: str | None, with_value: bool) -> Program:
+    """The program that a transform makes, with the results of the one that it is made of where these are wanted."""
+    from tensorc.transform import programs
+
+    if kind == "vmap":
+        return programs.batched(program, [0] * len(program.inputs))
+    chosen = _chosen(program, wrt)
+    if kind in ("grad", "value_and_grad", "hvp", "hessian") and not _is_scalar(program):
+        shown = ", ".join(f"{t.dtype}[{', '.join(map(str, t.extents))}]" if t.extents else str(t.dtype) for t in program.results)
+        help = "return its sum, or use vjp, jvp, jacrev or jacfwd"
+        raise Refused(f"--as {kind} wants one float scalar, and `{program.name}` returns {shown}", help, code=FAILED)
+    if kind in ("hvp", "hessian"):
+        gradient = _derived(program, "grad", wrt, False)
+        if kind == "hvp":
+            made = programs.pushforward(gradient, chosen)
+            made = replace(made, results=(*program.results, *made.results[len(gradient.results) :]))
         else:
-            made, name = programs.pullback(program, chosen), f"{program.name}_vjp"
-        results = made.results if with_value else made.results[len(program.results) :]
-        return name, source(readable(replace(made, name=name, results=results)))
+            made = programs.jacobian(gradient, chosen, forward=True)
+            made = replace(made, results=(*program.results, *made.results))
+    elif kind in ("jacrev", "jacfwd"):
+        made = programs.jacobian(program, chosen, forward=kind == "jacfwd")
+        made = replace(made, results=(*program.results, *made.results))
+    else:
+        make = {"vjp": programs.pullback, "jvp": programs.pushforward}.get(kind, programs.value_and_grad)
+        made = make(program, chosen)
+    return made if with_value or kind == "value_and_grad" else replace(made, results=made.results[len(program.results) :])
 
 
 def _chosen(program: Program, wrt: str | None) -> list[Input]:

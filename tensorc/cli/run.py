@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 Texts = tuple[str, ...]
 
+KINDS = ("grad", "value_and_grad", "jacrev", "jacfwd", "hessian")
+
 TARGETS = ("cpu", "triton", "reference")
 
 
@@ -24,10 +26,13 @@ TARGETS = ("cpu", "triton", "reference")
 @click.option("--target", type=click.Choice(TARGETS), help="What runs it: machine code, or plain NumPy (reference).")
 @click.option("--verify", is_flag=True, help="Compare with plain NumPy; exit with 1 if they differ.")
 @click.option("--grad", "wrt", is_flag=False, flag_value="", metavar="[NAME,...]", help="The gradient of a scalar result instead.")
+@click.option("--as", "kind", type=click.Choice(KINDS), default="grad", show_default=True, help="With --grad: which derivative.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Settles the random values.")
 @json_option
 @click.pass_obj
-def command(session: Session, place: str, args: Texts, outs: Texts, target: str | None, verify: bool, wrt: str | None, seed: int) -> Report:
+def command(
+    session: Session, place: str, args: Texts, outs: Texts, target: str | None, verify: bool, wrt: str | None, kind: str, seed: int
+) -> Report:
     """Run one function and print its result. FN may be left out if the file has one function, or one called main.
 
     \b
@@ -40,6 +45,7 @@ def command(session: Session, place: str, args: Texts, outs: Texts, target: str 
     tensorc run softmax.tx:softmax --arg x=randn:f32[4,10]
     tensorc run model.tx --arg x=@x.npy --arg lr=0.1 --out @y.npy
     tensorc run model.tx:loss --arg w=@w.npy --arg x=@x.npy --grad w
+    tensorc run model.tx:loss --arg w=@w.npy --arg x=@x.npy --grad w --as hessian
     """
     from tensorc.cli.arguments import describe, read_arguments
     from tensorc.cli.program import function, load
@@ -53,7 +59,7 @@ def command(session: Session, place: str, args: Texts, outs: Texts, target: str 
         values = read_arguments(declared, args, seed)
         session.inputs = {key: describe(value) for key, value in values.items()}
         arguments = [values.get(p.name, MISSING) for p in declared]
-        called = function(unit, name) if wrt is None else gradient(function(unit, name), wrt)
+        called = function(unit, name) if wrt is None else gradient(function(unit, name), wrt, kind)
         results = flatten(call(called, arguments))
         comparison = compare(results, flatten(called.reference(*arguments))) if verify else None
     data: dict[str, Any] = {"function": name, "results": to_json(results, with_data=not outs)}
@@ -79,11 +85,13 @@ def call(function: Function, arguments: list[Any]) -> Any:
             raise Refused(str(error), kind="IndexError", code=FAILED) from None
 
 
-def gradient(function: Function, wrt: str) -> Function:
-    """The function that gives the gradient, by the parameters named or by every float one."""
+def gradient(function: Function, wrt: str, kind: str) -> Function:
+    """The function that gives the derivative of a kind, by the parameters named or by every float one."""
+    from tensorc.api import derivatives
+
     names = tuple(part.strip() for part in wrt.split(",")) if wrt else None
     try:
-        return function.grad(names)
+        return getattr(derivatives, kind)(function, names)  # type: ignore[no-any-return]
     except TypeError as error:
         raise Refused(f"--grad: {error}") from None
 

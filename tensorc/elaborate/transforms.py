@@ -1,4 +1,4 @@
-"""grad, value_and_grad, vjp, jvp and vmap as functions of functions: what they give is called like any other function.
+"""grad, vjp, jvp, vmap and their kin as functions of functions: what they give is called like any other function.
 
 The function is elaborated with placeholders for its arguments, its graph is transformed, and the arguments take the placeholders' places.
 So they nest in any order, and the same arguments may be given twice.
@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import count
 from typing import Any
 
-from tensorc import algebra
-from tensorc.algebra import Index, Poly, fresh
+from tensorc.algebra import Poly
 from tensorc.diagnostics import CompileError
 from tensorc.dtypes import DTYPES, DType
 from tensorc.elaborate import arrays
+from tensorc.elaborate.boundary import Boundary, bare, by_result, flatten, rebuilt
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.library.registry import builtin
-from tensorc.elaborate.notation import dummy
 from tensorc.elaborate.values import (
     MISSING,
     Array,
@@ -29,23 +27,17 @@ from tensorc.elaborate.values import (
     Tuple,
     Value,
     describe,
-    of_tensor,
     static_constant,
 )
 from tensorc.ir import build
 from tensorc.ir.tensor import Input, Tensor
 from tensorc.source import Span
 from tensorc.syntax import tree
-from tensorc.transform.batch import batch
-from tensorc.transform.derive import jvp, vjp
-from tensorc.transform.graph import substituted
+from tensorc.transform.derive import derivative_tensors, jvp, vjp
 
 Function = Routine | Builtin | Transformed
 
 Argument = tuple[str | None, Value, Span | None]
-
-_number = count()
-
 
 # The functions of functions.
 
@@ -61,7 +53,13 @@ def _register(kind: str, option: str, doc: str) -> None:
             raise context.error(
                 "E0704", f"`{kind}` wants a function of tensors, and `{f.name}` is one of functions", span, help=f"`{kind}({f.name}(g))`"
             )
-        return Transformed(kind, f, option)
+        match kind:
+            case "hvp":
+                return Transformed("hvp", Transformed("grad", f, option), option)
+            case "hessian":
+                return Transformed("jacfwd", Transformed("grad", f, option), option)
+            case _:
+                return Transformed(kind, f, option)
 
     make.__doc__ = doc
     defaults: dict[str, Any] = {option: arrays.constant(0) if kind == "vmap" else None}
@@ -73,6 +71,10 @@ KINDS = {
     "value_and_grad": ("wrt", "As `grad`, of (f's value, the gradient)."),
     "vjp": ("wrt", "The function of f's arguments and its results' cotangents that gives (f's results, the arguments' cotangents)."),
     "jvp": ("wrt", "The function of f's arguments and their tangents that gives (f's results, their tangents)."),
+    "hvp": ("wrt", "The function of f's arguments and tangents like `wrt` that gives the product of f's Hessian and the tangents."),
+    "jacrev": ("wrt", "The function that gives the derivative of f's result by `wrt`, of axes [*result, *argument], by reverse mode."),
+    "jacfwd": ("wrt", "As `jacrev`, by forward mode."),
+    "hessian": ("wrt", "The function that gives the second derivative of f's scalar result by `wrt`, of axes [*argument, *argument]."),
     "vmap": (
         "in_axes",
         "f for each place along an axis of its arguments: `in_axes` is an axis, none, or one of these for each tensor argument.",
@@ -193,97 +195,6 @@ def selected(context: Context, kind: str, wrt: Value, arguments: Sequence[Given]
     return found, isinstance(wrt, str)
 
 
-# The boundary between a function and its arguments.
-
-
-class Boundary:
-    """Stands between a function and its arguments: inside they are inputs of their own, outside what they are.
-
-    Open arguments, which depend on indices of an index definition around the call, and the axis of a vmap become leading axes.
-    """
-
-    def __init__(self, context: Context, extent: Poly | None = None) -> None:
-        self.context = context
-        self.extent = extent
-        self.closed: dict[Tensor, Tensor] = {}
-        self.open: list[tuple[Input, Array, Index | None]] = []
-        self.checks = len(context.checks)
-
-    @property
-    def is_draft(self) -> bool:
-        """Whether only shapes matter, since ranges of indices are being inferred."""
-        return self.context.accesses is not None
-
-    def enter(self, label: str, value: Array, axis: int | None = None) -> Array:
-        """The placeholder of an argument, without the axis that a vmap runs over."""
-        axes = tuple(a for n, a in enumerate(value.axes) if n != axis)
-        made = Input(f"{label}~{next(_number)}", tuple(a.extent for a in axes), value.dtype)
-        if value.free or axis is not None:
-            self.open.append((made, Array(axes, value.body), None if axis is None else value.axes[axis]))
-        else:
-            self.closed[made] = value.tensor()
-        return of_tensor(made)
-
-    def leave(self, tensors: Sequence[Tensor]) -> list[Array]:
-        """What tensors made of the placeholders are outside."""
-        context = self.context
-        free = tuple(sorted({i for _, value, batched in self.open for i in value.free if i is not batched}, key=lambda i: i.level))
-        if self.is_draft:
-            return [
-                dummy(((self.extent,) if self.extent is not None else ()) + t.extents, Array((), build.load(t, t.extents))) for t in tensors
-            ]
-        inside = context.checks[self.checks :]
-        outputs = [*tensors, *(c.place for c in inside)]
-        if self.open:
-            run = fresh(self.extent) if self.extent is not None else None
-            lead = (*free, *([run] if run is not None else []))
-            lifted: dict[Tensor, Tensor] = {}
-            for made, value, batched in self.open:
-                named = Array(value.axes, value.body) if batched is None or run is None else _renamed(value, batched, run)
-                lifted[made] = build.define((*lead, *named.axes), named.body)
-            outputs = batch(outputs, lifted, [i.extent for i in lead])
-        new = substituted(outputs, self.closed)
-        for old, made_of in new.items():
-            if old is not made_of and old in context.names:
-                context.names.setdefault(made_of, context.names[old])
-        outputs = [new[t] for t in outputs]
-        context.checks[self.checks :] = [replace(c, place=p) for c, p in zip(inside, outputs[len(tensors) :], strict=True)]
-        return [of_tensor(t, free) for t in outputs[: len(tensors)]]
-
-
-def _renamed(value: Array, old: Index, new: Index) -> Array:
-    """The value with one index named otherwise."""
-    whole = Array((old, *value.axes), value.body)
-    at = (algebra.poly(new), *map(algebra.poly, value.axes))
-    return Array(value.axes, whole.at(at))
-
-
-# Results.
-
-
-def flatten(context: Context, value: Value, kind: str) -> list[Array]:
-    """The tensors of a result, in order."""
-    if isinstance(value, Tuple):
-        return [a for v in value.items for a in flatten(context, v, kind)]
-    if isinstance(value, (Array, List)):
-        return [arrays.strong(context, arrays.as_array(context, value))]
-    raise context.error("E0704", f"`{kind}` of a function that returns {describe(value)}", help="return tensors, or tuples of tensors")
-
-
-def rebuilt(value: Value, parts: Sequence[Value]) -> Value:
-    """A result of the structure of `value` with other tensors."""
-    rest = iter(parts)
-
-    def go(v: Value) -> Value:
-        return Tuple(tuple(go(x) for x in v.items)) if isinstance(v, Tuple) else next(rest)
-
-    return go(value)
-
-
-def bare(items: Sequence[Value], alone: bool) -> Value:
-    return items[0] if alone else Tuple(tuple(items))
-
-
 # Calls. Each takes what calls the function inside, so that elaboration and tracing share them.
 
 
@@ -302,7 +213,7 @@ class Call:
 
     def inside(self) -> list[Argument]:
         """The arguments of the function, as placeholders."""
-        if self.kind == "jvp":
+        if self.kind in ("jvp", "hvp"):
             self._split(self._tangents())
         elif self.kind == "vjp":
             self._split(required(self.function, [g.name for g in self.arguments]))
@@ -390,7 +301,34 @@ class Call:
         given = {self._input(g): self._seed(t, self.placeholders[g.label]) for g, t in zip(chosen, self.extra, strict=True)}
         found = floats if self.boundary.is_draft else jvp(floats, given)
         whole = self.boundary.leave([*tensors, *found])
-        return Tuple((rebuilt(result, whole[: len(tensors)]), bare(whole[len(tensors) :], len(found) == 1)))
+        return Tuple((rebuilt(result, whole[: len(tensors)]), by_result(result, whole[len(tensors) :])))
+
+    def _hvp(self, gradient: Value) -> Value:
+        pair = self._jvp(gradient)
+        assert isinstance(pair, Tuple)
+        return pair.items[1]
+
+    # jacrev, jacfwd.
+
+    def _jacobian(self, result: Value) -> Value:
+        context = self.context
+        floats = [a.tensor() for a in flatten(context, result, self.kind) if a.dtype.is_float]
+        if not floats:
+            raise context.error("E0701", f"`{self.kind}` wants a float result, found {describe(result)}", self.span, describe(result))
+        chosen, alone = selected(context, self.kind, self.option, self.arguments)
+        wrt = [self._input(g) for g in chosen]
+        found = [part for y in floats for part in self._derivatives(y, wrt)]
+        parts = self.boundary.leave(found)
+        groups = [parts[n : n + len(wrt)] for n in range(0, len(parts), len(wrt))]
+        return by_result(result, [bare(g, alone) for g in groups])
+
+    _jacrev = _jacfwd = _jacobian
+
+    def _derivatives(self, y: Tensor, wrt: Sequence[Tensor]) -> Sequence[Tensor]:
+        forward = self.kind == "jacfwd"
+        if self.boundary.is_draft:
+            return [Input("jacobian~", (*y.extents, *x.extents), y.dtype if forward else x.dtype) for x in wrt]
+        return derivative_tensors(y, wrt, forward)
 
     def _input(self, g: Given) -> Tensor:
         return self.placeholders[g.label].tensor()
