@@ -59,7 +59,7 @@ SECTIONS = {
         avg_pool1d avg_pool2d avg_pool3d embedding dropout scaled_dot_product_attention""",
     "Losses": "cross_entropy nll_loss mse_loss l1_loss huber_loss bce_with_logits kl_div cosine_similarity",
     "Order": "sort argsort topk",
-    "Derivatives and batches": "grad value_and_grad vjp jvp vmap stop_gradient detach",
+    "Derivatives and batches": "grad value_and_grad vjp jvp hvp jacrev jacfwd hessian vmap stop_gradient detach",
 }
 
 

@@ -48,7 +48,6 @@ def grad_text(
     """The derivative's name and its source."""
     from tensorc.cli.ir import lowered_of
     from tensorc.ir.source import source
-    from tensorc.transform import programs
     from tensorc.transform.readable import readable
 
     with settings():

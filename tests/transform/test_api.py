@@ -13,6 +13,7 @@ import pytest
 import torch
 
 import tensorc as tc
+from tensorc.cli.output import Refused
 
 MODULE = tc.compile("""
 fn loss(w: f32[D, K], x: f32[N, D], y: i64[N]) -> f32 = cross_entropy(x @ w, y)
@@ -201,3 +202,51 @@ def test_the_command_prints_source_that_computes_the_same(tmp_path: Path) -> Non
     np.testing.assert_allclose(printed("loss", "--wrt", "w")(w, x, y), tc.grad(module.loss, wrt="w")(w, x, y), rtol=1e-6)
     for name, arguments, dy in [("soft", (x,), x), ("table", (x, y), x), ("product", (x,), x)]:
         np.testing.assert_allclose(printed(name)(*arguments, dy), tc.vjp(module[name])(*arguments, dy)[1], rtol=1e-5)
+
+
+def test_the_command_prints_every_transform(tmp_path: Path) -> None:
+    path = tmp_path / "p.tx"
+    path.write_text(
+        "fn loss(w: f64[K], x: f64[N, K]) -> f64 = sum(tanh(x @ w) ** 2) + sum(w ** 3)\n"
+        "fn out(w: f64[K], x: f64[N, K]) = tanh(x @ w)\n"
+        "fn several<T: float>(x: T[N], y: f32[N], i: i64[N], n: int = 2) = (sum(x ** n), x * cast(y, T), i + 1)\n"
+    )
+    module = tc.load(path)
+    rng = np.random.default_rng(0)
+    w, x, v = rng.normal(size=3), rng.normal(size=(4, 3)), rng.normal(size=3)
+
+    def agree(place: str, options: list[str], arguments: tuple[Any, ...], expected: Any) -> None:
+        text = invoked("grad", [f"{path}:{place}", *options]).text
+        printed = tc.compile(text)
+        found = printed[next(iter(printed))].reference(*arguments)
+        flat = expected if isinstance(expected, tuple) else (expected,)
+        for a, b in zip(found if isinstance(found, tuple) else (found,), flat, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-12, err_msg=text)
+
+    for kind in ("grad", "value_and_grad", "jacrev", "hessian"):
+        agree("loss", ["--wrt", "w", "--as", kind], (w, x), getattr(tc, kind)(module.loss, wrt="w")(w, x))
+    for kind in ("jvp", "hvp"):
+        expected = getattr(tc, kind)(module.loss, wrt="w")(w, x, v)
+        agree("loss", ["--wrt", "w", "--as", kind], (w, x, v), expected[1] if kind == "jvp" else expected)
+    agree("loss", ["--wrt", "w", "--as", "grad", "--as", "vmap"], (np.stack([w, v]), np.stack([x, x])),
+          tc.vmap(tc.grad(module.loss, wrt="w"))(np.stack([w, v]), np.stack([x, x])))  # fmt: skip
+    agree("out", ["--as", "jacfwd"], (w, x), tc.jacfwd(module.out)(w, x))
+    halves = [np.arange(4, dtype=np.float16), np.ones(4, np.float32), np.arange(4), np.float16(1), np.ones(4, np.float16)]
+    agree("several", ["--shape", "x=f16[N]", "--arg", "n=3"], tuple(halves), tc.vjp(module.several)(*halves[:3], 3, *halves[3:])[1])
+    with pytest.raises(Refused, match=r"wants one float scalar, and `out` returns f64\[N\]"):
+        invoked("grad", [f"{path}:out", "--as", "hessian"])
+    arguments = ["--arg", "w=[1,2,3]", "--arg", "x=[[1,2,3]]", "--grad", "w"]
+    ran = invoked("run", [f"{path}:loss", *arguments, "--as", "hessian"]).data["results"]
+    np.testing.assert_allclose(ran[0]["data"], tc.hessian(module.loss, wrt="w")(np.array([1.0, 2, 3]), np.array([[1.0, 2, 3]])))
+
+
+def invoked(name: str, arguments: list[str]) -> Any:
+    """What a command reports."""
+    from importlib import import_module
+
+    from click.testing import CliRunner
+
+    from tensorc.cli.output import Session
+
+    command = import_module(f"tensorc.cli.{name}").command
+    return CliRunner().invoke(command, arguments, obj=Session([]), standalone_mode=False, catch_exceptions=False).return_value

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from torch import func
 
 import tensorc as tc
 from tensorc.rules.derivatives import RULES
@@ -131,3 +133,80 @@ def test_a_gradient_of_no_scalar_suggests_what_to_do() -> None:
         tc.compile("fn f(x: f32[N]) = x * x\nfn g(x: f32[N]) = grad(f)(x)\n")
     (found,) = failure.value.diagnostics
     assert "f32[N]" in found.message and "vjp" in (found.help or "") and "sum" in (found.help or "")
+
+
+SECOND = """
+fn loss(w: f64[N], x: f64[M, N]) -> f64 = sum(tanh(x @ w) ** 2) + sum(w ** 3)
+fn out(w: f64[N], x: f64[M, N]) = tanh(x @ w)
+fn both(w: f64[N], x: f64[M, N]) = out(w, x), (sum(w * w), w)
+fn mixed(w: f64[N], x: f64[M, N]) = out(w, x), argmax(w)
+fn size(w: f64[N], x: f64[M, N]) -> f64 = sum(hessian(loss, wrt="w")(w, x) ** 2)
+"""
+
+
+def test_jacobians_and_hessians_nest_as_those_of_torch_do() -> None:
+    def loss(w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return (torch.tanh(x @ w) ** 2).sum() + (w**3).sum()
+
+    def out(w: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(x @ w)
+
+    def both(w: torch.Tensor, x: torch.Tensor) -> object:
+        return out(w, x), ((w * w).sum(), w)
+
+    rng = np.random.default_rng(0)
+    w, x, v, u = rng.standard_normal(3), rng.standard_normal((4, 3)), rng.standard_normal(3), rng.standard_normal((4, 3))
+    tw, tx, tv, tu = map(torch.tensor, (w, x, v, u))
+    header = "w: f64[N], x: f64[M, N]) = "
+
+    def holds(call: str, theirs: object, *more: object, header: str = header) -> None:
+        agree(evaluate(header + call, w, x, *more, helpers=SECOND), theirs)
+
+    def agree(ours: object, theirs: object) -> None:
+        if isinstance(theirs, tuple):
+            assert isinstance(ours, tuple) and len(ours) == len(theirs)
+            for a, b in zip(ours, theirs, strict=True):
+                agree(a, b)
+        else:
+            np.testing.assert_allclose(ours, theirs.detach().numpy(), atol=1e-12)  # type: ignore[arg-type, attr-defined]
+
+    whole = func.hessian(loss, (0, 1))(tw, tx)
+    holds("hessian(loss)(w, x)", whole)
+    holds('hessian(loss, wrt="w")(w, x)', whole[0][0])
+    holds('hessian(loss, wrt=("w",))(w, x)', ((whole[0][0],),))
+    for jacobian in ("jacrev", "jacfwd"):
+        holds(f"{jacobian}(both)(w, x)", func.jacrev(both, (0, 1))(tw, tx))
+        holds(f'{jacobian}(mixed, wrt="x")(w, x)', func.jacrev(out, 1)(tw, tx))
+    third = func.jacrev(func.jacrev(func.jacrev(loss)))(tw, tx)
+    holds('jacrev(jacfwd(jacrev(loss, wrt="w"), wrt="w"), wrt="w")(w, x)', third)
+    holds('grad(size, wrt="w")(w, x)', func.grad(lambda w: (func.hessian(loss)(w, tx) ** 2).sum())(tw))
+    products = func.jvp(func.grad(loss, (0, 1)), (tw, tx), (tv, tu))[1]
+    holds("hvp(loss)(w, x, v, u)", products, v, u, header="w: f64[N], x: f64[M, N], v: f64[N], u: f64[M, N]) = ")
+    agree(tc.hvp(tc.compile(SECOND).loss)(w, x, v, u), products)
+    agree(tc.jit(lambda w, x, v: tc.hvp(tc.compile(SECOND).loss, wrt="w")(w, x, v))(w, x, v), whole[0][0] @ tv)
+    agree(tc.jit(lambda w, x: tc.hessian(tc.compile(SECOND).loss, wrt="w")(w, x))(w, x), whole[0][0])
+    batch = evaluate(
+        'w: f64[B, N], x: f64[M, N]) = vmap(hessian(loss, wrt="w"), in_axes=(0, none))(w, x)', np.stack([w, v]), x, helpers=SECOND
+    )
+    agree(batch, func.vmap(func.hessian(loss), (0, None))(torch.stack([tw, tv]), tx))
+
+
+def test_second_derivatives_inside_of_an_index_definition() -> None:
+    body = "x: f64[N]) { let y[i] = hessian(cube)(x[i]) + hvp(cube)(x[i], x[i]) + jacrev(grad(cube))(x[i])  return y }"
+    np.testing.assert_allclose(evaluate(body, X, helpers=CUBE), 12 * X + 6 * X * X)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "message"),
+    [
+        ("hessian(exp)(x)", "E0701", "wants a scalar result"),
+        ("jacrev(argmax)(x)", "E0701", "`jacrev` wants a float result, found i64"),
+        ("hvp(sum)(x)", "E0705", "`hvp` wants 1 tangent"),
+        ("hessian(3)(x)", "E0704", "`hessian` wants a function"),
+        ("jacfwd(grad)(x)", "E0704", "`grad` is one of functions"),
+    ],
+)
+def test_mistakes_with_jacobians(call: str, code: str, message: str) -> None:
+    with pytest.raises(tc.CompileError, match=message) as caught:
+        tc.compile(f"fn f(x: f64[N]) = {call}")
+    assert caught.value.diagnostics[0].code == code

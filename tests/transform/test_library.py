@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
 import torch
 import torch.nn.functional as F
 from transform.judge import Case, above_one, classes, judge, normal, positive, probability, ties, unit
+
+from tensorc.elaborate.library import library_names
+from tensorc.elaborate.transforms import KINDS
 
 X = {"x": positive}
 
@@ -70,8 +74,8 @@ ELEMENTWISE = [
     Case("x ** 0.7", lambda x: x**0.7, data=X),
     Case("x ** 12", lambda x: x**12),
     Case("2.0 ** x", lambda x: 2.0**x),
-    Case("stop_gradient(x) * x", lambda x: x.detach() * x, name="stop_gradient", orders=1),
-    Case("detach(x) * x", lambda x: x.detach() * x, name="detach", orders=1),
+    Case("stop_gradient(x) * x", lambda x: x.detach() * x, name="stop_gradient"),
+    Case("detach(x) * x", lambda x: x.detach() * x, name="detach"),
     Case("cast(cast(x, f32), f64) * 0 + x", lambda x: x, name="cast"),
 ]
 
@@ -89,6 +93,7 @@ BINARY = [
         ("x // y + x", lambda x, y: torch.floor(x / y) + x, POSITIVE),
         ("x % y", torch.remainder, POSITIVE),
         ("fmod(x, y)", torch.fmod, POSITIVE),
+        ("floordiv(x, y) + remainder(x, y)", lambda x, y: torch.floor(x / y) + torch.remainder(x, y), POSITIVE),
         ("atan2(x, y)", torch.atan2, {}),
         ("maximum(x, y)", torch.maximum, {}),
         ("minimum(x, y)", torch.minimum, {}),
@@ -119,6 +124,14 @@ BINARY = [
         ("div(x, y) + pow(x, y)", lambda x, y: x / y + x**y, POSITIVE),
     ]
 ]
+
+
+def _recurrence(x: torch.Tensor, decay: torch.Tensor) -> torch.Tensor:
+    found = [x[:, 0]]
+    for n in range(1, x.shape[1]):
+        found.append(decay[:, n] * found[-1] + x[:, n])
+    return torch.stack(found, 1) ** 2
+
 
 REDUCTIONS = [
     Case("sum(x, axis=1) ** 2", lambda x: x.sum(1) ** 2),
@@ -159,7 +172,27 @@ REDUCTIONS = [
     Case("topk(x, 2)[0] ** 2", lambda x: torch.take_along_dim(x, x.argsort(1, descending=True)[:, :2], 1) ** 2),
     Case("trace(x)", torch.trace, "x: f64[N, N]"),
     Case("count_nonzero(x) * x", lambda x: x.count_nonzero() * x),
+    Case('scan(x, "sum", decay=y) ** 2', _recurrence, "x: f64[N, D], y: f64[N, D]"),
 ]
+
+CONSTANT = [
+    Case(f"cast({body}, f64) * x", theirs)
+    for body, theirs in [
+        ("all(x > -1, axis=0)", lambda x: (x > -1).all(0) * x),
+        ("any(x > 1, axis=0)", lambda x: (x > 1).any(0) * x),
+        ("argmin(x, axis=0)", lambda x: x.argmin(0) * x),
+        ("argsort(x, 1)", lambda x: x.argsort(1) * x),
+        ("isfinite(1 / x)", lambda x: x),
+        ("isinf(x) + 2 * isnan(x)", lambda x: 0 * x),
+        ("signbit(x)", lambda x: (x < 0) * x),
+        ("bitcast(x, i64) > 0", lambda x: (x > 0) * x),
+        ("arange(D) + linspace(0, 3, D)", lambda x: (torch.arange(4) + torch.linspace(0, 3, 4).double()) * x),
+        ("eye(N, D) + ones([N, D]) + zeros([N, D])", lambda x: (torch.eye(3, 4) + 1) * x),
+        ("random_uniform(7, [N, D]) > 2", lambda x: 0 * x),
+        ("random_normal(7, [N, D]) > 99", lambda x: 0 * x),
+    ]
+]
+"""What has no derivative is a constant to what stands beside it."""
 
 SHAPES = [
     Case("reshape(x, [2, N * D // 2]) ** 3", lambda x: x.reshape(2, 6) ** 3, name="reshape"),
@@ -195,6 +228,13 @@ SHAPES = [
         {"i": classes(4)},
     ),
     Case("sum(one_hot(i, D) * x)", lambda x, i: (F.one_hot(i, 4) * x).sum(), "x: f64[N, D], i: i64[N]", {"i": classes(4)}),
+    Case("full([2, N], x[0, 0]) ** 3", lambda x: x[0, 0].expand(2, 3) ** 3),
+    Case(
+        "scatter([M], y, x, i) ** 3",
+        lambda x, y, i: y.index_add(0, i, x) ** 3,
+        "x: f64[N], y: f64[M], i: i64[N]",
+        {"i": classes(5)},
+    ),
     Case("embedding(i, x) ** 3", lambda x, i: F.embedding(i, x) ** 3, "x: f64[N, D], i: i64[B, M]", {"i": classes(3)}),
 ]
 
@@ -230,6 +270,10 @@ NEURAL = [
     Case("conv3d(x, w)", F.conv3d, "x: f64[1, 2, 3, 4, 3], w: f64[K, 2, 2, 2, 2]"),
     Case("max_pool(x, 2)", lambda x: F.max_pool2d(x, 2), "x: f64[B, C, H, W]"),
     Case("max_pool(x, 3, 2, 1)", lambda x: F.max_pool1d(x, 3, 2, 1), "x: f64[B, C, H]", name="overlapping max_pool"),
+    Case("max_pool1d(x, 2) + avg_pool1d(x, 2)", lambda x: F.max_pool1d(x, 2) + F.avg_pool1d(x, 2), "x: f64[B, C, H]"),
+    Case("max_pool2d(x, 2) * avg_pool2d(x, 2)", lambda x: F.max_pool2d(x, 2) * F.avg_pool2d(x, 2), "x: f64[B, C, H, W]"),
+    Case("max_pool3d(x, 2) + avg_pool3d(x, 2)", lambda x: F.max_pool3d(x, 2) + F.avg_pool3d(x, 2), "x: f64[1, B, 2, D, 3]"),
+    Case("conv(x, w, b)", F.conv2d, IMAGE),
     Case("avg_pool(x, 2)", lambda x: F.avg_pool2d(x, 2), "x: f64[B, C, H, W]"),
     Case("avg_pool(x, 3, 2, 1)", lambda x: F.avg_pool1d(x, 3, 2, 1), "x: f64[B, C, H]", name="overlapping avg_pool"),
     Case("dropout(x, 0.5, 7, training=false) ** 2", lambda x: x**2, name="dropout"),
@@ -254,7 +298,16 @@ NEURAL = [
 ]
 
 
-@pytest.mark.parametrize("case", [*ELEMENTWISE, *BINARY, *REDUCTIONS, *SHAPES, *NEURAL], ids=str)
+CASES = [*ELEMENTWISE, *BINARY, *REDUCTIONS, *CONSTANT, *SHAPES, *NEURAL]
+
+
+def test_every_name_of_the_library_has_a_case() -> None:
+    """But for the transforms, which the cases are judged by."""
+    called = {name for case in CASES for name in re.findall(r"(?<![\w.])(\w+)\(", case.body)}
+    assert library_names() - set(KINDS) <= called
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_derivatives(case: Case) -> None:
     judge(case)
 
