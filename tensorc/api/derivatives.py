@@ -352,7 +352,7 @@ def _make_hvp(d: Derivative, instance: Instance, wrt: list[Input], tree: ResultT
 
 def _make_jacobian(d: Derivative, instance: Instance, wrt: list[Input], tree: ResultTree) -> Made:
     if not programs.float_results(instance.program):
-        raise error("E0701", f"`{d.kind}` wants a float result, but `{d.inner.name}` returns none")
+        raise error("E0701", f"`{d.kind}` wants a float result, but `{d.inner.name}` returns none", None)
     made = programs.jacobian(instance.program, wrt, forward=d.kind == "jacfwd")
     return made, _by_result(_tangent_tree(instance, 0), tree, len(wrt))
 
