@@ -233,7 +233,8 @@ class SortRow:
     """permutation[row, 0 .. extent-1] = the stable order (i64) of keys[row, 0 .. extent-1]; NaN is last. `descending` reverses the order of
     the others, not ties.
 
-    `row` are the leading subscripts of both, of serial axes in scope. `work` is scratch of `extent` i64 elements.
+    `row` are the leading subscripts of both, of serial axes in scope. `work` is scratch of `extent` i64 elements. Where `first` is given,
+    only so many leading places are read; the others may hold anything.
     """
 
     keys: Memory
@@ -242,6 +243,7 @@ class SortRow:
     extent: Poly
     descending: bool
     work: Scratch
+    first: int | None = None
 
 
 Statement = For | Let | Init | Fold | Done | Carry | Store | Update | SortRow

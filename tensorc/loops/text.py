@@ -84,9 +84,10 @@ def _line(s: Statement, names: Names, scalars: _Scalars, indent: str) -> list[st
             return [f"{indent}{_place(memory, subscripts, names)} = {scalars.text(value)}{_where(where, scalars)}"]
         case Update(memory, subscripts, monoid, value, _, where):
             return [f"{indent}{_place(memory, subscripts, names)} {monoid}= {scalars.text(value)}{_where(where, scalars)}"]
-        case SortRow(keys, permutation, row, _, descending, _):
+        case SortRow(keys, permutation, row, _, descending, _, first):
+            places = ":" if first is None else f":{first}"
             at = "".join(f"{_poly(s, names)}, " for s in row)
-            return [f"{indent}{permutation.name}[{at}:] = order of {keys.name}[{at}:]{', descending' if descending else ''}"]
+            return [f"{indent}{permutation.name}[{at}{places}] = order of {keys.name}[{at}:]{', descending' if descending else ''}"]
         case _:
             assert_never(s)
 

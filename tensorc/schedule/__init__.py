@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from tensorc import algebra
@@ -19,7 +19,7 @@ from tensorc.schedule.inline import inline
 from tensorc.schedule.memory import Names, Storage, store
 from tensorc.schedule.nests import kernel
 from tensorc.schedule.partial import share
-from tensorc.schedule.rules import Rule, ScanRule, ScatterRule, SortRule
+from tensorc.schedule.rules import AnyRule, Rule, ScanRule, ScatterRule, SortRule
 from tensorc.schedule.running import share_scan
 from tensorc.schedule.separate import separate
 from tensorc.schedule.sizes import Estimate, estimates
@@ -42,7 +42,7 @@ def schedule(program: Program, sizes: Mapping[str, int] | None = None) -> Schedu
     kernels: list[Kernel] = []
     partial: list[Buffer] = []
     for g in groups:
-        whole = _kernel(titles.unique(_title(g)), g, storage, names, estimate)
+        whole = _kernel(titles.unique(_title(g)), g, inlined.rules, storage, names, estimate)
         made, totals = (share_scan if isinstance(g.rules[0], ScanRule) else share)(whole, names, titles, derived)
         kernels += made
         partial += totals
@@ -60,7 +60,7 @@ def schedule(program: Program, sizes: Mapping[str, int] | None = None) -> Schedu
     )
 
 
-def _kernel(name: str, g: Group, storage: Storage, names: Names, estimate: Estimate) -> Kernel:
+def _kernel(name: str, g: Group, every: Sequence[AnyRule], storage: Storage, names: Names, estimate: Estimate) -> Kernel:
     if g.space is not None:
         return kernel(name, g.space, storage, names, estimate)
     (rule,) = g.rules
@@ -70,7 +70,7 @@ def _kernel(name: str, g: Group, storage: Storage, names: Names, estimate: Estim
         case ScatterRule():
             return special.scatter(name, rule, storage, names)
         case SortRule():
-            return special.sort(name, rule, storage, names)
+            return special.sort(name, rule, storage, names, special.read_of(rule, every))
         case Rule():
             raise AssertionError("a rule has a space")
         case _:

@@ -28,6 +28,9 @@ ROWS = 6
 COLUMNS = 4
 """Rows that are added to columns at a time."""
 
+CHEAP = 4
+"""The work at a point that takes less time than its memory."""
+
 REGISTERS = 12
 """Registers that accumulators may take."""
 
@@ -105,9 +108,9 @@ class _Binder:
     accesses: Mapping[Member, Access]
 
     def parts(self, parts: Sequence[Part]) -> tuple[Part, ...]:
-        return tuple(self.sweep(p)[0] if isinstance(p, Sweep) else p for p in parts)
+        return tuple(self.sweep(p, True)[0] if isinstance(p, Sweep) else p for p in parts)
 
-    def sweep(self, s: Sweep) -> tuple[Sweep, float]:
+    def sweep(self, s: Sweep, is_outermost: bool = False) -> tuple[Sweep, float]:
         """The loop bound at its best, and the cost of a point of what is around it."""
         inner = [self.sweep(p) for p in s.body if isinstance(p, Sweep)]
         serial = sum(cost for _, cost in inner) + sum(self.point(p, None) for p in s.body if isinstance(p, Member))
@@ -115,7 +118,7 @@ class _Binder:
         if lanes is None or serial <= lanes:
             bound = iter(inner)
             return replace(s, body=tuple(next(bound)[0] if isinstance(p, Sweep) else p for p in s.body)), _trips(s.axis) * serial
-        return bound_as(s, Bind("vector", self.count(s))), _trips(s.axis) * lanes
+        return bound_as(s, Bind("vector", self.count(s, is_outermost))), _trips(s.axis) * lanes
 
     def lanes(self, parts: Sequence[Part], axis: Index) -> float:
         """The cost of a point where `axis` is in lanes and all loops inside are serial."""
@@ -140,12 +143,17 @@ class _Binder:
         """Not where lanes would be combined into one place in memory."""
         return not any(self.accesses[m].accumulates and s.axis in m.over for m in rules(s.body))
 
-    def count(self, s: Sweep) -> int:
-        """Registers a block: several accumulators hide the latency of one another; a map needs no more than two."""
+    def count(self, s: Sweep, is_outermost: bool) -> int:
+        """Registers a block: several accumulators hide the latency of one another; a map needs no more than two.
+
+        What only streams through memory, and does so once, has more: more is on its way at a time.
+        """
         inside = rules(s.body)
         folds = sum(bool(m.over) for m in inside)
         if not folds:
             return 1 if sum(m.work for m in inside) > 2 * LANES else 2
+        if is_outermost and sum(m.work for m in inside) <= CHEAP and 2 * 4 * folds <= REGISTERS:
+            return 8
         return next((n for n in (4, 2) if n * folds <= REGISTERS), 1)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
-from tensorc.algebra import Atom, Index, Poly, poly, substitute
+from tensorc.algebra import Atom, Index, Poly, elements, poly, substitute
 from tensorc.dtypes import i64
 from tensorc.ir import build, walk
 from tensorc.ir.tensor import Input, Load
@@ -27,7 +27,7 @@ from tensorc.loops.nest import (
 )
 from tensorc.schedule.bind import LANES, lane
 from tensorc.schedule.memory import Names, Storage, lower, lower_places
-from tensorc.schedule.rules import ScanRule, ScatterRule, SortRule
+from tensorc.schedule.rules import AnyRule, ScanRule, ScatterRule, SortRule
 
 
 def scan(name: str, rule: ScanRule, storage: Storage, names: Names) -> Kernel:
@@ -75,16 +75,39 @@ def scatter(name: str, rule: ScatterRule, storage: Storage, names: Names) -> Ker
     return _kernel(name, body, (*rule.axes, *iteration), Names(names.taken))
 
 
-def sort(name: str, rule: SortRule, storage: Storage, names: Names) -> Kernel:
-    """Row by row."""
+def sort(name: str, rule: SortRule, storage: Storage, names: Names, first: int | None) -> Kernel:
+    """Row by row; of each the `first` places alone, where that is given."""
     *rows, along = rule.axes
     keys = storage.load(Load(rule.keys, tuple(map(poly, rule.axes)))).tensor
     assert isinstance(keys, Input)
     memory, _ = storage.places[rule]
     used = Names(names.taken)
     work = Scratch(used.unique(f"{rule.name}_work"), (along.extent,), i64)
-    statement = SortRow(keys, memory, tuple(map(poly, rows)), along.extent, rule.descending, work)
+    statement = SortRow(keys, memory, tuple(map(poly, rows)), along.extent, rule.descending, work, first)
     return _kernel(name, _rows(rows, (statement,), None), rule.axes, used, work)
+
+
+def read_of(rule: SortRule, every: Iterable[AnyRule]) -> int | None:
+    """How many leading places of a permutation are read; None where that may be all."""
+    if rule.targets:
+        return None
+    most = 0
+    for load in (load for r in every for load in _every_load(r) if load.tensor is rule.tensor):
+        last = load.subscripts[-1]
+        place = last.atom if last.constant is None else None
+        read = last.constant + 1 if last.constant is not None else place.extent.constant if isinstance(place, Index) else None
+        if read is None:
+            return None
+        most = max(most, read)
+    return most
+
+
+def _every_load(rule: AnyRule) -> Iterator[Load]:
+    """What a rule loads, in subscripts too."""
+    for load in rule.loads:
+        yield load
+        for s in load.subscripts:
+            yield from (Load(e.tensor, e.subscripts) for e in elements(s))
 
 
 def _rows(axes: Sequence[Index], body: tuple[Statement, ...], vector: Index | None) -> tuple[Statement, ...]:

@@ -149,3 +149,23 @@ def test_long_chains_of_functions_call_them() -> None:
         wanted = np.tanh(wanted * 1.5)
     assert np.abs(f(x) - wanted).max() < 1e-5
     assert len(f.inspect("llvm")) < 150_000  # written out it is twice that
+
+
+@pytest.mark.parametrize("name", ["f32", "i8", "f64"])
+def test_the_first_places_of_an_order(name: str) -> None:
+    """Found one by one, in blocks and in strided rows; and all that is read where another subscript reads more."""
+    program = f"""
+        fn most(x: {name}[N, M]) = topk(x, 5)
+        fn least(x: {name}[N, M]) = topk(x, 5, 1, false)
+        fn fourth(x: {name}[N, M]) = argsort(x, axis=1)[:, 3]
+    """
+    m = tensorc.compile(program)
+    for n in (5, 6, 21, 130):
+        x = RANDOM.integers(-4, 100, (4, n)).astype(dtype(name).numpy)
+        if name != "i8":
+            x[1, 2], x[2, :], x[3, 1], x[3, 2] = np.nan, np.nan, -0.0, np.inf
+        for f in (m.most, m.least, m.fourth):
+            for given in (x, x[:, ::-1]):
+                found, expected = ((v if isinstance(v, tuple) else (v,)) for v in (f(given), f.reference(given)))
+                for a, b in zip(found, expected, strict=True):
+                    np.testing.assert_array_equal(a, b)

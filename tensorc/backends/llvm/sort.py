@@ -17,6 +17,12 @@ from tensorc.backends.llvm.types import BIT, INT, POINTER, Value, constant, inte
 from tensorc.dtypes import DType
 from tensorc.loops.nest import SortRow
 
+FEW = 64
+"""So many leading places are found one by one."""
+
+BLOCK = 16
+"""Keys that are compared at once with the last of those."""
+
 RUN = 16
 """What is sorted by insertion before the first merge."""
 
@@ -32,7 +38,8 @@ def sort_row(context: Context, s: SortRow) -> None:
     strides = [context.places[m].strides[-1] for m in (s.keys, s.permutation)]
     n = index.number(context, s.extent, {})
     arguments = [keys, strides[0], permutation, strides[1], work, n]
-    helper = _sort(code.module, s.keys.dtype, s.descending)
+    first = None if s.first is None or s.first > FEW or s.keys.dtype.bits > 32 else s.first
+    helper = _sort(code.module, s.keys.dtype, s.descending, first)
     code.effect(f"call void @{helper}({', '.join(f'{a.type} {a.text}' for a in arguments)})")
     context.wrote(s.permutation)
     context.wrote(s.work)
@@ -60,8 +67,8 @@ Less = Callable[[Code, Value, Value], Value]
 """Whether the first word comes before the second."""
 
 
-def _sort(module: Module, dtype: DType, descending: bool) -> str:
-    """(keys, their stride, permutation, its stride, work, n): fills the permutation."""
+def _sort(module: Module, dtype: DType, descending: bool, first: int | None) -> str:
+    """(keys, their stride, permutation, its stride, work, n): fills the permutation, or its first places alone."""
     suffix = f"{dtype}.{'descending' if descending else 'ascending'}"
 
     def body(code: Code, values: list[Value]) -> None:
@@ -75,11 +82,17 @@ def _sort(module: Module, dtype: DType, descending: bool) -> str:
         if dtype.bits <= 32:
             short = code.compare("icmp slt", n, integer(PLACES))
             with code.when(short):
-                _sort_packed(code, _packed(module, dtype, descending, suffix), keys, stride, permutation, work, n)
+                pack = _packed(module, dtype, descending, suffix)
+                if first is None:
+                    _sort_packed(code, pack, keys, stride, permutation, work, n)
+                else:
+                    _select_packed(code, pack, dtype, descending, keys, stride, permutation, n, first)
             n = code.select(short, integer(0), n)
         _sort_words(code, permutation, work, n, lambda inner, place: place, less)
 
-    return module.helper(f"tensorc.sort.{suffix}", None, [POINTER, INT, POINTER, INT, POINTER, INT], body)
+    return module.helper(
+        f"tensorc.sort.{suffix}{'' if first is None else f'.{first}'}", None, [POINTER, INT, POINTER, INT, POINTER, INT], body
+    )
 
 
 def _sort_packed(code: Code, pack: str, keys: Value, stride: Value, permutation: _Words, work: Value, n: Value) -> None:
@@ -87,10 +100,54 @@ def _sort_packed(code: Code, pack: str, keys: Value, stride: Value, permutation:
         return inner.pinned(INT, f"call i64 @{pack}(ptr {keys.text}, i64 {stride.text}, i64 {place.text})")
 
     def unpack(inner: Code, place: Value) -> None:
-        permutation.store(inner, place, inner.binary("and", permutation.load(inner, place), integer(PLACES - 1)))
+        permutation.store(inner, place, _place_of(inner, permutation.load(inner, place)))
 
     _sort_words(code, permutation, work, n, word, lambda inner, a, b: inner.compare("icmp ult", a, b))
     _each(code, n, unpack)
+
+
+def _select_packed(
+    code: Code, pack: str, dtype: DType, descending: bool, keys: Value, stride: Value, permutation: _Words, n: Value, first: int
+) -> None:
+    """The least words, in order: a word that is less than the last of them takes its place, and goes down. Most blocks have none."""
+
+    def word(inner: Code, place: Value) -> Value:
+        return inner.pinned(INT, f"call i64 @{pack}(ptr {keys.text}, i64 {stride.text}, i64 {place.text})")
+
+    def less(inner: Code, a: Value, b: Value) -> Value:
+        return inner.compare("icmp ult", a, b)
+
+    if first == 0:
+        return
+    count = code.least(integer(first), n)
+    _each(code, count, lambda inner, place: permutation.store(inner, place, word(inner, place)))
+    _insert(code, permutation, integer(0), count, less)
+    last = integer(first - 1)
+
+    def consider(inner: Code, place: Value) -> None:
+        found = word(inner, place)
+        with inner.when(less(inner, found, permutation.load(inner, last))):
+            permutation.store(inner, last, found)
+            _sink(inner, permutation, last, integer(0), less)
+
+    def block(start: Value, carried: list[Value]) -> list[Value]:
+        element = of(memory_element(dtype), BLOCK)
+        offset = code.pure(POINTER, f"getelementptr {memory_element(dtype)}, ptr {keys.text}, i64 {start.text}", start)
+        loaded = casts.from_memory(code, code.pinned(element, f"load {element}, ptr {offset.text}, align 1"), dtype)
+        bound = code.convert("trunc", code.binary("lshr", permutation.load(code, last), integer(32)), of("i32"))
+        nearer = code.compare("icmp ult", _order(code, loaded, dtype, descending), code.splat(bound, BLOCK))
+        with code.when(code.intrinsic("vector.reduce.or", nearer, result=BIT)):
+            _each(code, code.add(start, integer(BLOCK)), consider, start)
+        return []
+
+    contiguous = code.select(code.compare("icmp eq", stride, integer(1)), n, count)
+    rest, _ = code.loop(count, code.sub(contiguous, integer(BLOCK - 1)), BLOCK, [], block)
+    _each(code, n, consider, rest)
+    _each(code, count, lambda inner, place: permutation.store(inner, place, _place_of(inner, permutation.load(inner, place))))
+
+
+def _place_of(code: Code, word: Value) -> Value:
+    return code.binary("and", word, integer(PLACES - 1))
 
 
 # Order.
@@ -131,7 +188,7 @@ def _packed(module: Module, dtype: DType, descending: bool, suffix: str) -> str:
 
 def _order(code: Code, x: Value, dtype: DType, descending: bool) -> Value:
     """An unsigned i32 by which x is sorted: equal zeros are one, and every NaN is the greatest."""
-    word = of("i32")
+    word = of("i32", x.type.lanes)
     flip = (1 << 31) - 1 if descending else 1 << 31
     if not dtype.is_float:
         wide = code.convert("sext" if dtype.kind == "int" else "zext", x, word)
@@ -147,12 +204,12 @@ def _order(code: Code, x: Value, dtype: DType, descending: bool) -> Value:
 # The sort.
 
 
-def _each(code: Code, n: Value, act: Callable[[Code, Value], None]) -> None:
+def _each(code: Code, n: Value, act: Callable[[Code, Value], None], start: Value | None = None) -> None:
     def body(place: Value, carried: list[Value]) -> list[Value]:
         act(code, place)
         return []
 
-    code.loop(integer(0), n, 1, [], body)
+    code.loop(integer(0) if start is None else start, n, 1, [], body)
 
 
 def _sort_words(code: Code, result: _Words, work: Value, n: Value, word: Callable[[Code, Value], Value], less: Less) -> None:
@@ -193,23 +250,28 @@ def _insert(code: Code, words: _Words, start: Value, stop: Value, less: Less) ->
     """Insertion sort of a run."""
 
     def one(place: Value, carried: list[Value]) -> list[Value]:
-        moved = words.load(code, place)
-
-        def goes_down(state: list[Value]) -> Value:
-            # The word before the first is never looked at: the first is compared with itself, and is not less.
-            above = code.greatest(code.sub(state[0], integer(1)), start)
-            return code.binary("and", code.compare("icmp sgt", state[0], start), less(code, moved, words.load(code, above)))
-
-        def shift(state: list[Value]) -> list[Value]:
-            above = code.sub(state[0], integer(1))
-            words.store(code, state[0], words.load(code, above))
-            return [above]
-
-        (hole,) = code.while_loop([place], goes_down, shift)
-        words.store(code, hole, moved)
+        _sink(code, words, place, start, less)
         return []
 
     code.loop(code.add(start, integer(1)), stop, 1, [], one)
+
+
+def _sink(code: Code, words: _Words, place: Value, start: Value, less: Less) -> None:
+    """The word at a place goes down among the sorted ones from `start` to there."""
+    moved = words.load(code, place)
+
+    def goes_down(state: list[Value]) -> Value:
+        # The word before the first is never looked at: the first is compared with itself, and is not less.
+        above = code.greatest(code.sub(state[0], integer(1)), start)
+        return code.binary("and", code.compare("icmp sgt", state[0], start), less(code, moved, words.load(code, above)))
+
+    def shift(state: list[Value]) -> list[Value]:
+        above = code.sub(state[0], integer(1))
+        words.store(code, state[0], words.load(code, above))
+        return [above]
+
+    (hole,) = code.while_loop([place], goes_down, shift)
+    words.store(code, hole, moved)
 
 
 def _merge(code: Code, source: _Words, target: _Words, low: Value, middle: Value, high: Value, less: Less) -> None:
