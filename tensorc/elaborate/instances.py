@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any, Union, cast
 
 from tensorc import algebra
 from tensorc.algebra import Poly, Size
@@ -86,11 +86,22 @@ def signature(function: tree.Function) -> str:
 def instantiate(unit: Unit, name: str, arguments: Sequence[Any]) -> Instance:
     """The function for argument types (ArgumentType for a tensor, a Python value for a static parameter, MISSING for a default).
 
-    CompileError with every independent mistake of the body.
+    CompileError with every independent mistake of the body. What is made for tensors alone is kept: a file is checked by such instances,
+    and the calls that come ask for the same ones.
     """
-    function = unit.functions[name]
     if name in unit.broken:
         raise CompileError(merge(unit.errors))
+    if not all(isinstance(a, ArgumentType) or a is MISSING for a in arguments):
+        return _made(unit, name, arguments)
+    key = (name, *arguments)
+    found = unit.instances.get(key)
+    if found is None:
+        found = unit.instances[key] = _made(unit, name, arguments)
+    return cast(Instance, found)
+
+
+def _made(unit: Unit, name: str, arguments: Sequence[Any]) -> Instance:
+    function = unit.functions[name]
     context = Context()
     evaluator = Evaluator(context)
     try:

@@ -32,6 +32,7 @@ class Unit:
     broken: set[str] = field(default_factory=set)
     is_library: bool = False
     is_internal: bool = False  # of the library, for its own files only
+    instances: dict[Any, Any] = field(default_factory=dict)  # that were made of the functions: `instances.instantiate`
 
 
 def resolve_path(path: str, importer: Source) -> Source:

@@ -8,6 +8,9 @@ from tensorc.backends.llvm.context import Context, Coordinates
 from tensorc.backends.llvm.types import POINTER, Value, integer, memory_element, number_of
 from tensorc.loops.nest import Memory
 
+FENCED = 8
+"""Squares of so many lanes and more are slow to compile as one network of shuffles."""
+
 
 def contiguous_axis(context: Context, memory: Memory, subscripts: tuple[Poly, ...]) -> Index | None:
     """The unrolled axis along which the element's neighbours are loaded too, in whole registers."""
@@ -64,7 +67,19 @@ def _transposed(context: Context, rows: list[Value]) -> list[Value]:
                 lower = [lane ^ half if not lane & half else lanes + lane for lane in range(lanes)]
                 rows[r], rows[r + half] = _shuffle(context, a, b, upper), _shuffle(context, a, b, lower)
         half //= 2
+        if half and lanes >= FENCED:
+            rows = [_fenced(context, row) for row in rows]
     return rows
+
+
+def _fenced(context: Context, row: Value) -> Value:
+    """The same value, out of which LLVM looks for no other shuffles: it takes long and finds none."""
+    as_floats = {32: "float", 64: "double"}.get(row.type.bits)
+    if as_floats is None:
+        return row
+    code = context.code
+    fenced = code.intrinsic("arithmetic.fence", code.convert("bitcast", row, row.type.with_element(as_floats)))
+    return code.convert("bitcast", fenced, row.type)
 
 
 def _shuffle(context: Context, a: Value, b: Value, order: list[int]) -> Value:
