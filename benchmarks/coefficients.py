@@ -20,6 +20,8 @@ MODULE = Path(__file__).resolve().parents[1] / "tensorc" / "backends" / "llvm" /
 DIGITS = 60
 ROUNDED_ALONE = 3
 """So many coefficients are rounded before the rest is fitted."""
+WORDS = 20
+"""Of 64 bits, of 2 / pi."""
 
 mp = mpmath.mp
 Real = Any
@@ -228,6 +230,14 @@ def _made(task: tuple[int, str]) -> tuple[list[float], float]:
     return coefficients(TABLES[task[0]], task[1])
 
 
+def two_over_pi() -> str:
+    """The bits of 2 / pi behind the point, in words: so many that angles of f64 can be reduced."""
+    with mpmath.workprec(WORDS * 64 + 64):
+        whole = int(mp.floor(mp.ldexp(2 / mp.pi, WORDS * 64)))
+    words = [whole >> 64 * (WORDS - 1 - k) & (1 << 64) - 1 for k in range(WORDS)]
+    return f"\n# The bits of 2 / pi behind the point.\nTWO_OVER_PI = (\n{''.join(f'    0x{word:016X},{chr(10)}' for word in words)})\n"
+
+
 def module() -> str:
     """The text of the module of coefficients."""
     tasks = [(k, element) for k, table in enumerate(TABLES) for element in table.degrees]
@@ -241,7 +251,7 @@ def module() -> str:
             numbers = "".join(f"        {c!r},\n" for c in reversed(found))
             rows += f'    "{element}": (  # within 2**{float(mp.log(error, 2)):.1f}\n{numbers}    ),\n'
         text += f"\n# {table.text}.\n{table.name}: Coefficients = {{\n{rows}}}\n"
-    return text
+    return text + two_over_pi()
 
 
 def main() -> None:

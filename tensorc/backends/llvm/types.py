@@ -10,7 +10,7 @@ import numpy as np
 from tensorc.dtypes import DType, bf16, bool_, f16, f32, f64
 
 FLOATS = {"half": "f16", "float": "f32", "double": "f64"}
-BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "half": 16, "float": 32, "double": 64}
+BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "i128": 128, "half": 16, "float": 32, "double": 64}
 
 
 class Type:

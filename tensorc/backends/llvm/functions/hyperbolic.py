@@ -89,7 +89,7 @@ def asinh(code: Code, x: Value) -> Value:
     great = n.compare(code, "ogt", a, GREAT[x.type.element])
     square = n.exact_product(code, n.choose(code, great, 1.0, a), a)
     under = n.exact_sum_of_any(code, square.high, n.number(a, 1.0))
-    root = root_of(code, Pair(under.high, n.plus(code, under.low, square.low)))
+    root = n.root_of(code, Pair(under.high, n.plus(code, under.low, square.low)))
     below = n.exact_sum_of_any(code, root.high, n.number(a, 1.0))
     more = n.quotient(code, square, Pair(below.high, n.plus(code, below.low, root.low)))
     result = _log1p_or_double(code, a, great, n.exact_sum(code, a, more.high), more.low)
@@ -102,19 +102,9 @@ def acosh(code: Code, x: Value) -> Value:
     t = n.add(code, n.choose(code, great, 1.0, x), -1.0)
     square = n.exact_product(code, t, t)
     under = n.exact_sum_of_any(code, n.add(code, t, t), square.high)
-    root = root_of(code, Pair(under.high, n.plus(code, under.low, square.low)))
+    root = n.root_of(code, Pair(under.high, n.plus(code, under.low, square.low)))
     result = _log1p_or_double(code, x, great, n.exact_sum(code, root.high, t), root.low)
     return n.choose(code, n.compare(code, "ult", x, 1.0), float("nan"), result)
-
-
-def root_of(code: Code, x: Pair) -> Pair:
-    """The square root of a number that is not negative."""
-    high = code.intrinsic("sqrt", x.high)
-    if code.module.fast:
-        return Pair(high, None)
-    left = n.multiply_add(code, code.negate(high), high, x.high)
-    left = left if x.low is None else n.add(code, left, x.low)
-    return Pair(high, n.multiply(code, left, n.about_half_inverse(code, high)))
 
 
 def _log1p_or_double(code: Code, a: Value, great: Value, w: Pair, low: Value | None) -> Value:

@@ -1,118 +1,109 @@
-"""asin, acos, atan and atan2: the argument brought near 0, then t + t**3 * P(t**2).
-
-P interpolates (atan(t) - t) / t**3, or asin's, at Chebyshev nodes. Within 3 units in the last place.
-"""
+"""asin, acos, atan and atan2: the argument brought near 0 as t, and the angle as a multiple of pi/4 and t + t**3 * P(t**2)."""
 
 from __future__ import annotations
 
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.functions import numeric as n
+from tensorc.backends.llvm.functions.coefficients import ASIN, ATAN
+from tensorc.backends.llvm.functions.numeric import Pair
 from tensorc.backends.llvm.types import Value
 
-# pi/2 and pi/4 in two parts.
-HALF_PI = {"float": (1.5707963705062866, -4.3711390001862426e-08), "double": (1.5707963267948966, 6.123233995736766e-17)}
-QUARTER_PI = {"float": (0.7853981852531433, -2.1855695000931213e-08), "double": (0.7853981633974483, 3.061616997868383e-17)}
+# pi/4 in two parts, the first with so few bits that three times it has them all.
+QUARTER_PI = {"float": (0.7853982448577881, -8.146034247147327e-08), "double": (0.7853981633974483, 3.061616997868383e-17)}
 TAN_PI_8 = 0.41421356237309503
 
-ATAN = {
-    "float": (-0.06449835002422333, 0.10743099451065063, -0.14263896644115448, 0.19999538362026215, -0.3333333134651184),
-    "double": (
-        0.016271944751537433,
-        -0.034558092551328114,
-        0.04551108126321486,
-        -0.0523034787301517,
-        0.05878914544400483,
-        -0.06666423628069243,
-        0.07692296304974469,
-        -0.09090908751076636,
-        0.11111111105106705,
-        -0.14285714285659326,
-        0.199999999999998,
-        -0.3333333333333333,
-    ),
-}
-ASIN = {
-    "float": (0.03371555358171463, 0.01713542640209198, 0.031103327870368958, 0.04459919407963753, 0.07500094920396805, 0.1666666567325592),
-    "double": (
-        0.028809360730948315,
-        -0.014925759769005951,
-        0.017447131447477147,
-        0.005440910449263212,
-        0.010326580981648487,
-        0.011478614420740805,
-        0.013971268926651865,
-        0.017352389073635503,
-        0.022372173092238483,
-        0.030381944134904228,
-        0.04464285714640047,
-        0.07499999999998411,
-        0.16666666666666669,
-    ),
-}
+# Beyond this atan is pi/2. Sides of triangles are brought below it and above its inverse by a power of two.
+STEEP = {"float": 2.0**40, "double": 2.0**100}
+LONG = {"float": (2.0**90, 2.0**30), "double": (2.0**800, 2.0**200)}
 
 
 def atan(code: Code, x: Value) -> Value:
-    a = code.intrinsic("fabs", x)
-    result = code.intrinsic("copysign", _quotient_angle(code, a, n.number(x, 1.0)), x)
-    return n.choose(code, n.compare(code, "uno", x, 0.0), x, result)
+    a = n.at_most(code, code.intrinsic("fabs", x), STEEP[x.type.element])
+    return code.intrinsic("copysign", _angle(code, a, n.number(x, 1.0)), x)
 
 
 def atan2(code: Code, y: Value, x: Value) -> Value:
-    """The angle in the first quadrant, turned into the one that the signs say."""
+    """Where both are 0 or infinite the angle is a multiple of pi/4, of which the signs decide."""
+    limit, power = LONG[x.type.element]
     a, b = code.intrinsic("fabs", x), code.intrinsic("fabs", y)
-    endless = code.binary("and", n.compare(code, "oeq", a, float("inf")), n.compare(code, "oeq", b, float("inf")))
-    nothing = code.binary("and", n.compare(code, "oeq", a, 0.0), n.compare(code, "oeq", b, 0.0))
-    one = n.number(x, 1.0)
-    b, a = n.choose(code, endless, one, b), n.choose(code, code.binary("or", endless, nothing), one, a)
-    angle = _quotient_angle(code, b, a)
-    first, second = (2 * part for part in HALF_PI[x.type.element])
-    opposite = n.add(code, n.subtract(code, first, angle), second)
-    left = n.compare(code, "olt", code.intrinsic("copysign", one, x), 0.0)
-    result = code.intrinsic("copysign", code.select(left, opposite, angle), y)
-    return n.choose(code, n.compare(code, "uno", x, y), n.add(code, x, y), result)
+    left = n.compare(code, "olt", code.intrinsic("copysign", n.number(x, 1.0), x), 0.0)
+    factor = n.choose(code, n.compare(code, "ogt", n.at_least_of(code, a, b), limit), 1 / power, n.number(x, power))
+    usual = code.intrinsic("copysign", _angle(code, n.multiply(code, b, factor), n.multiply(code, a, factor), left), y)
+
+    def rare() -> Value:
+        nothing, one = n.number(x, 0.0), n.number(x, 1.0)
+        endless = [n.compare(code, "oeq", side, float("inf")) for side in (b, a)]
+        origin = n.compare(code, "oeq", total, 0.0)
+        ends = [code.select(end, one, nothing) for end in endless]
+        angle = _angle(code, ends[0], n.choose(code, origin, 1.0, ends[1]), left)
+        edge = code.binary("or", origin, code.binary("or", *endless))
+        found = code.select(edge, code.intrinsic("copysign", angle, y), usual)
+        return n.choose(code, n.compare(code, "uno", total, 0.0), total, found)
+
+    total = n.add(code, a, b)
+    return code.rarely(n.is_edge(code, total), usual, rare)
 
 
-def _quotient_angle(code: Code, numerator: Value, denominator: Value) -> Value:
-    """atan(numerator / denominator) of two that are not negative: by atan(1 / t), and about pi/4 by (t - 1) / (t + 1)."""
-    steep = n.compare(code, "ogt", numerator, denominator)
-    low, high = code.select(steep, denominator, numerator), code.select(steep, numerator, denominator)
+def _angle(code: Code, top: Value, bottom: Value, left: Value | None = None) -> Value:
+    """atan(top / bottom) of two that are not negative, or where `left` pi less that.
+
+    With t of low / high, or of (low - high) / (low + high) about pi/4, it is base + t or base - t.
+    """
+    steep = n.compare(code, "ogt", top, bottom)
+    low, high = code.select(steep, bottom, top), code.select(steep, top, bottom)
     middle = n.compare(code, "ogt", low, n.multiply(code, high, TAN_PI_8))
-    factor = n.choose(code, n.compare(code, "ogt", high, 1e30), 0.5, n.number(high, 1.0))  # so that the sum is finite
-    small_low, small_high = n.multiply(code, low, factor), n.multiply(code, high, factor)
-    top = code.select(middle, n.subtract(code, small_low, small_high), low)
-    bottom = code.select(middle, n.add(code, small_low, small_high), high)
-    t = n.divide(code, top, bottom)
-    z = n.multiply(code, t, t)
-    tail = n.multiply(code, n.multiply(code, z, t), n.polynomial(code, z, ATAN[t.type.element]))
-    first, second = QUARTER_PI[t.type.element]
-    turned = n.add(code, n.add(code, n.add(code, tail, second), t), first)
-    angle = code.select(middle, turned, n.add(code, tail, t))
-    first, second = HALF_PI[t.type.element]
-    return code.select(steep, n.add(code, n.subtract(code, first, angle), second), angle)
+    difference, total = n.exact_sum(code, code.negate(high), low), n.exact_sum(code, high, low)
+    t = n.quotient(code, _where(code, middle, difference, low), _where(code, middle, total, high))
+    z = n.multiply(code, t.high, t.high)
+    tail = n.plus_product(code, n.multiply(code, z, t.high), n.polynomial(code, z, ATAN[z.type.element]), t.low)
+    assert tail is not None
+    quarters = n.choose(code, middle, 1.0, n.choose(code, steep, 2.0, n.number(z, 0.0)))
+    down = steep
+    if left is not None:
+        quarters = code.select(left, n.subtract(code, 4.0, quarters), quarters)
+        down = code.binary("xor", steep, left)
+    high, tail = (code.select(down, code.negate(v), v) for v in (t.high, tail))
+    first, second = QUARTER_PI[z.type.element]
+    most = n.exact_sum(code, n.multiply(code, quarters, first), high)
+    return n.sum_of(code, Pair(most.high, n.plus(code, n.multiply_add(code, quarters, second, tail), most.low)))
+
+
+def _where(code: Code, condition: Value, a: Pair, b: Value) -> Pair:
+    low = None if a.low is None else code.select(condition, a.low, n.number(b, 0.0))
+    return Pair(code.select(condition, a.high, b), low)
 
 
 def asin(code: Code, x: Value) -> Value:
-    a = code.intrinsic("fabs", x)
-    large, t, tail = _arcsine(code, a)
-    first, second = HALF_PI[x.type.element]
-    result = n.subtract(code, first, n.multiply_add(code, n.add(code, t, tail), 2.0, -second))
-    return code.intrinsic("copysign", code.select(large, result, n.add(code, t, tail)), x)
+    """pi/2 - acos(a) where a is large."""
+    large, t, tail = _arcsine(code, code.intrinsic("fabs", x))
+    first, second = (2 * part for part in QUARTER_PI[x.type.element])
+    most = n.exact_sum(code, n.number(t, first), n.multiply(code, t, -2.0))
+    turned = n.sum_of(code, Pair(most.high, n.plus(code, n.multiply_add(code, tail, -2.0, second), most.low)))
+    return code.intrinsic("copysign", code.select(large, turned, n.add(code, t, tail)), x)
 
 
 def acos(code: Code, x: Value) -> Value:
+    """2 * (t + tail) or pi less that where |x| is large, else pi/2 - x - tail."""
     large, t, tail = _arcsine(code, code.intrinsic("fabs", x))
-    angle = n.add(code, t, tail)
-    first, second = HALF_PI[x.type.element]
-    signed = code.intrinsic("copysign", angle, x)
-    small = n.add(code, n.subtract(code, second, signed), first)
-    doubled = n.add(code, angle, angle)
-    reflected = n.add(code, n.subtract(code, 2 * first, doubled), 2 * second)
-    return code.select(large, code.select(n.compare(code, "olt", x, 0.0), reflected, doubled), small)
+    negative = n.compare(code, "olt", x, 0.0)
+    first, second = QUARTER_PI[x.type.element]
+    base, low = (
+        n.choose(code, large, n.choose(code, negative, 4 * part, n.number(x, 0.0)), n.number(x, 2 * part)) for part in (first, second)
+    )
+    factor = n.choose(code, large, 2.0, n.number(x, 1.0))
+    factor = n.choose(code, code.compare("icmp eq", large, negative), code.negate(factor), factor)
+    most = n.exact_sum(code, base, n.multiply(code, t, factor))
+    return n.sum_of(code, Pair(most.high, n.plus(code, n.multiply_add(code, tail, factor, low), most.low)))
 
 
 def _arcsine(code: Code, a: Value) -> tuple[Value, Value, Value]:
     """(large, t, tail): asin(a) = t + tail, or where a > 1/2 acos(a) = 2 * (t + tail); NaN where a > 1."""
     large = n.compare(code, "ogt", a, 0.5)
-    z = n.choose(code, large, n.multiply_add(code, a, -0.5, 0.5), n.multiply(code, a, a))
-    t = code.select(large, code.intrinsic("sqrt", z), a)
-    return large, t, n.multiply(code, n.multiply(code, z, t), n.polynomial(code, z, ASIN[a.type.element]))
+    half = n.multiply_add(code, a, -0.5, 0.5)
+    root = n.root_of(code, Pair(half, None))
+    z = code.select(large, half, n.multiply(code, a, a))
+    t = code.select(large, root.high, a)
+    low = None if root.low is None else code.select(large, root.low, n.number(a, 0.0))
+    tail = n.plus_product(code, n.multiply(code, z, t), n.polynomial(code, z, ASIN[a.type.element]), low)
+    assert tail is not None
+    return large, t, tail

@@ -20,7 +20,6 @@ LOG2_E = {"float": (1.44269502, 1.92596299e-8), "double": (1.4426950408889634, 2
 LOG10_E = {"float": (0.434294492, -1.01030500e-8), "double": (0.4342944819032518, 1.098319650216765e-17)}
 
 LEAST_NORMAL = {"float": 2.0**-126, "double": 2.0**-1022}
-INFINITY = {"float": 0x7F800000, "double": 0x7FF0000000000000}
 
 
 @dataclass(frozen=True)
@@ -132,5 +131,4 @@ def _special(code: Code, x: Value, result: Value) -> Value:
         found = n.choose(code, n.compare(code, "olt", x, 0.0), float("nan"), found)
         return n.choose(code, n.compare(code, "oeq", x, 0.0), float("-inf"), found)
 
-    unusual = code.compare("icmp uge", n.minus_one(code, n.bits(code, x)), constant(x.type.integer, INFINITY[x.type.element] - 1))
-    return code.rarely(unusual, result, special)
+    return code.rarely(n.is_edge(code, x), result, special)

@@ -83,6 +83,16 @@ def quotient(code: Code, a: Pair, b: Pair) -> Pair:
     return Pair(high, multiply(code, left, inverse))
 
 
+def root_of(code: Code, x: Pair) -> Pair:
+    """The square root of a number that is not negative."""
+    high = code.intrinsic("sqrt", x.high)
+    if code.module.fast:
+        return Pair(high, None)
+    left = multiply_add(code, code.negate(high), high, x.high)
+    left = left if x.low is None else add(code, left, x.low)
+    return Pair(high, multiply(code, left, about_half_inverse(code, high)))
+
+
 def about_half_inverse(code: Code, x: Value) -> Value:
     """1 / (2 x) of a normal number within an eighth, by the bits of its exponent: enough for a correction."""
     pattern = bits(code, x)
@@ -131,6 +141,11 @@ def at_least(code: Code, x: Value, limit: float) -> Value:
     return code.select(compare(code, "olt", x, limit), number(x, limit), x)
 
 
+def at_least_of(code: Code, a: Value, b: Value) -> Value:
+    """The larger; b where either is NaN."""
+    return code.select(compare(code, "ogt", a, b), a, b)
+
+
 def choose(code: Code, condition: Value, then: Value | float, otherwise: Value) -> Value:
     return code.select(condition, then if isinstance(then, Value) else number(otherwise, then), otherwise)
 
@@ -161,6 +176,12 @@ def nearest(code: Code, x: Value, scale: float) -> tuple[Value, Value]:
 def minus_one(code: Code, n: Value) -> Value:
     """n - 1 of an integer."""
     return code.binary("add", n, constant(n.type, -1))
+
+
+def is_edge(code: Code, x: Value) -> Value:
+    """Whether x is 0, negative, infinite or NaN."""
+    last = bits_of(x, float("inf"))
+    return code.compare("icmp uge", minus_one(code, bits(code, x)), minus_one(code, last))
 
 
 def bits_of(like: Value, value: float) -> Value:

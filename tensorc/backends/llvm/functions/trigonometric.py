@@ -1,96 +1,118 @@
-"""sin, cos and tan: x = n * pi/2 + r, and a polynomial of r for the quadrant. Large arguments are rare, and are the C library's.
-
-f32: minimax polynomials. f64: fdlibm's k_sin.c and k_cos.c (Sun Microsystems, 1993). Within 2 units in the last place,
-tan within 3.
-"""
+"""sin, cos and tan: x = n * pi/2 + r with |r| <= pi/4, and a polynomial of r for the quadrant. Large arguments are rare."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from tensorc.backends.llvm import library
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.functions import numeric as n
+from tensorc.backends.llvm.functions.coefficients import COSINE, SINE
+from tensorc.backends.llvm.functions.far import far
+from tensorc.backends.llvm.functions.numeric import Pair
 from tensorc.backends.llvm.types import Value, constant
 
 TWO_OVER_PI = 0.63661977236758134308
 
-# pi / 2 in three parts; with as many bits as they have, r is exact to the last place for arguments up to LARGEST.
+# pi / 2 in three parts, each with all bits of its type; so r is right to all of its places for arguments up to LARGEST (W. J. Cody and
+# W. Waite, Software Manual for the Elementary Functions, 1980).
 PARTS = {
-    "float": (-1.57079601, -3.13916473e-7, -5.39030253e-15),
-    "double": (-1.5707963267948966, -6.123233995736766e-17, 1.4973849048591833e-33),
+    "float": (1.57079637050628662109375, -4.37113900018624283e-8, -1.71512451306010e-15),
+    "double": (1.5707963267948966, 6.123233995736766e-17, -1.4973849048591833e-33),
 }
-LARGEST = {"float": 4e4, "double": 1e6}
+LARGEST = {"float": 1e5, "double": 1e9}
 
-SINE = {
-    "float": (2.86567956e-6, -1.98559923e-4, 8.33338592e-3, -1.66666672e-1),
-    "double": (
-        1.58969099521155010221e-10,
-        -2.50507602534068634195e-08,
-        2.75573137070700676789e-06,
-        -1.98412698298579493134e-04,
-        8.33333333332248946124e-03,
-        -1.66666666666666324348e-01,
-    ),
-}
-COSINE = {
-    "float": (2.44677067e-5, -1.38877297e-3, 4.16666567e-2),
-    "double": (
-        -1.13596475577881948265e-11,
-        2.08757232129817482790e-09,
-        -2.75573143513906633035e-07,
-        2.48015872894767294178e-05,
-        -1.38888888888741095749e-03,
-        4.16666666666666019037e-02,
-    ),
-}
+
+@dataclass(frozen=True)
+class Turn:
+    """x = quadrant * pi/2 + angle."""
+
+    angle: Pair
+    quadrant: Value
 
 
 def sin(code: Code, x: Value) -> Value:
-    return _or_large(code, x, "sin", lambda: _turned(code, x, *_small(code, x), quarter=0))
+    return _near_or_far(code, x, lambda turn: _turned(code, turn, quarter=0), odd=True)
 
 
 def cos(code: Code, x: Value) -> Value:
-    return _or_large(code, x, "cos", lambda: _turned(code, x, *_small(code, x), quarter=1))
+    return _near_or_far(code, x, lambda turn: _turned(code, turn, quarter=1), odd=False)
 
 
 def tan(code: Code, x: Value) -> Value:
-    def small() -> Value:
-        sine, cosine, i = _small(code, x)
-        odd = _is_odd(code, i)
-        quotient = n.divide(code, code.select(odd, cosine, sine), code.select(odd, sine, cosine))
-        return code.select(odd, code.negate(quotient), quotient)
+    def quotient(turn: Turn) -> Value:
+        sine, cosine = _sine(code, turn.angle), _cosine(code, turn.angle, n.exact_product(code, turn.angle.high, turn.angle.high).low)
+        odd = _is_odd(code, turn.quadrant)
+        top, bottom = _choose(code, odd, cosine, sine), _choose(code, odd, sine, cosine)
+        found = n.sum_of(code, n.quotient(code, *(p if p.low is None else n.exact_sum(code, p.high, p.low) for p in (top, bottom))))
+        return code.select(odd, code.negate(found), found)
 
-    return _or_large(code, x, "tan", small)
-
-
-def _or_large(code: Code, x: Value, name: str, small: Callable[[], Value]) -> Value:
-    large = n.compare(code, "ogt", code.intrinsic("fabs", x), LARGEST[x.type.element])
-    return code.rarely(large, small(), lambda: library.call(code, name, x))
+    return _near_or_far(code, x, quotient, odd=True)
 
 
-def _small(code: Code, x: Value) -> tuple[Value, Value, Value]:
-    """(sin r, cos r, n) with x = n * pi/2 + r."""
-    whole, i = n.nearest(code, x, TWO_OVER_PI)
-    r = x
-    for part in PARTS[x.type.element]:
-        r = n.multiply_add(code, whole, part, r)
-    z = n.multiply(code, r, r)
-    sine = n.multiply_add(code, n.multiply(code, r, z), n.polynomial(code, z, SINE[x.type.element]), r)
-    sine = n.choose(code, n.compare(code, "oeq", r, 0.0), r, sine)  # the sign of zero
+def _choose(code: Code, condition: Value, a: Pair, b: Pair) -> Pair:
+    low = None if a.low is None or b.low is None else code.select(condition, a.low, b.low)
+    if low is None and (a.low is not None or b.low is not None):
+        return Pair(code.select(condition, n.sum_of(code, a), n.sum_of(code, b)), None)
+    return Pair(code.select(condition, a.high, b.high), low)
+
+
+def _near_or_far(code: Code, x: Value, function: Callable[[Turn], Value], odd: bool) -> Value:
+    """The function of the angle; one that is odd keeps the sign of zero."""
+    large = n.compare(code, "uge", code.intrinsic("fabs", x), LARGEST[x.type.element])
+    result = function(_turn(code, x))
+    if odd:
+        result = n.choose(code, n.compare(code, "oeq", x, 0.0), x, result)
+
+    def rare() -> Value:
+        angle, quadrant = far(code, x)
+        return code.select(large, n.add(code, function(Turn(angle, quadrant)), n.subtract(code, x, x)), result)
+
+    return code.rarely(large, result, rare)
+
+
+def _turn(code: Code, x: Value) -> Turn:
+    """By a multiple of each part of pi/2: the first difference is exact, and where the second is of smaller numbers, it is so as well."""
+    whole, quadrant = n.nearest(code, x, TWO_OVER_PI)
+    first, second, third = PARTS[x.type.element]
+    most = n.multiply_add(code, whole, -first, x)
+    if code.module.fast:
+        return Turn(Pair(n.multiply_add(code, whole, -third, n.multiply_add(code, whole, -second, most)), None), quadrant)
+    product = n.exact_product(code, whole, -second)
+    left = n.exact_sum(code, most, product.high)
+    low = n.plus_product(code, whole, -third, n.plus(code, left.low, product.low))
+    assert low is not None
+    return Turn(n.exact_sum(code, left.high, low), quadrant)
+
+
+def _sine(code: Code, r: Pair) -> Pair:
+    z = n.multiply(code, r.high, r.high)
+    turned = None if r.low is None else n.multiply_add(code, n.multiply(code, z, -0.5), r.low, r.low)
+    low = n.plus_product(code, n.multiply(code, r.high, z), n.polynomial(code, z, SINE[r.high.type.element]), turned)
+    return Pair(r.high, low)
+
+
+def _cosine(code: Code, r: Pair, square_low: Value | None = None) -> Pair:
+    """`square_low` is what rounding takes from r**2."""
+    z = n.multiply(code, r.high, r.high)
     half = n.multiply(code, z, 0.5)
     most = n.subtract(code, 1.0, half)
     lost = n.subtract(code, n.subtract(code, 1.0, most), half)
-    cosine = n.add(code, most, n.multiply_add(code, n.multiply(code, z, z), n.polynomial(code, z, COSINE[x.type.element]), lost))
-    return sine, cosine, i
+    if r.low is not None:
+        lost = n.multiply_add(code, code.negate(r.high), r.low, lost)
+    if square_low is not None:
+        lost = n.multiply_add(code, square_low, -0.5, lost)
+    return Pair(most, n.multiply_add(code, n.multiply(code, z, z), n.polynomial(code, z, COSINE[z.type.element]), lost))
 
 
-def _turned(code: Code, x: Value, sine: Value, cosine: Value, i: Value, quarter: int) -> Value:
-    """sin(r + (i + quarter) * pi/2)."""
+def _turned(code: Code, turn: Turn, quarter: int) -> Value:
+    """sin(angle + (quadrant + quarter) * pi/2)."""
+    sine, cosine = n.sum_of(code, _sine(code, turn.angle)), n.sum_of(code, _cosine(code, turn.angle))
+    i = turn.quadrant
     i = code.binary("add", i, constant(i.type, quarter)) if quarter else i
     value = code.select(_is_odd(code, i), cosine, sine)
     sign = code.binary("shl", code.binary("and", i, constant(i.type, 2)), constant(i.type, i.type.bits - 2))
-    return n.floating(code, code.binary("xor", n.bits(code, value), sign), x)
+    return n.floating(code, code.binary("xor", n.bits(code, value), sign), value)
 
 
 def _is_odd(code: Code, i: Value) -> Value:
