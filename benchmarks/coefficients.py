@@ -32,7 +32,7 @@ Real = Any
 class Table:
     """A polynomial of `variable` in `interval`, near `function`; the error is multiplied by `weight`, which makes it that of the result.
 
-    `degrees` are those of f32 and of f64, or of f64 alone.
+    `degrees` are those of f32 and of f64, or of one alone; `single` is the interval of f32 where it is another.
     """
 
     name: str
@@ -41,11 +41,16 @@ class Table:
     weight: Callable[[Real], Real]
     interval: tuple[float, float]
     degrees: dict[str, int]
+    single: tuple[float, float] | None = None
 
 
 def of_square(function: Callable[[Real], Real]) -> Callable[[Real], Real]:
     """A function of the square of its variable."""
     return lambda z: function(mp.sqrt(z))
+
+
+def _scaled_erfc(x: Real) -> Real:
+    return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
 
 
 NEAR_0 = 1e-10
@@ -102,6 +107,23 @@ TABLES = (
         {"float": 3, "double": 7},
     ),
     Table(
+        "POWER_ATANH",
+        "(atanh(s) - s - s**3 / 3) / s**5 by s**2, for |s| <= 1/5",
+        of_square(lambda s: (mp.atanh(s) - s - s**3 / 3) / s**5),
+        of_square(lambda s: s**5 / mp.atanh(s)),
+        (NEAR_0, 0.2001**2),
+        {"double": 7},
+    ),
+    Table(
+        "LOG2_ROUGH",
+        "log2(1 + f) / f for |f| <= 1/3, for f32",
+        lambda f: mp.log1p(f) / f / mp.log(2),
+        lambda f: abs(f / mp.log1p(f)),
+        (-0.3334, 0.3334),
+        {"double": 13},
+    ),
+    Table("EXP2_ROUGH", "2**r for |r| <= 1/2, for f32", lambda r: 2**r, lambda r: 2**-r, (-0.5, 0.5), {"double": 6}),
+    Table(
         "SINE",
         "(sin(r) - r) / r**3 by r**2, for |r| <= pi/4",
         of_square(lambda r: (mp.sin(r) - r) / r**3),
@@ -142,12 +164,30 @@ TABLES = (
         {"float": 6, "double": 12},
     ),
     Table(
+        "ERF_NEAR_0",
+        "erf(x) / x - 1 by x**2, for |x| <= 3/4, for 1 - erf(x)",
+        of_square(lambda x: mp.erf(x) / x - 1),
+        of_square(lambda x: x),
+        (NEAR_0, 0.563),
+        {"float": 5, "double": 10},
+    ),
+    Table(
         "LOG_ERFC",
-        "log(erfc(x)) for 1 <= x <= 6, as precise as 1 - erfc(x) needs it",
-        lambda x: mp.log(mp.erfc(x)),
-        lambda x: mp.erfc(x) / mp.erf(x),
-        (0.999, 6.0),
-        {"double": 18},
+        "log(erfc(1 + u)) for 1 <= 1 + u <= 6, as precise as 1 - erfc(1 + u) needs it",
+        lambda u: mp.log(mp.erfc(1 + u)),
+        lambda u: mp.erfc(1 + u) / mp.erf(1 + u),
+        (-0.001, 5.0),
+        {"float": 8, "double": 18},
+        single=(-0.001, 3.0),
+    ),
+    Table(
+        "ERFCX",
+        "(1 + 2 x) * e**(x*x) * erfc(x) - 1.25 by q = (x - 3) / (x + 3), for x >= 3/4",
+        lambda q: _scaled_erfc(3 * (1 + q) / (1 - q)) - 1.25,
+        lambda q: 1 / _scaled_erfc(3 * (1 + q) / (1 - q)),
+        (-0.601, 0.804),
+        {"float": 10, "double": 22},
+        single=(-0.601, 0.5556),
     ),
 )
 
@@ -162,7 +202,7 @@ def coefficients(table: Table, element: str) -> tuple[list[float], float]:
     """Rounded coefficients, the lowest degree first, and the largest weighted error that they have on the grid."""
     with mpmath.workdps(DIGITS):
         degree = table.degrees[element]
-        low, high = map(mp.mpf, table.interval)
+        low, high = map(mp.mpf, (element == "float" and table.single) or table.interval)
         count = 24 * (degree + 2)
         points = [low + (high - low) * (1 - mp.cos(mp.pi * (k + 0.5) / count)) / 2 for k in range(count)]
         values, weights = [table.function(x) for x in points], [table.weight(x) for x in points]

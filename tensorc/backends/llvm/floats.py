@@ -81,7 +81,3 @@ def _sign_differs(code: Code, left: Value, b: Value) -> Value:
     zero = constant(b.type, 0.0)
     opposite = code.binary("xor", code.compare("fcmp olt", b, zero), code.compare("fcmp olt", left, zero))
     return code.binary("and", opposite, code.compare("fcmp une", left, zero))
-
-
-def rsqrt(code: Code, x: Value) -> Value:
-    return code.binary("fdiv", constant(x.type, 1.0), code.intrinsic("sqrt", x))

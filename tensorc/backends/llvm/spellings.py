@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tensorc.backends.llvm import casts, floats, integers, library
 from tensorc.backends.llvm.code import Code
-from tensorc.backends.llvm.functions import exponential, hyperbolic, inverse, logarithm, special, trigonometric
+from tensorc.backends.llvm.functions import exponential, hyperbolic, inverse, logarithm, power, root, special, trigonometric
 from tensorc.backends.llvm.types import Value
 from tensorc.dtypes import DType, bool_
 
@@ -79,7 +79,7 @@ SPELLINGS: dict[str, Spelling] = {
     "floordiv": Spelling(floats.floordiv, integers.floordiv),
     "remainder": Spelling(floats.remainder, integers.remainder),
     "fmod": Spelling(floats.fmod, integers.fmod, exact=True),
-    "pow": Spelling(_own(special.power, "pow").floats, integers.power),
+    "pow": Spelling(_own(power.power, "pow").floats, integers.power),
     "abs": Spelling(_intrinsic("fabs"), integers.absolute, exact=True),
     "sign": Spelling(floats.sign, integers.sign, exact=True),
     "floor": Spelling(_intrinsic("floor"), exact=True),
@@ -94,8 +94,8 @@ SPELLINGS: dict[str, Spelling] = {
     "log10": _own(logarithm.log10, "log10"),
     "log1p": _own(logarithm.log1p, "log1p"),
     "sqrt": Spelling(_intrinsic("sqrt")),
-    "rsqrt": Spelling(floats.rsqrt),
-    "cbrt": _own(special.cube_root, "cbrt"),
+    "rsqrt": Spelling(root.rsqrt),
+    "cbrt": _own(root.cube_root, "cbrt"),
     "sin": _own(trigonometric.sin, "sin"),
     "cos": _own(trigonometric.cos, "cos"),
     "tan": _own(trigonometric.tan, "tan"),
@@ -110,7 +110,7 @@ SPELLINGS: dict[str, Spelling] = {
     "acosh": _own(hyperbolic.acosh, "acosh"),
     "atanh": _own(hyperbolic.atanh, "atanh"),
     "erf": _own(special.erf, "erf"),
-    "erfc": _c("erfc"),
+    "erfc": _own(special.erfc, "erfc"),
     "lgamma": _c("lgamma"),
     "maximum": Spelling(floats.maximum, integers.maximum, exact=True),
     "minimum": Spelling(floats.minimum, integers.minimum, exact=True),

@@ -64,6 +64,14 @@ def reduced(code: Code, x: Value, whole: Value) -> Pair:
     return Pair(high, None if code.module.fast else n.multiply_add(code, whole, -second, n.subtract(code, most, high)))
 
 
+def of_pair(code: Code, r: Pair) -> Pair:
+    """e**r for |r| <= ln(2) / 2, more accurate than its rounding."""
+    most = n.exact_sum(code, n.number(r.high, 1.0), r.high)
+    slope = n.polynomial_in_chains(code, r.high, EXP[r.high.type.element])
+    tail = n.plus_product(code, n.multiply(code, r.high, r.high), slope, r.low)
+    return Pair(most.high, n.plus(code, tail, most.low))
+
+
 def scale(code: Code, x: Value, whole: Value, exponent: Value) -> Value:
     """x * 2**whole, rounded once; the exponent is the same number as an integer."""
     if code.module.scales and x.type.lanes * x.type.bits == 512:

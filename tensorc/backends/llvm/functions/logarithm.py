@@ -89,8 +89,14 @@ def log_of_pair(code: Code, u: Value, lost: Value, more_exponent: Value | None =
 
 def parts(code: Code, x: Value, subnormal: bool = True) -> Parts:
     """x in parts; `subnormal` says whether it may be so small."""
-    element, mantissa = x.type.element, _mantissa(x)
-    tiny = n.compare(code, "olt", x, LEAST_NORMAL[element])
+    exponent, f, above = exponent_and_rest(code, x, subnormal)
+    return Parts(exponent, f, (_rest_double if n.is_double(x) else _rest_single)(code, f), above)
+
+
+def exponent_and_rest(code: Code, x: Value, subnormal: bool = True) -> tuple[Value, Value, Value]:
+    """(e, f, the bits of e in place) with x = 2**e * (1 + f)."""
+    mantissa = _mantissa(x)
+    tiny = n.compare(code, "olt", x, LEAST_NORMAL[x.type.element])
     bits = n.bits(code, n.choose(code, tiny, n.multiply(code, x, 2.0 ** (mantissa + 1)), x) if subnormal else x)
     above = code.binary("sub", bits, n.bits_of(x, 2 / 3))
     above = code.binary("and", above, constant(bits.type, -1 << mantissa))
@@ -98,8 +104,7 @@ def parts(code: Code, x: Value, subnormal: bool = True) -> Parts:
     exponent = code.convert("sitofp", code.binary("ashr", above, constant(bits.type, mantissa)), x.type)
     if subnormal:
         exponent = n.choose(code, tiny, n.add(code, exponent, -float(mantissa + 1)), exponent)
-    f = n.add(code, m, -1.0)
-    return Parts(exponent, f, (_rest_double if n.is_double(x) else _rest_single)(code, f), above)
+    return exponent, n.add(code, m, -1.0), above
 
 
 def _mantissa(x: Value) -> int:
@@ -107,10 +112,9 @@ def _mantissa(x: Value) -> int:
 
 
 def _rest_single(code: Code, f: Value) -> Value:
-    """-f*f/2 + f*f*f * P(f), with two chains at once."""
+    """-f*f/2 + f*f*f * P(f)."""
+    tail = n.polynomial_in_chains(code, f, LOG["float"])
     z = n.multiply(code, f, f)
-    chains = n.polynomial(code, z, LOG["float"][0::2]), n.polynomial(code, z, LOG["float"][1::2])
-    tail = n.multiply_add(code, chains[1], f, chains[0])
     return n.multiply_add(code, n.multiply(code, z, f), tail, n.multiply(code, z, -0.5))
 
 
