@@ -119,17 +119,17 @@ def _log2(code: Code, exponent: Value, f: Value) -> Pair:
 
 
 def _product(factors: int) -> Callable[[Code, Value], Value]:
-    """x**3 and x**4 from an exact square, rounded once, where the square is finite."""
+    """x**3 and x**4 from an exact square, rounded once."""
 
     def product(code: Code, x: Value) -> Value:
         square = n.exact_product(code, x, x)
         second = x if factors == 3 else square.high
+        rounded = n.multiply(code, square.high, second)
         if square.low is None:
-            return n.multiply(code, square.high, second)
+            return rounded
         lost = square.low if factors == 3 else n.add(code, square.low, square.low)
-        finite = n.compare(code, "olt", square.high, float("inf"))
-        lost = code.select(finite, n.multiply(code, lost, second), n.number(x, 0.0))
-        return n.multiply_add(code, square.high, second, lost)
+        better = n.multiply_add(code, square.high, second, n.multiply(code, lost, second))
+        return code.select(n.compare(code, "olt", code.intrinsic("fabs", rounded), float("inf")), better, rounded)
 
     return product
 
