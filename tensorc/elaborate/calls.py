@@ -8,7 +8,7 @@ from typing import Any
 
 from tensorc.diagnostics import CompileError, Diagnostic, Label
 from tensorc.dtypes import DTYPES, KINDS, DType, f64
-from tensorc.elaborate import arrays, statements
+from tensorc.elaborate import arrays, repeated, statements
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.expressions import Evaluator, Scope, scope_of
 from tensorc.elaborate.hints import conversion, did_you_mean
@@ -34,14 +34,29 @@ ALIASES = {
 def invoke(evaluator: Evaluator, callee: Routine | Builtin | Transformed, arguments: Sequence[Argument], span: Span | None) -> Task:
     """The result of a call."""
     context = evaluator.context
-    if isinstance(callee, Transformed):
-        from tensorc.elaborate import transforms
-
-        return (yield transforms.invoke(evaluator, callee, arguments, span))
     if isinstance(callee, Builtin):
         values = match_builtin(context, callee, arguments, span)
         context.current = span
         return callee.call(context, *values)
+    if isinstance(callee, Routine) and callee.unit.is_library:
+        return (yield called(evaluator, callee, arguments, span))
+    key = repeated.key_of(context, callee, arguments)
+    if key is not None and key in context.results:
+        return context.results[key]
+    if isinstance(callee, Routine):
+        result = yield called(evaluator, callee, arguments, span)
+    else:
+        from tensorc.elaborate import transforms
+
+        result = yield transforms.invoke(evaluator, callee, arguments, span)
+    if key is not None:
+        context.results[key] = result
+    return result
+
+
+def called(evaluator: Evaluator, callee: Routine, arguments: Sequence[Argument], span: Span | None) -> Task:
+    """The result of a call of a function of a file."""
+    context = evaluator.context
     function = callee.function
     if any(function is active for active in evaluator.active):
         through = " -> ".join(f"`{f.name}`" for f in (*evaluator.active[evaluator.active.index(function) :], function))
@@ -59,8 +74,14 @@ def invoke(evaluator: Evaluator, callee: Routine | Builtin | Transformed, argume
     try:
         weak = yield bind_parameters(evaluator, callee, given, scope)
         if not callee.unit.is_library:
+            context.count_calls(function.name, span)
             context.calls = (*kept, (function.name, span))
-        result = yield returned(evaluator, function, scope, weak)
+        known = None
+        if context.signatures is not None and not callee.unit.is_library:
+            from tensorc.elaborate import signatures
+
+            known = yield signatures.of_call(evaluator, callee, given, scope)
+        result = (yield returned(evaluator, function, scope, weak)) if known is None else known[0]
     except CompileError as e:
         if callee.unit.is_library:
             raise CompileError([_outside(d, function.name, context.place(span)) for d in e.diagnostics]) from None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
 from tensorc.diagnostics import CompileError, Diagnostic
 from tensorc.dtypes import DTYPES, DType
 from tensorc.elaborate.context import merge
-from tensorc.elaborate.instances import ArgumentType, instantiate
+from tensorc.elaborate.instances import ArgumentType, check_instance
+from tensorc.elaborate.signatures import Signatures, key_of
 from tensorc.elaborate.units import Unit
 from tensorc.elaborate.values import MISSING
 from tensorc.syntax import tree
@@ -16,7 +17,8 @@ from tensorc.syntax import tree
 
 def check(unit: Unit) -> list[Diagnostic]:
     """The diagnostics of a unit, in the order of the text; a mistake that calls lead to as well is reported once."""
-    errors = [e for name in unit.functions for e in check_function(unit, name)]
+    signatures = Signatures(frozenset(key for name in unit.functions for key in _reported(unit, name)))
+    errors = [e for name in unit.functions for e in check_function(unit, name, signatures)]
     seen: list[Unit] = [unit]
     for u in seen:
         errors += u.errors
@@ -25,28 +27,37 @@ def check(unit: Unit) -> list[Diagnostic]:
     return sorted(found, key=lambda d: (d.span is None, d.span.start if d.span is not None and d.span.source is unit.source else 0))
 
 
-def check_function(unit: Unit, name: str) -> list[CompileError]:
+def _reported(unit: Unit, name: str) -> Iterator[Hashable]:
+    """The instances of a function of which `check_function` says whatever is wrong."""
+    function = unit.functions[name]
+    if name not in unit.broken and _attempts(function) == 1 and not _any_rank(function):
+        for dtypes in _representative_dtypes(function):
+            yield key_of(function, _arguments(function, dtypes, 0, 0))
+
+
+def check_function(unit: Unit, name: str, signatures: Signatures | None = None) -> list[CompileError]:
     """What is wrong with a function for every static value that its parameters might have, for some of the dtypes."""
+    signatures = signatures or Signatures(frozenset())
     failures: list[CompileError] = []
     if name in unit.broken:
         return failures
     for dtypes in _representative_dtypes(unit.functions[name]):
-        found = _mistakes(unit, name, dtypes, 2)
+        found = _mistakes(unit, name, dtypes, 2, signatures)
         if any(d.code in _OF_RANKS for d in found) and _any_rank(unit.functions[name]):
-            others = (_mistakes(unit, name, dtypes, axes) for axes in (3, 4, 1, 0, 5))
+            others = (_mistakes(unit, name, dtypes, axes, signatures) for axes in (3, 4, 1, 0, 5))
             found = [] if any(not other for other in others) else found
         if found:
             failures.append(CompileError(found))
     return failures
 
 
-def _mistakes(unit: Unit, name: str, dtypes: dict[str, DType], axes: int) -> list[Diagnostic]:
+def _mistakes(unit: Unit, name: str, dtypes: dict[str, DType], axes: int, signatures: Signatures) -> list[Diagnostic]:
     """What is wrong with a function where each `...` stands for so many axes, for every guess of its static values."""
     function = unit.functions[name]
     attempts: list[list[Diagnostic]] = []
     for statics in range(_attempts(function)):
         try:
-            instantiate(unit, name, [_representative(p, dtypes, statics, axes, function) for p in function.parameters])
+            check_instance(unit, name, _arguments(function, dtypes, statics, axes), signatures)
         except CompileError as e:
             attempts.append(list(e.diagnostics))
         else:
@@ -97,6 +108,10 @@ _STATICS: dict[str, tuple[Any, ...]] = {
     "dims": ([1], [1, 1], [1, 1, 1]),
     "axes": (-1, 0, None),
 }
+
+
+def _arguments(function: tree.Function, dtypes: dict[str, DType], statics: int, axes: int) -> list[Any]:
+    return [_representative(p, dtypes, statics, axes, function) for p in function.parameters]
 
 
 def _representative(p: tree.Parameter, dtypes: dict[str, DType], statics: int, axes: int, function: tree.Function) -> Any:

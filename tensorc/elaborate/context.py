@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from tensorc import algebra
 from tensorc.algebra import Facts, Index, Poly, Size
 from tensorc.diagnostics import CompileError, Diagnostic, Label, error
-from tensorc.elaborate.values import Array, of_tensor
+from tensorc.elaborate.values import Array, Value, of_tensor
 from tensorc.ir import build
 from tensorc.ir.program import BoundsCheck, Condition
 from tensorc.ir.tensor import Const, Int, Load, Tensor
 from tensorc.ir.walk import depth, indices
 from tensorc.source import Span
 from tensorc.syntax import tree
+
+if TYPE_CHECKING:
+    from tensorc.elaborate.signatures import Signatures
+
+MOST_CALLS = 20_000
+"""Of the functions of files, all told, that a function may expand to."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +49,16 @@ class Context:
     `infer_equal` is the tracer's mode: two sizes that meet are taken to be equal, which becomes a condition of the call.
     `exact` is the reader's mode: the text of an IR means just the nodes that it names, with nothing checked, converted or rewritten.
     `accesses` is a list while the ranges of an index definition are inferred, and None otherwise.
+    `signatures` are there while a file is checked: `is_whole` says whether all calls were gone through nevertheless.
     """
 
-    def __init__(self, infer_equal: bool = False, exact: bool = False, where: Callable[[], Span | None] = lambda: None) -> None:
+    def __init__(
+        self,
+        infer_equal: bool = False,
+        exact: bool = False,
+        where: Callable[[], Span | None] = lambda: None,
+        signatures: Signatures | None = None,
+    ) -> None:
         self.exact = exact
         self.infer_equal = infer_equal
         self.where = where
@@ -61,6 +74,11 @@ class Context:
         self.live: tuple[Index, ...] = ()
         self.index_names: dict[Index, tuple[str, Poly]] = {}  # with the first of its values
         self.calls: tuple[tuple[str, Span | None], ...] = ()
+        self.expanded = 0  # calls of functions of files
+        self.results: dict[Hashable, Value] = {}  # of calls of functions of files
+        self.divides = False  # by sizes, of which the indices in scope are taken into account
+        self.signatures = signatures
+        self.is_whole = True
         self.current: Span | None = None
         self.library_call: Span | None = None  # the user's call of the library's function that is being evaluated
         self.argument_spans: dict[str, Span | None] = {}  # of the built-in that is being called
@@ -121,17 +139,21 @@ class Context:
         proved = self.equal(value, algebra.ZERO) if relation == "==" else algebra.nonnegative(value, self.facts)
         if proved:
             return
-        never = algebra.nonnegative(-value - 1, self.facts) or (relation == "==" and algebra.nonnegative(value - 1, self.facts))
-        if never and self.accesses is None:
+        if self.accesses is None and self.refutes(value, relation):
             raise self.error(code, message, span, label, notes=self.origin(value))
         self.conditions.append(Condition(value, relation, message, self.user_place(span)))
         self.learn(value, relation)
+
+    def refutes(self, value: Poly, relation: Literal[">=", "=="]) -> bool:
+        """Whether the relation of sizes is known not to hold."""
+        return algebra.nonnegative(-value - 1, self.facts) or (relation == "==" and algebra.nonnegative(value - 1, self.facts))
 
     def require_divisors(self, p: Poly, span: Span | None = None) -> None:
         """The algebra takes symbolic divisors to be at least 1: prove it where an index is in scope, or have the call check it."""
         for d in sorted(algebra.divisors(p), key=str):
             if not self.nonnegative(d - 1):
                 elements = algebra.ONE
+                self.divides = True
                 for index in self.live:
                     elements = elements * index.extent
                 self.require(elements * (d - 1), ">=", f"a division by {d}, which must be at least 1", span, code="E0308")
@@ -154,6 +176,13 @@ class Context:
             self.require(p - q, "==", f"{p} and {q} must be equal: these axes meet", self.place(None))
             return q if q.constant is not None else p
         return None
+
+    def count_calls(self, name: str, span: Span | None, number: int = 1) -> None:
+        """Count calls of functions of files, of which there may be so many."""
+        self.expanded += number
+        if self.expanded > MOST_CALLS:
+            help = "functions are expanded where they are called: call a smaller one several times from Python"
+            raise self.error("E0614", f"the calls expand to more than {MOST_CALLS:,}", span, f"a call of `{name}`", help=help)
 
     # Arrays.
 
@@ -188,17 +217,17 @@ class Context:
 
     @contextmanager
     def collecting(self) -> Iterator[list[Access]]:
-        """Evaluation that only records accesses: conditions, checks and facts that it comes to are forgotten."""
-        kept = self.facts, len(self.conditions), len(self.checks), self.accesses
+        """Evaluation that only records accesses: conditions, checks and facts that it comes to are forgotten, and calls not counted."""
+        kept = self.facts, len(self.conditions), len(self.checks), self.accesses, self.results, self.expanded
         found: list[Access] = []
-        self.accesses = found
+        self.accesses, self.results = found, {}
         try:
             yield found
         finally:
             self.facts = kept[0]
             del self.conditions[kept[1] :]
             del self.checks[kept[2] :]
-            self.accesses = kept[3]
+            self.accesses, self.results, self.expanded = kept[3:]
 
     @contextmanager
     def scope(self, live: Sequence[Index]) -> Iterator[None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Union, cast
+from typing import Any, Union
 
 from tensorc import algebra
 from tensorc.algebra import Poly, Size
@@ -13,6 +13,7 @@ from tensorc.dtypes import DTYPES, KINDS, DType
 from tensorc.elaborate import arrays, calls
 from tensorc.elaborate.context import Context, merge
 from tensorc.elaborate.expressions import Evaluator, Scope, scope_of
+from tensorc.elaborate.signatures import Signatures, is_miscounted, key_of
 from tensorc.elaborate.tasks import Poisoned, Task, run
 from tensorc.elaborate.types import Known, dim, layout, rank_text, type_kind, unknown_dtype
 from tensorc.elaborate.units import Unit
@@ -86,23 +87,34 @@ def signature(function: tree.Function) -> str:
 def instantiate(unit: Unit, name: str, arguments: Sequence[Any]) -> Instance:
     """The function for argument types (ArgumentType for a tensor, a Python value for a static parameter, MISSING for a default).
 
-    CompileError with every independent mistake of the body. What is made for tensors alone is kept: a file is checked by such instances,
-    and the calls that come ask for the same ones.
+    CompileError with every independent mistake of the body. What is made of tensors alone is kept.
     """
-    if name in unit.broken:
-        raise CompileError(merge(unit.errors))
-    if not all(isinstance(a, ArgumentType) or a is MISSING for a in arguments):
-        return _made(unit, name, arguments)
-    key = (name, *arguments)
+    key = key_of(unit.functions[name], arguments)
     found = unit.instances.get(key)
     if found is None:
-        found = unit.instances[key] = _made(unit, name, arguments)
-    return cast(Instance, found)
+        found = _instance(unit, name, arguments, Context())
+        if all(isinstance(a, ArgumentType) or a is MISSING for a in arguments):
+            unit.instances[key] = found
+    return found
 
 
-def _made(unit: Unit, name: str, arguments: Sequence[Any]) -> Instance:
+def check_instance(unit: Unit, name: str, arguments: Sequence[Any], signatures: Signatures) -> None:
+    """As `instantiate`, for the mistakes alone."""
+    context = Context(signatures=signatures)
+    try:
+        made = _instance(unit, name, arguments, context)
+    except CompileError as e:
+        if not is_miscounted(context, e):
+            raise
+        made = _instance(unit, name, arguments, Context())
+    if context.is_whole:
+        unit.instances[key_of(unit.functions[name], arguments)] = made
+
+
+def _instance(unit: Unit, name: str, arguments: Sequence[Any], context: Context) -> Instance:
     function = unit.functions[name]
-    context = Context()
+    if name in unit.broken:
+        raise CompileError(merge(unit.errors))
     evaluator = Evaluator(context)
     try:
         inputs, result = run(build_instance(evaluator, unit, function, arguments))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from os.path import normpath
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tensorc.diagnostics import CompileError, error
 from tensorc.elaborate.declarations import declaration_errors, defined_twice
@@ -17,22 +17,28 @@ from tensorc.source import Source
 from tensorc.syntax import tree
 from tensorc.syntax.parse import parse
 
+if TYPE_CHECKING:
+    from tensorc.elaborate.instances import Instance
+
 Resolver = Callable[[str, Source], Source]
 """Gives the text of an imported path, as seen from the file that imports it. OSError where there is none."""
 
 
 @dataclass(eq=False)
 class Unit:
-    """A file and what it imports. `errors` are those of heads and imports; nothing is said about the uses of the `broken` names."""
+    """A file and what it imports. `errors` are those of heads and imports; nothing is said about the uses of the `broken` names.
+
+    `instances` are those of its functions that were made of tensors alone, or while the file was checked.
+    """
 
     source: Source
     functions: Mapping[str, tree.Function]
     imports: dict[str, Unit] = field(default_factory=dict)
     errors: list[CompileError] = field(default_factory=list)
     broken: set[str] = field(default_factory=set)
+    instances: dict[Hashable, Instance] = field(default_factory=dict)
     is_library: bool = False
     is_internal: bool = False  # of the library, for its own files only
-    instances: dict[Any, Any] = field(default_factory=dict)  # that were made of the functions: `instances.instantiate`
 
 
 def resolve_path(path: str, importer: Source) -> Source:

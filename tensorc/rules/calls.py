@@ -98,4 +98,12 @@ RULES: tuple[Rule, ...] = (
         wrong="fn f(p: (f32[N], f32[N])) -> f32[N] = p[0] + p[1]\n",
         right="fn f(p: f32[N], q: f32[N]) -> f32[N] = p + q\n",
     ),
+    Rule(
+        "E0614",
+        "too many calls",
+        "Functions are expanded where they are called. One that calls another twice, which calls a third twice, and so on, doubles its "
+        "size with each. Calls with the same arguments count once.",
+        wrong="".join(f"fn g{n}(x: f32[N]) = g{n - 1}(g{n - 1}(x))\n" for n in range(14, 0, -1)) + "fn g0(x: f32[N]) = sin(x)\n",
+        right="".join(f"fn g{n}(x: f32[N]) = g{n - 1}(x) + g{n - 1}(x)\n" for n in range(14, 0, -1)) + "fn g0(x: f32[N]) = sin(x)\n",
+    ),
 )
