@@ -10,19 +10,19 @@ from tensorc.errors import CompileForbidden
 from tensorc.locks import LOCK
 from tensorc.runtime.arrays import Array
 from tensorc.runtime.executable import Executable, Layout
-from tensorc.schedule.sizes import Class, class_of
+from tensorc.schedule.sizes import Class, Deciding
 
 
 class Classes(Executable):
     """Executables by class. Each is right for all sizes, and best for those of its class.
 
-    `deciding` are the sizes that decide, `make` makes the code for a class, and `permit` is called before any but the first is made.
+    `deciding` is what decides, `make` makes the code for a class, and `permit` is called before any but the first is made.
     """
 
-    def __init__(self, make: Callable[[Class], Executable], deciding: Sequence[str], name: str, permit: Callable[[str], None]) -> None:
+    def __init__(self, make: Callable[[Class], Executable], deciding: Deciding, name: str, permit: Callable[[str], None]) -> None:
         self.name = name
         self._make = make
-        self._deciding = tuple(deciding)
+        self._deciding = deciding
         self._permit = permit
         self._classes: dict[Class, Executable] = {}
         self._fixed: Executable | None = None
@@ -33,14 +33,14 @@ class Classes(Executable):
         """The executable for sizes, of which some may not be known."""
         if self._fixed is not None:
             return self._fixed
-        key = class_of({name: sizes[name] for name in self._deciding if name in sizes})
+        key = self._deciding.class_of(sizes)
         found = self._classes.get(key)
         return found if found is not None else self._new(key)
 
     def settle(self, sizes: Mapping[str, int]) -> None:
         """Make the code for sizes. Where some are not known, all calls use it from now on, so that none makes another."""
         made = self.of(sizes)
-        if any(name not in sizes for name in self._deciding):
+        if any(name not in sizes for name in self._deciding.sizes):
             self._fixed = made
 
     def _new(self, key: Class) -> Executable:

@@ -52,8 +52,8 @@ def executable(
             return Executable(Scheduled(schedule(sizes), machine), program.name, permit)
         return Executable(Stored(program, lambda: schedule(sizes), text, machine, sizes), program.name, permit)
 
-    names = deciding(program)
-    return Classes(make, names, program.name, permit) if names else make(())
+    decides = deciding(program)
+    return Classes(make, decides, program.name, permit) if decides is not None and decides.sizes else make(())
 
 
 class Stored:

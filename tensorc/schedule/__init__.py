@@ -19,6 +19,7 @@ from tensorc.schedule.inline import inline
 from tensorc.schedule.memory import Names, Storage, store
 from tensorc.schedule.nests import kernel
 from tensorc.schedule.partial import share
+from tensorc.schedule.rows import divide
 from tensorc.schedule.rules import AnyRule, Rule, ScanRule, ScatterRule, SortRule
 from tensorc.schedule.running import share_scan
 from tensorc.schedule.separate import separate
@@ -43,7 +44,11 @@ def schedule(program: Program, sizes: Mapping[str, int] | None = None) -> Schedu
     partial: list[Buffer] = []
     for g in groups:
         whole = _kernel(titles.unique(_title(g)), g, inlined.rules, storage, names, estimate)
-        made, totals = (share_scan if isinstance(g.rules[0], ScanRule) else share)(whole, names, titles, derived)
+        divided = divide(whole, names, titles, derived, estimate)
+        if divided is not None:
+            made, totals = divided
+        else:
+            made, totals = (share_scan if isinstance(g.rules[0], ScanRule) else share)(whole, names, titles, derived)
         kernels += made
         partial += totals
     count = len(program.results)

@@ -80,8 +80,7 @@ class _Total:
 
     @property
     def dtype(self) -> DType:
-        """What is accumulated in: rounding a half float comes last."""
-        return f32 if self.home.dtype.is_half else self.home.dtype
+        return accumulated(self.home.dtype)
 
     @property
     def axes(self) -> tuple[Index, ...]:
@@ -199,20 +198,22 @@ def _parts(nest: _Nest, derived: Derived) -> dict[Index, Part]:
     level = 1 + max(s.axis.level for s in statements((nest.root,)) if isinstance(s, For))
     found: dict[Index, Part] = {}
     for s in loops:
-        extent, least = s.axis.extent, _least(s, nest)
-        if extent.constant is None or least.constant is None or extent.constant > least.constant:
-            size = derived.named(extent, "part", (floordiv(extent, least * most) + 1) * least)
+        extent, points = s.axis.extent, least(s, any(t.fill is not None for t in nest.totals))
+        if extent.constant is None or points.constant is None or extent.constant > points.constant:
+            size = derived.named(extent, "part", (floordiv(extent, points * most) + 1) * points)
             count = derived.named(extent, "parts", floordiv(extent - 1, size) + 1)
             found[s.axis] = Part(Index(level + len(found), count), size)
     return found if any(s.axis in found for s in reduced) else {}
 
 
-def _least(loop: For, nest: _Nest) -> Poly:
-    """What the number of points of a part is a multiple of: of the loop's block, and large enough."""
+def least(loop: For, in_memory: bool) -> Poly:
+    """What the number of points of a part is a multiple of: of the loop's block, and large enough. `in_memory`: memory has a copy of
+    something for each part.
+    """
     if loop.bind.kind == "vector":
         return poly(POINTS)
     count = loop.bind.count
-    if any(t.fill is not None for t in nest.totals):
+    if in_memory:
         return poly(ROWS + -ROWS % count)
     return (floordiv(poly(PART), work(loop.body) * count + 1) + 1) * count
 
@@ -293,10 +294,10 @@ class _Sharing:
                 return self._loop(s)
             case Fold(var, _, value) if var in self._totals:
                 t = self._totals[var]
-                return replace(s, var=self.merged[t], value=_cast(value, t.dtype))
+                return replace(s, var=self.merged[t], value=cast(value, t.dtype))
             case Update(memory, _, _, value) if memory in self._totals:
                 t = self._totals[memory]
-                return replace(s, memory=self.copies[t], subscripts=self._place(t), value=_cast(value, t.dtype))
+                return replace(s, memory=self.copies[t], subscripts=self._place(t), value=cast(value, t.dtype))
             case _:
                 return s
 
@@ -307,7 +308,7 @@ class _Sharing:
         for a in reversed(numbers):
             loop = For(a, SERIAL, (loop,))
         body: tuple[Statement, ...] = (Init(var, t.monoid, numbers), loop, Done(var, t.monoid, numbers))
-        value = _cast(read(var), home.dtype)
+        value = cast(read(var), home.dtype)
         if isinstance(home, Var):
             return [*body, *([] if var is home else [Let(home, value)])]
         assert t.fill is not None
@@ -319,5 +320,10 @@ class _Sharing:
         return list(body)
 
 
-def _cast(value: Scalar, dtype: DType) -> Scalar:
+def accumulated(dtype: DType) -> DType:
+    """What values of a dtype are accumulated in: rounding a half float comes last."""
+    return f32 if dtype.is_half else dtype
+
+
+def cast(value: Scalar, dtype: DType) -> Scalar:
     return value if value.dtype is dtype else build.cast(value, dtype)

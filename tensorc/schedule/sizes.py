@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from math import prod
 
-from tensorc.algebra import Index, Poly, Quotient, Remainder, Size, atoms, evaluate, indices, sizes
+from tensorc.algebra import ONE, Index, Poly, Quotient, Remainder, Size, atoms, evaluate, indices, sizes
 from tensorc.ir import walk
 from tensorc.ir.program import Program
-from tensorc.ir.tensor import Define
+from tensorc.ir.tensor import Define, Tensor
 
 UNKNOWN = 512
 """A size of which nothing is known."""
@@ -67,11 +68,60 @@ def _middle(size: int) -> int:
     return middle
 
 
-def deciding(program: Program) -> tuple[str, ...]:
-    """The sizes that a schedule of the program depends on: all, where there is a contraction."""
-    if not any(isinstance(t, Define) and _is_contraction(t) for t in walk.topological(program.outputs)):
-        return ()
-    return tuple(sorted({s.name for x in program.inputs for e in x.extents for s in sizes(e)}))
+FEW_ROWS, LONG_ROW = 16, 1 << 16
+"""Fewer rows than the first, each at least as long as the second, are divided among threads (see `rows`)."""
+
+
+@dataclass(frozen=True)
+class Deciding:
+    """What of a call's sizes decides about its schedule. `sizes`: those that do. `rows`: of each reduction how many rows it has, and how
+    long they are, where nothing else matters; None where there is a contraction, for which every size matters.
+    """
+
+    sizes: tuple[str, ...]
+    rows: tuple[tuple[Poly, Poly], ...] | None
+
+    def class_of(self, known: Mapping[str, int]) -> Class:
+        """The class of sizes, of which some may not be known."""
+        found = {name: known[name] for name in self.sizes if name in known}
+        if self.rows is None:
+            return class_of(found)
+        if len(found) < len(self.sizes) or not any(_is_long(evaluate(n, found), evaluate(m, found)) for n, m in self.rows):
+            return ()
+        return tuple(
+            (name, 2 if size < FEW_ROWS else 2 * LONG_ROW if size >= LONG_ROW else UNKNOWN) for name, size in sorted(found.items())
+        )
+
+
+def _is_long(rows: int, length: int) -> bool:
+    return rows < FEW_ROWS and length >= LONG_ROW
+
+
+def deciding(program: Program) -> Deciding | None:
+    """What decides about the program's schedule; None where nothing does."""
+    tensors = walk.topological(program.outputs)
+    every = tuple(sorted({s.name for x in program.inputs for e in x.extents for s in sizes(e)}))
+    if any(isinstance(t, Define) and _is_contraction(t) for t in tensors):
+        return Deciding(every, None)
+    reductions = [t for t in tensors if isinstance(t, Define) and t.monoid is not None]
+    rows = {(_points(t.indices), _points(t.reduced)) for t in reductions if _points(t.indices) is not ONE or _is_read_along(t, tensors)}
+    rows = {(n, m) for n, m in rows if n.constant is None or n.constant < FEW_ROWS}
+    needed = {s for pair in rows for p in pair for s in sizes(p)}
+    return Deciding(every, tuple(rows)) if needed and {s.name for s in needed} <= set(every) else None
+
+
+def _is_read_along(t: Define, tensors: Sequence[Tensor]) -> bool:
+    """Whether something that depends on a total has as many points as it was made of: then one sweep is not all."""
+    count = _points(t.reduced)
+    later = [d for d in tensors if isinstance(d, Define) and d is not t and _points(d.indices + d.reduced) is count]
+    return any(t in walk.topological((d,)) for d in later)
+
+
+def _points(axes: Sequence[Index]) -> Poly:
+    total = ONE
+    for a in axes:
+        total = total * a.extent
+    return total
 
 
 def _is_contraction(t: Define) -> bool:

@@ -64,8 +64,8 @@ def test_a_sum_of_all_elements() -> None:
         [
             "kernel t0(v: f32[N]) -> t0_part: f32[N_parts]",
             "  for j in N_parts: parallel serial",
-            "    acc t0 = sum over i, vector 4",
-            "    for i in N, part j of N_part: vector 4",
+            "    acc t0 = sum over i, vector 8",
+            "    for i in N, part j of N_part: vector 8",
             "      t0 sum= v[i]",
             "    done t0",
             "    t0_part[j] = t0",

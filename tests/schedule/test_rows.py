@@ -1,0 +1,98 @@
+"""Few long rows in parts: what they compute, on how many threads, and which programs and sizes they are for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tensorc
+from tensorc.loops.check import check
+from tensorc.loops.nest import For, Schedule, statements
+from tensorc.runtime.executable import compile_schedule
+from tensorc.schedule import partial, schedule
+from tensorc.schedule.sizes import deciding
+
+RANDOM = np.random.default_rng(5)
+
+PROGRAMS = """
+fn softmax_rows(x: f32[N, M]) = softmax(x)
+fn softmax_of_halves(x: f16[N, M]) = softmax(x)
+fn softmax_of_all(x: f32[M]) = softmax(x)
+fn layer_norms(x: f32[N, M], w: f32[M], b: f32[M]) = layer_norm(x, w, b)
+fn variances(x: f64[A, N, M]) = var(x, axis=2)
+fn places(x: f32[N, M]) = argmax(x, axis=1)
+fn planes(x: f32[N, A, M]) = x - mean(x, axis=(1, 2), keepdims=true)
+fn both(x: f32[N, M]) = (max(x, axis=1), min(x, axis=1), exp(x) - sum(x, axis=1, keepdims=true))
+"""
+
+MODULE = tensorc.compile(PROGRAMS)
+LONG = {"A": 2, "N": 2, "M": 1 << 20}
+SHORT = {"A": 2, "N": 3, "M": 45}
+
+
+def arrays(name: str, sizes: dict[str, int]) -> list[np.ndarray]:
+    program = MODULE[name].lower(*_specs(name)).program
+    shapes = [tuple(sizes[str(e)] for e in t.extents) for t in program.inputs]
+    return [RANDOM.standard_normal(shape).astype(t.dtype.numpy) for t, shape in zip(program.inputs, shapes, strict=True)]
+
+
+def _specs(name: str) -> list[tensorc.Spec]:
+    line = next(line for line in PROGRAMS.splitlines() if line.startswith(f"fn {name}("))
+    return [tensorc.spec(p.split(": ")[1] + "]") for p in line.split("(")[1].split(")")[0].removesuffix("]").split("], ")]
+
+
+def divided(name: str) -> Schedule:
+    return schedule(MODULE[name].lower(*_specs(name)).program, LONG)
+
+
+NAMES = [line.split("(")[0][3:] for line in PROGRAMS.strip().splitlines()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_parts_of_rows_compute_what_the_oracle_does(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With such small parts that there are several of them, with tails."""
+    monkeypatch.setattr(partial, "POINTS", 8)
+    monkeypatch.setattr(partial, "PART", 1)
+    monkeypatch.setattr("tensorc.schedule.rows.PARTS", 3)
+    made = divided(name)
+    check(made)
+    in_parts = [k for k in made.kernels if any(isinstance(s, For) and s.part is not None for s in statements(k.body))]
+    assert len(in_parts) > 1 - ("places" in name) and all(isinstance(k.body[0], For) and k.body[0].parallel for k in in_parts)
+    program = MODULE[name].lower(*_specs(name)).program
+    given = arrays(name, SHORT)
+    want = MODULE[name].reference(*given)
+    want = list(want) if isinstance(want, tuple) else [want]
+    sizes = {str(e): n for t, a in zip(program.inputs, given, strict=True) for e, n in zip(t.extents, a.shape, strict=True)}
+    got = [np.empty_like(w) for w in want]
+    compile_schedule(made, program).run(given, sizes, got)
+    for g, w in zip(got, want, strict=True):
+        tolerance = 2e-3 if w.dtype == np.float16 else 2e-6
+        np.testing.assert_allclose(g.astype(np.float64), w.astype(np.float64), rtol=tolerance, atol=tolerance)
+
+
+def test_bits_do_not_depend_on_threads() -> None:
+    x = RANDOM.standard_normal((2, 150_001), dtype=np.float32)
+    found = set()
+    for threads in (1, 2, 3, 8):
+        with tensorc.config.scope(num_threads=threads):
+            found.add(MODULE.softmax_rows(x).tobytes())
+    assert len(found) == 1
+
+
+def test_which_sizes_decide() -> None:
+    found = deciding(MODULE.softmax_rows.lower(tensorc.spec("f32[N, M]")).program)
+    assert found is not None and found.sizes == ("M", "N")
+    assert found.class_of({"N": 2, "M": 1 << 20}) == found.class_of({"N": 9, "M": 1 << 17}) == (("M", 1 << 17), ("N", 2))
+    assert found.class_of({"N": 100, "M": 1 << 20}) == found.class_of({"N": 2, "M": 1000}) == found.class_of({"M": 1 << 20}) == ()
+    for text in ("fn f(x: f32[N]) = sum(x)", "fn f(x: f32[N]) = exp(x)", "fn f(x: f32[64, N]) = softmax(x)"):
+        assert deciding(tensorc.compile(text).f.lower(tensorc.spec("f32[64, N]" if "64" in text else "f32[N]")).program) is None
+
+
+def test_literal_sizes_decide_at_once() -> None:
+    assert (
+        len(schedule(tensorc.compile("fn f(x: f32[2, 1048576]) = softmax(x)").f.lower(tensorc.spec("f32[2, 1048576]")).program).kernels) > 1
+    )
+    assert (
+        len(schedule(tensorc.compile("fn f(x: f32[256, 1048576]) = softmax(x)").f.lower(tensorc.spec("f32[256, 1048576]")).program).kernels)
+        == 1
+    )
