@@ -138,7 +138,7 @@ class Primitive:
         p, names = self.program, _Names(self.program.inputs)
         outputs = [p.results[n] for n in given]
         seeds = [Input(names.fresh(f"cotangent{n}"), p.results[n].extents, p.results[n].dtype) for n in given]
-        found = vjp(outputs, seeds, [p.inputs[n] for n in wanted])
+        found = vjp(outputs, seeds, [p.inputs[n] for n in wanted], p.facts)
         # A result is read where it would be computed again, unless it is compared with what is.
         results = [Input(names.fresh(f"result{n}"), r.extents, r.dtype) for n, r in enumerate(p.results)]
         known = separable(walk.topological(found), (r for r in p.results if not isinstance(r, Input)))

@@ -267,7 +267,7 @@ class Call:
         value = arrays.strong(context, result).tensor()
         wrt = [self._input(g) for g in chosen]
         one = build.define((), build.constant(1, value.dtype))
-        found = wrt if self.boundary.is_draft else vjp([value], [one], wrt)
+        found = wrt if self.boundary.is_draft else vjp([value], [one], wrt, context.facts)
         whole = self.boundary.leave([value, *found])
         return Tuple((whole[0], bare(whole[1:], alone)))
 
@@ -288,7 +288,7 @@ class Call:
         chosen, alone = selected(context, self.kind, self.option, self.arguments)
         wrt = [self._input(g) for g in chosen]
         tensors = [a.tensor() for a in outputs]
-        found = wrt if self.boundary.is_draft else vjp([a.tensor() for a in floats], seeds, wrt)
+        found = wrt if self.boundary.is_draft else vjp([a.tensor() for a in floats], seeds, wrt, context.facts)
         whole = self.boundary.leave([*tensors, *found])
         return Tuple((rebuilt(result, whole[: len(tensors)]), bare(whole[len(tensors) :], alone)))
 
@@ -328,7 +328,7 @@ class Call:
         forward = self.kind == "jacfwd"
         if self.boundary.is_draft:
             return [Input("jacobian~", (*y.extents, *x.extents), y.dtype if forward else x.dtype) for x in wrt]
-        return derivative_tensors(y, wrt, forward)
+        return derivative_tensors(y, wrt, forward, self.context.facts)
 
     def _input(self, g: Given) -> Tensor:
         return self.placeholders[g.label].tensor()

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 
 from tensorc import algebra
 from tensorc.algebra import (
+    NO_FACTS,
     ZERO,
     Atom,
+    Facts,
     Index,
     Poly,
     Quotient,
@@ -60,13 +62,18 @@ class Move:
     make: Callable[[Solution], Sequence[Equation]]
 
 
-def solve(targets: Sequence[Poly], subscripts: Sequence[Poly], variables: Sequence[Index], reduced: Sequence[Index]) -> Solution | None:
-    """Solve target = subscript for all axes; None where it needs a Scatter. Output indices are eliminated before `reduced` ones."""
+def solve(
+    targets: Sequence[Poly], subscripts: Sequence[Poly], variables: Sequence[Index], reduced: Sequence[Index], facts: Facts = NO_FACTS
+) -> Solution | None:
+    """Solve target = subscript for all axes; None where it needs a Scatter. Output indices are eliminated before `reduced` ones.
+
+    A stride is divided by where it is not 0 for any sizes of which the facts hold.
+    """
     s = Solution(list(variables))
     equations: list[Equation] = list(zip(targets, subscripts, strict=True))
     while True:
         equations = _recombined(s, equations)
-        moves = [m for e in equations for m in _moves(e, s.remaining, frozenset(reduced))]
+        moves = [m for e in equations for m in _moves(e, s.remaining, frozenset(reduced), facts)]
         if not moves:
             break
         best = min(moves, key=lambda m: (m.rank, m.order))
@@ -93,7 +100,7 @@ def _recombined(s: Solution, equations: list[Equation]) -> list[Equation]:
     return equations
 
 
-def _moves(e: Equation, variables: Sequence[Index], reduced: frozenset[Index]) -> Iterator[Move]:
+def _moves(e: Equation, variables: Sequence[Index], reduced: frozenset[Index], facts: Facts) -> Iterator[Move]:
     left, right = e
     for v in variables:
         order = -v.level if v in reduced else v.level
@@ -110,7 +117,10 @@ def _moves(e: Equation, variables: Sequence[Index], reduced: frozenset[Index]) -
         elif not atoms(rest).isdisjoint(variables) and algebra.nonnegative(rest) and algebra.nonnegative(c - 1 - rest):
             yield Move(1, order, e, lambda s, v=v, c=c, rest=rest: _digits(s, left, v, c, rest))  # type: ignore[misc]
         elif not algebra.indices(c) and not algebra.elements(c):
-            yield Move(3 + late, order, e, lambda s, v=v, c=c, rest=rest: _strided(s, left - rest, v, c))  # type: ignore[misc]
+            if algebra.nonnegative(c - 1, facts):
+                yield Move(3 + late, order, e, lambda s, v=v, c=c, rest=rest: _strided(s, left - rest, v, c))  # type: ignore[misc]
+            elif algebra.nonnegative(-c - 1, facts):
+                yield Move(3 + late, order, e, lambda s, v=v, c=-c, rest=rest: _strided(s, rest - left, v, c))  # type: ignore[misc]
     divisions = sorted((a for m, _ in right.terms for a in m if isinstance(a, (Quotient, Remainder))), key=lambda a: a.key)
     for a in divisions:
         outer = split(right, a)
@@ -142,8 +152,7 @@ def _digits(s: Solution, left: Poly, v: Index, c: Poly, rest: Poly) -> Sequence[
 
 
 def _strided(s: Solution, value: Poly, v: Index, c: Poly) -> Sequence[Equation]:
-    if c.constant is not None and c.constant < 0:
-        value, c = -value, -c
+    """value = c*v for a positive c."""
     inside = canonical.both(build.nonnegative(value), build.nonnegative(c * (v.extent - 1) - value))
     s.assign(v, exact(value, c), build.is_zero(mod(value, c)), inside)
     return ()

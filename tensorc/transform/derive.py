@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from tensorc import algebra
-from tensorc.algebra import poly
+from tensorc.algebra import NO_FACTS, Facts, poly
 from tensorc.ir import build, walk
 from tensorc.ir.tensor import Input, Tensor
 from tensorc.transform.batch import batch
@@ -16,9 +16,9 @@ from tensorc.transform.tidy import tidy, tidy_anew
 from tensorc.transform.workspace import Workspace
 
 
-def vjp(outputs: Sequence[Tensor], seeds: Sequence[Tensor], wrt: Sequence[Tensor]) -> list[Tensor]:
+def vjp(outputs: Sequence[Tensor], seeds: Sequence[Tensor], wrt: Sequence[Tensor], facts: Facts = NO_FACTS) -> list[Tensor]:
     """The cotangent of each tensor of `wrt`, given one of each output (of its extents and dtype); zeros where nothing depends on it."""
-    work = Workspace(walk.topological((*outputs, *seeds, *wrt)))
+    work = Workspace(walk.topological((*outputs, *seeds, *wrt)), facts)
     return lower(work, tidy(work, cotangents(work, outputs, seeds, wrt)))
 
 
@@ -28,12 +28,12 @@ def jvp(outputs: Sequence[Tensor], given: Mapping[Tensor, Tensor]) -> list[Tenso
     return lower(work, tidy(work, tangents(work, outputs, given)))
 
 
-def derivative_tensors(y: Tensor, wrt: Sequence[Tensor], forward: bool) -> list[Tensor]:
+def derivative_tensors(y: Tensor, wrt: Sequence[Tensor], forward: bool, facts: Facts = NO_FACTS) -> list[Tensor]:
     """The derivative of a tensor by others, with the axes [*y, *x]: a cotangent of y, or a tangent of x, for each unit vector."""
     known = walk.topological((y, *wrt))
     if not forward:
         seed = Input("unit~", y.extents, y.dtype)
-        return _with_units(known, vjp([y], [seed], wrt), seed, len(y.extents))
+        return _with_units(known, vjp([y], [seed], wrt, facts), seed, len(y.extents))
     found = []
     for x in wrt:
         seed = Input("unit~", x.extents, x.dtype)

@@ -25,7 +25,7 @@ def value_and_grad(program: Program, wrt: Sequence[Input]) -> Program:
     """The result, a float scalar, and its gradient by each of the inputs `wrt`."""
     (value,) = program.results
     one = build.define((), build.constant(1, value.dtype))
-    found = vjp([value], [one], wrt)
+    found = vjp([value], [one], wrt, program.facts)
     return _extended(program, (), found, {t: f"d{i.name}" for i, t in zip(wrt, found, strict=True)})
 
 
@@ -34,7 +34,7 @@ def pullback(program: Program, wrt: Sequence[Input]) -> Program:
     outputs = float_results(program)
     taken = {i.name for i in program.inputs}
     seeds = [_further(t, _result_name(program, t, len(outputs)), taken) for t in outputs]
-    found = vjp(outputs, seeds, wrt)
+    found = vjp(outputs, seeds, wrt, program.facts)
     return _extended(program, seeds, found, {t: f"d{i.name}" for i, t in zip(wrt, found, strict=True)})
 
 
@@ -98,5 +98,5 @@ def _extended(program: Program, inputs: Iterable[Input], results: Iterable[Tenso
 
 def jacobian(program: Program, wrt: Sequence[Input], forward: bool) -> Program:
     """The derivative of each float result by each of the inputs `wrt`, with the axes [*result, *input], results outermost."""
-    found = [one for y in float_results(program) for one in derivative_tensors(y, wrt, forward)]
+    found = [one for y in float_results(program) for one in derivative_tensors(y, wrt, forward, program.facts)]
     return replace(program, results=tuple(found))

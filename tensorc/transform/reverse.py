@@ -130,7 +130,7 @@ def _transposed(work: Workspace, read: Load, coefficient: Scalar, variables: Seq
     """dx[j] = sum over the variables of coefficient * [j = the subscripts of the load]."""
     x = read.tensor
     axes = fresh_axes(x)
-    solved = solve(tuple(map(poly, axes)), read.subscripts, variables, reduced)
+    solved = solve(tuple(map(poly, axes)), read.subscripts, variables, reduced, work.facts)
     zero = constant(0.0, coefficient.dtype)
     if solved is not None:
         term = select(canonical.both(*solved.guards), canonical.rewrite(coefficient, solved.values), zero)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tensorc import algebra
-from tensorc.algebra import Atom, Element, Index, Poly, poly
+from tensorc.algebra import Atom, Element, Facts, Index, Poly, poly
 from tensorc.dtypes import DType
 from tensorc.ir import build, walk
 from tensorc.ir.tensor import Const, Define, IsZero, Load, Scalar, Scatter, Select, Tensor
@@ -33,10 +33,11 @@ EXPANSION = 32
 
 
 class Workspace:
-    """One derivation: `program` is what it reads and does not change."""
+    """One derivation: `program` is what it reads and does not change, `facts` what holds of its sizes."""
 
-    def __init__(self, program: Iterable[Tensor]) -> None:
+    def __init__(self, program: Iterable[Tensor], facts: Facts = algebra.NO_FACTS) -> None:
         self.program = frozenset(program)
+        self.facts = facts
         self.known: dict[Tensor, Tensor] = {}
         self.zeros_known: dict[tuple[tuple[Index, ...], Scalar], bool] = {}
         self.sums: dict[tuple[tuple[Index, ...], Scalar], Scalar] = {}
