@@ -67,7 +67,7 @@ def solve(
 ) -> Solution | None:
     """Solve target = subscript for all axes; None where it needs a Scatter. Output indices are eliminated before `reduced` ones.
 
-    A stride is divided by where it is not 0 for any sizes of which the facts hold.
+    Only what is not 0 for any sizes of which the facts hold is divided by.
     """
     s = Solution(list(variables))
     equations: list[Equation] = list(zip(targets, subscripts, strict=True))
@@ -115,7 +115,8 @@ def _moves(e: Equation, variables: Sequence[Index], reduced: frozenset[Index], f
         if c.constant in (1, -1):
             yield Move(2 + late, order, e, lambda s, v=v, value=(left - rest) * c: _assign(s, v, value))  # type: ignore[misc]
         elif not atoms(rest).isdisjoint(variables) and algebra.nonnegative(rest) and algebra.nonnegative(c - 1 - rest):
-            yield Move(1, order, e, lambda s, v=v, c=c, rest=rest: _digits(s, left, v, c, rest))  # type: ignore[misc]
+            some = build.TRUE if _is_positive(c, left, facts) else build.nonnegative(c - 1)
+            yield Move(1, order, e, lambda s, v=v, c=c, rest=rest, some=some: _digits(s, left, v, c, rest, some))  # type: ignore[misc]
         elif not algebra.indices(c) and not algebra.elements(c):
             if algebra.nonnegative(c - 1, facts):
                 yield Move(3 + late, order, e, lambda s, v=v, c=c, rest=rest: _strided(s, left - rest, v, c))  # type: ignore[misc]
@@ -123,6 +124,8 @@ def _moves(e: Equation, variables: Sequence[Index], reduced: frozenset[Index], f
                 yield Move(3 + late, order, e, lambda s, v=v, c=-c, rest=rest: _strided(s, rest - left, v, c))  # type: ignore[misc]
     divisions = sorted((a for m, _ in right.terms for a in m if isinstance(a, (Quotient, Remainder))), key=lambda a: a.key)
     for a in divisions:
+        if not _is_positive(a.divisor, left, facts):
+            continue
         outer = split(right, a)
         for v in variables:
             inner = split(a.numerator, v)
@@ -139,15 +142,22 @@ def _moves(e: Equation, variables: Sequence[Index], reduced: frozenset[Index], f
                 yield Move(7, v.level, e, lambda s, v=v, d=a.divisor: _split(s, v, d, e))  # type: ignore[misc]
 
 
+def _is_positive(d: Poly, target: Poly, facts: Facts) -> bool:
+    """Whether d >= 1 where there is such a target at all: an index has an extent of at least 1, and so has what divides it."""
+    if algebra.nonnegative(d - 1, facts):
+        return True
+    return any(divide_terms(i.extent, d)[1] is ZERO for i in algebra.indices(target))
+
+
 def _assign(s: Solution, v: Index, value: Poly) -> Sequence[Equation]:
     s.assign(v, value, build.inside(value, v.extent))
     return ()
 
 
-def _digits(s: Solution, left: Poly, v: Index, c: Poly, rest: Poly) -> Sequence[Equation]:
-    """left = c*v + rest with rest a digit of base c: v = left // c and rest = left % c."""
+def _digits(s: Solution, left: Poly, v: Index, c: Poly, rest: Poly, some: Scalar) -> Sequence[Equation]:
+    """left = c*v + rest with rest a digit of base c: v = left // c and rest = left % c, where there are `some` digits."""
     high = floordiv(left, c)
-    s.assign(v, high, build.inside(high, v.extent))
+    s.assign(v, high, build.both(some, build.inside(high, v.extent)))
     return [(mod(left, c), rest)]
 
 

@@ -210,3 +210,17 @@ def test_mistakes_with_jacobians(call: str, code: str, message: str) -> None:
     with pytest.raises(tc.CompileError, match=message) as caught:
         tc.compile(f"fn f(x: f64[N]) = {call}")
     assert caught.value.diagnostics[0].code == code
+
+
+@pytest.mark.parametrize("d", [0, 1, 2])
+def test_strides_and_divisors_that_may_be_zero(d: int) -> None:
+    """A size that stands as a stride, as the base of digits, or as a divisor, is 0 too: there the derivative is the transposed tangent."""
+    rng = np.random.default_rng(0)
+    for subscript, reduced in [("D * o + r", "r < 2"), ("D * o + r", "r < D"), ("(D - 1) * o + r", "r < 2"), ("o // D + r", "r < 2"),
+                               ("o % D + r", "r < 2"), ("5 - D * o", "r < 2")]:  # fmt: skip
+        body = f"sum[{reduced}](x[{subscript} else 0] ** 2)"
+        f = tc.compile(f"fn f(x: f64[L], size: f64[D]) -> f64[4] {{ let y[o < 4] = {body}  return y }}").f
+        x, v, dy = rng.standard_normal(6), rng.standard_normal(6), rng.standard_normal(4)
+        _, tangent = tc.jvp(f, wrt="x").reference(x, np.zeros(d), v)
+        _, cotangent = tc.vjp(f, wrt="x").reference(x, np.zeros(d), dy)
+        np.testing.assert_allclose(np.sum(tangent * dy), np.sum(cotangent * v), err_msg=f"{body} {d}")

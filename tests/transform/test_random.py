@@ -1,12 +1,13 @@
 """Random programs: both modes agree with each other and with finite differences, a batch with a loop, to third order.
 
-Programs are made of every kind of node: index rules with random affine subscripts, `//` and `%`, guards, reductions, scans, sorts, gathers,
-scatters, reshapes; at fixed and symbolic sizes, some of them 0 or 1.
+Programs are made of every kind of node: index rules with random affine subscripts, `//` and `%` (by sizes too), guards, reductions, scans,
+sorts, gathers, scatters, reshapes; at fixed and symbolic sizes, some of them 0 or 1.
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -78,9 +79,10 @@ class Writer:
     def subscript(self, variables: list[Index]) -> Poly:
         p = poly(self.rng.randint(-1, 2))
         for v in self.rng.sample(variables, self.rng.randint(0, min(2, len(variables)))):
-            p = p + self.rng.choice((1, 1, 1, -1, 2, -2)) * poly(v)
+            p = p + self.rng.choice((1, 1, 1, -1, 2, -2, *self.extents)) * poly(v)
         kind = self.rng.random()
-        return p // self.rng.choice((2, 3)) if kind < 0.12 else p % self.rng.choice((2, 3)) if kind < 0.24 else p
+        d = self.rng.choice((poly(2), poly(3), *self.extents))
+        return algebra.floordiv(p, d) if kind < 0.12 else algebra.mod(p, d) if kind < 0.24 else p
 
     def read(self, variables: list[Index]) -> Scalar:
         """An element at random subscripts, 0 outside."""
@@ -210,17 +212,35 @@ def judge(program: Program, arrays: list[Any], data: Any, order: int) -> None:
         judge(back, [*arrays, *vs], data, order + 1)
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.randoms(use_true_random=False))
-def test_modes_and_differences(rng: Random) -> None:
-    writer = Writer(rng)
-    program = writer.program()
-    judge(program, writer.arrays(), np.random.default_rng(rng.randint(0, 1 << 30)), 1)
+def every(judged: Callable[[Random], None]) -> None:
+    """Judge as many random programs as there are to be, and see that so many were."""
+    count = 0
+
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.randoms(use_true_random=False))
+    def run(rng: Random) -> None:
+        nonlocal count
+        judged(rng)
+        count += 1
+
+    run()
+    assert count >= EXAMPLES
 
 
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-@given(st.randoms(use_true_random=False))
-def test_a_batch_is_a_loop(rng: Random) -> None:
+def test_modes_and_differences() -> None:
+    def judged(rng: Random) -> None:
+        writer = Writer(rng)
+        program = writer.program()
+        judge(program, writer.arrays(), np.random.default_rng(rng.randint(0, 1 << 30)), 1)
+
+    every(judged)
+
+
+def test_a_batch_is_a_loop() -> None:
+    every(batch_as_loop)
+
+
+def batch_as_loop(rng: Random) -> None:
     writer = Writer(rng)
     program = writer.program()
     back = pullback(program, float_inputs(program))

@@ -20,7 +20,7 @@ from tensorc.transform.partition import partition
 from tensorc.transform.programs import float_inputs, pullback
 from tensorc.transform.ties import separable, ties
 
-EXAMPLES = max(12, int(os.environ.get("RANDOM_PROGRAMS", "0")) // 30)
+EXAMPLES = max(12, int(os.environ.get("RANDOM_PROGRAMS", "0")) // 60)
 
 DTYPES = {"f64": np.float64, "f32": np.float32, "f16": np.float16}
 SLACK = {"f64": 1e-9, "f32": 1e-4, "f16": 2e-2}
