@@ -16,32 +16,29 @@ is combined across them:
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from tensorc.algebra import Index
 from tensorc.ir import walk
-from tensorc.ir.tensor import Tensor
+from tensorc.ir.tensor import IsZero, Nonnegative, Scalar, Tensor
 from tensorc.loops.nest import SERIAL, Bind
 from tensorc.schedule.copies import Copied, copied
 from tensorc.schedule.members import Member, axes, by_tensor, is_unit
 from tensorc.schedule.narrow import narrowed
 from tensorc.schedule.online import NOTHING, Carried, carried
-from tensorc.schedule.roles import Roles, unit_of, ways
+from tensorc.schedule.roles import LANES, Roles, unit_of, ways
 from tensorc.schedule.sizes import Estimate
 from tensorc.schedule.stages import Loop, Part, Plan, Sweep, arrange, paths
 
-TILE = 64
-"""Points of lanes that share a panel: some registers, whatever lanes they have."""
+STRETCH = 100
+"""Rows of a tile in which one thing after the other is done with what a contraction makes, about: so few that it stays in the nearest
+cache.
+"""
 
-ROWS = 6
-"""Rows of a block."""
-
-REGISTERS = 4
-"""Registers of lanes of a block."""
-
-STRETCH = 96
-"""Rows of a tile in which one thing after the other is done with what a contraction makes: so few that it stays in the nearest cache."""
+FEW = 2 * LANES
+"""So few rows are often a multiple of 7, and the more of them should be in whole blocks."""
 
 HEAVY = 8
 """Instructions that are done for one register after the other, so that they are not written out for every register of a block."""
@@ -51,6 +48,33 @@ STREAM = 512
 
 SQUARE = 16
 """Points of a side of a square that is turned in registers."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """Points that are held in registers: `rows` of `registers` of lanes. A panel has the lanes of a tile."""
+
+    rows: int
+    registers: int
+
+    @property
+    def tile(self) -> int:
+        return self.registers * LANES
+
+    @property
+    def stretch(self) -> int:
+        """Rows of a tile: whole blocks, and whole squares."""
+        return STRETCH // (whole := math.lcm(self.rows, SQUARE)) * whole or whole
+
+
+def block_of(roles: Roles, estimate: Estimate) -> Block:
+    """As many registers as there are lanes for, and as many rows as leave the others to what is read."""
+    lanes, rows = estimate(roles.lanes.extent), estimate(roles.rows.extent)
+    if rows <= FEW:
+        return Block(7 if rows <= LANES else 14, 1 if lanes <= LANES else 2)
+    if lanes <= LANES:
+        return Block(16, 1)
+    return Block(12, 2) if lanes <= 3 * LANES else Block(6, 4)
 
 
 @dataclass(frozen=True)
@@ -71,7 +95,7 @@ def contract(members: Sequence[Member], estimate: Estimate) -> Found | None:
         roles = replace(chosen, first=made.first)
         able = carried(made.members, roles.rows)
         for each in (able, NOTHING) if able.scales else (NOTHING,):
-            plan = _Planner(roles, made, each).plan()
+            plan = _Planner(roles, made, each, block_of(roles, estimate)).plan()
             nest = arrange(made.members, plan) if plan is not None else None
             if nest is not None and _is_carried_together(nest, each):
                 return Found(nest, each)
@@ -104,8 +128,9 @@ def _is_carried_together(nest: Sequence[Part], carried: Carried) -> bool:
 
 
 class _Planner:
-    def __init__(self, roles: Roles, made: Copied, able: Carried) -> None:
+    def __init__(self, roles: Roles, made: Copied, able: Carried, block: Block) -> None:
         self.roles = roles
+        self.block = block
         self.members = made.members
         self.kinds = made.kinds
         self.able = able
@@ -154,14 +179,14 @@ class _Planner:
     def path(self, m: Member) -> Iterator[Loop]:
         r = self.roles
         yield from map(self.loop, r.outer)
-        yield self.loop(r.lanes, Bind("tile", STREAM if r.thin else TILE))
+        yield self.loop(r.lanes, Bind("tile", STREAM if r.thin else self.block.tile))
         if m in self.kinds:
             yield from self.copy(m)
             return
         if self.turns(m):
             yield from self.turned(m)
             return
-        lanes = self.loop(r.lanes, Bind("vector", REGISTERS), True)
+        lanes = self.loop(r.lanes, Bind("vector", self.block.registers), True)
         early = self.reduces and not self.tiled
         if early:
             yield lanes
@@ -172,12 +197,12 @@ class _Planner:
             yield from (self.loop(a) for a in m.out if a in self.new)
             return
         if self.tiled:
-            yield self.loop(r.rows, Bind("tile", STRETCH))
+            yield self.loop(r.rows, Bind("tile", self.block.stretch))
         if m in self.seconds:
             yield lanes
             *serial, last = [a for a in m.out if a in self.new]
             yield from map(self.loop, serial)
-            yield self.loop(last, Bind("unroll", ROWS))
+            yield self.loop(last, Bind("unroll", self.block.rows))
             yield self.loop(r.rows, SERIAL, True, "reduced")
         else:
             yield from self.rows(m, lanes, early)
@@ -189,11 +214,11 @@ class _Planner:
             *walked, last = r.inner
             yield from (self.loop(a, name="inner") for a in walked)
             yield self.loop(last, Bind("unroll", 4), name="inner")
-            yield self.loop(r.rows, Bind("unroll", ROWS), self.tiled, "thin")
+            yield self.loop(r.rows, Bind("unroll", self.block.rows), self.tiled, "thin")
             yield self.loop(r.lanes, Bind("vector", 2), True, "thin")
             return
         heavy = m is not r.first and self.tiled and self.is_heavy(m)
-        rows = self.loop(r.rows, SERIAL if heavy else Bind("unroll", ROWS), self.tiled)
+        rows = self.loop(r.rows, SERIAL if heavy else Bind("unroll", self.block.rows), self.tiled)
         if heavy and not self.reduces:
             lanes = self.loop(r.lanes, Bind("vector", 2), True)
         if early:
@@ -212,7 +237,7 @@ class _Planner:
         assert unit is not None
         yield from (self.loop(a) for a in r.shared if a in m.out and a is not unit)
         if r.rows in m.out and self.tiled:
-            yield self.loop(r.rows, Bind("tile", STRETCH))
+            yield self.loop(r.rows, Bind("tile", self.block.stretch))
         if r.rows in m.out and r.rows is not unit:
             yield self.loop(r.rows, SERIAL, self.tiled, "turned")
         yield from (self.loop(a, name="turned") for a in m.out if a in self.new and a is not unit)
@@ -228,11 +253,13 @@ class _Planner:
                 shared = [a for a in r.shared if a in m.out]
                 yield from (self.loop(a) for a in r.shared[: 1 + max(map(r.shared.index, shared), default=-1)])
                 *walked, last = [a for a in m.out if a not in r.outer and a not in r.shared]
-                yield from (self.loop(a, name=m.name) for a in walked)
+                guarded = guards(m.body)  # a mask is made once for all other axes
+                yield from (self.loop(a, name=m.name) for a in walked if a in guarded)
                 yield self.loop(last, Bind("vector", 1), name=m.name)
+                yield from (self.loop(a, name=m.name) for a in walked if a not in guarded)
             case "square":
                 yield from (self.loop(a) for a in r.shared if a in m.out)
-                yield self.loop(r.rows, Bind("tile", STRETCH))
+                yield self.loop(r.rows, Bind("tile", self.block.stretch))
                 yield from (self.loop(r.rows, Bind("unroll", SQUARE), True), self.loop(r.lanes, Bind("vector", 1), True))
 
     def panel(self, m: Member) -> Iterator[Loop]:
@@ -249,3 +276,8 @@ class _Planner:
         if unit is not None:
             yield self.loop(unit, Bind("unroll", SQUARE), name=m.name)
         yield self.loop(r.lanes, Bind("vector", 1), True, m.name)
+
+
+def guards(body: Scalar) -> frozenset[Index]:
+    """The axes that guards in a body depend on."""
+    return frozenset(a for s in walk.postorder(body) if isinstance(s, (Nonnegative, IsZero)) for a in walk.indices(s))

@@ -58,12 +58,12 @@ def _store(context: Context, s: Store) -> None:
 
 # Loops.
 
-PAIRED = 5
-"""Blocks of so many points, and not twice as many, leave enough for pairs to be worth their code."""
+SHORTER = ((10, 4), (5, 2))
+"""Blocks of accumulators of at least so many points leave enough for shorter ones to be worth their code."""
 
 
 def loop(context: Context, s: For) -> None:
-    """Whole blocks, then what is left: pairs and single points, or one register at a time with the lanes masked that are none."""
+    """Whole blocks, then what is left: shorter blocks and single points, or one register at a time with the lanes masked that are none."""
     start, stop, count = _range(context, s)
     kind, width = s.bind.kind, _fitting(context, s)
     if s.only:
@@ -77,11 +77,15 @@ def loop(context: Context, s: For) -> None:
         _run(context, s, start, stop, 1, Block(start, 1, False))
         return
     if vector and s.within and padding.may_be_padded(context, s, step):
-        tile = context.tiles[s.axis][-1]
-        end = context.code.add(tile.start, integer(tile.count))
-        masked = tile.stop if padding.reads_outside(s) else None
         context.padded, saved = True, context.padded
-        _run(context, s, start, end, step, Block(start, width, True), masked)
+        if padding.reads_outside(s):
+            end = context.code.add(start, integer(context.tiles[s.axis][-1].count))
+            _run(context, s, start, end, step, Block(start, width, True), stop)
+        else:
+            if width > 1:
+                whole = context.code.sub(stop, integer(step - context.lanes))
+                start = _run(context, s, start, whole, step, Block(start, width, True))
+            _run(context, s, start, stop, context.lanes, Block(start, 1, True))
         context.padded = saved
         return
     small = context.lanes if vector else 1
@@ -97,8 +101,9 @@ def loop(context: Context, s: For) -> None:
         whole = context.code.sub(end, integer(step - 1))
         proved = frozenset[Poly]() if inner is None else inner.guards
         start = _run(context, s, start, whole, step, Block(start, width, vector), proved=proved)
-    if PAIRED <= width < 2 * PAIRED and not vector and (count is None or count % step > 1):
-        start = _run(context, s, start, context.code.sub(stop, integer(1)), 2, Block(start, 2, False))
+    shorter = next((n for least, n in SHORTER if width >= least), 1) if not vector and _accumulates(s.body) else 1
+    if shorter > 1 and (count is None or count % step >= shorter):
+        start = _run(context, s, start, context.code.sub(stop, integer(shorter - 1)), shorter, Block(start, shorter, False))
     if count is None or count % step or inner is not None:
         _run(context, s, start, stop, small, Block(start, 1, vector), stop if vector else None)
 
@@ -113,6 +118,10 @@ def _fitting(context: Context, s: For) -> int:
         while rows > 1 and width > 1 and width * rows + width > context.registers:
             width //= 2
     return width
+
+
+def _accumulates(body: Sequence[Statement]) -> bool:
+    return any(isinstance(s, (Init, Fold, Update)) for s in statements(tuple(body)))
 
 
 def _most_rows(body: Sequence[Statement]) -> int:
