@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tensorc import algebra
-from tensorc.algebra import ONE, Atom, Index, Poly
+from tensorc.algebra import NO_FACTS, ONE, Atom, Facts, Index, Poly, Quotient
 from tensorc.ir.tensor import Tensor
 from tensorc.schedule.rules import Rule
 
@@ -61,8 +61,8 @@ class Space:
         return tuple(loop for a in indices for loop in self.digits[rule, a])
 
 
-def unify(rules: Sequence[Rule]) -> Space | None:
-    """The rules in one nest; None where one reads another elsewhere than at its own indices."""
+def unify(rules: Sequence[Rule], facts: Facts = NO_FACTS) -> Space | None:
+    """The rules in one nest, given what holds of sizes; None where one reads another elsewhere than at its own indices."""
     members = {r.tensor: r for r in rules if r.tensor is not None}
     classes = _Classes(rules)
     for r in rules:
@@ -81,7 +81,7 @@ def unify(rules: Sequence[Rule]) -> Space | None:
                     if isinstance(sub.atom, Index) and sub.atom.extent is not ONE:
                         mine = (r, sub.atom)
                         classes.union(mine, first.setdefault((load.tensor, position, sub.atom.extent), mine))
-    return Space(tuple(rules), classes.loops())
+    return Space(tuple(rules), classes.loops(facts))
 
 
 class _Classes:
@@ -111,7 +111,7 @@ class _Classes:
         self.rules[a] |= self.rules.pop(b)
         return True
 
-    def loops(self) -> dict[tuple[Rule, Index], Loops]:
+    def loops(self, facts: Facts = NO_FACTS) -> dict[tuple[Rule, Index], Loops]:
         divisors: dict[tuple[Rule, Index], set[Poly]] = {}
         for r in {key[0] for key in self.parent}:
             for a, d in r.divided:
@@ -122,18 +122,36 @@ class _Classes:
         for key in self.parent:
             root = self.find(key)
             if root not in made:
-                extents = _digits(root[1].extent, divisors.get(root, ()))
+                extents = _digits(root[1].extent, divisors.get(root, ()), facts)
                 made[root] = tuple(Index(count + n, e) for n, e in enumerate(extents))
                 count += len(extents)
         return {key: made[self.find(key)] for key in self.parent}
 
 
-def _digits(extent: Poly, divisors: Iterable[Poly]) -> list[Poly]:
+def _digits(extent: Poly, divisors: Iterable[Poly], facts: Facts) -> list[Poly]:
     """Extents whose product is `extent`, so that each divisor that can be is a product of the last of them."""
     extents: list[Poly] = []
     for d in sorted(divisors, key=lambda d: (-max(len(m) for m, _ in d.terms), str(d))):
-        quotient, rest = algebra.divide_terms(extent, d)
-        if rest is algebra.ZERO and quotient is not ONE and d is not ONE:
+        quotient = _quotient(extent, d, facts)
+        if quotient is not None and quotient is not ONE and d is not ONE:
             extents.append(quotient)
             extent = d
     return [*extents, extent]
+
+
+def _quotient(extent: Poly, divisor: Poly, facts: Facts) -> Poly | None:
+    """q with extent = q * divisor: by their terms, or as facts say of the extent or of its parts."""
+    quotient, rest = algebra.divide_terms(extent, divisor)
+    if rest is algebra.ZERO:
+        return quotient
+    match divisor.atom:
+        case Quotient(n, parts) if n is extent and algebra.equal(algebra.mod(extent, parts), algebra.ZERO, facts):
+            return parts
+    if extent.atom is not None:
+        for f in facts:
+            found = algebra.split(f, extent.atom)
+            if found is not None and found[0] is ONE and algebra.equal(f, algebra.ZERO, facts):
+                quotient, rest = algebra.divide_terms(-found[1], divisor)
+                if rest is algebra.ZERO:
+                    return quotient
+    return None

@@ -11,13 +11,15 @@ from tensorc.ir import walk
 from tensorc.ir.tensor import IsZero, Load, Nonnegative
 from tensorc.loops.nest import Bind
 from tensorc.schedule.members import Member, axes
+from tensorc.schedule.rules import overlaps
+from tensorc.schedule.sizes import Estimate
 from tensorc.schedule.stages import Part, Sweep, paths, rules
 
 LANES = 16
 """Lanes of a register of f32, of the machine that costs are counted for."""
 
 EXTENT = 64
-"""An extent that is not known."""
+"""An extent that is not known, at most."""
 
 MERGE = 12
 """Instructions that combine the lanes of a register."""
@@ -44,10 +46,10 @@ class Access:
     accumulates: bool  # in memory
 
 
-def bind(nest: Sequence[Part], accesses: Mapping[Member, Access]) -> tuple[Part, ...]:
+def bind(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Estimate) -> tuple[Part, ...]:
     """The nest with a binding for every loop: at most one vector loop on each path, the one that costs least."""
-    bound = tuple(_columns(_reordered(p), accesses) for p in _Binder(accesses).parts(nest))
-    found = _rows(bound, accesses)
+    bound = tuple(_columns(_reordered(p), accesses) for p in _Binder(accesses, estimate).parts(nest))
+    found = _rows(bound, accesses, estimate)
     return bound if found is None else tuple(_unrolled(p, found) for p in bound)
 
 
@@ -106,6 +108,10 @@ def bound_as(s: Sweep, kind: Bind, body: tuple[Part, ...] | None = None) -> Swee
 @dataclass(frozen=True)
 class _Binder:
     accesses: Mapping[Member, Access]
+    estimate: Estimate
+
+    def trips(self, axis: Index) -> int:
+        return min(self.estimate(axis.extent), EXTENT) if axis.extent.constant is None else max(axis.extent.constant, 1)
 
     def parts(self, parts: Sequence[Part]) -> tuple[Part, ...]:
         return tuple(self.sweep(p, True)[0] if isinstance(p, Sweep) else p for p in parts)
@@ -117,14 +123,14 @@ class _Binder:
         lanes = self.lanes(s.body, s.axis) if self.may_be_vector(s) else None
         if lanes is None or serial <= lanes:
             bound = iter(inner)
-            return replace(s, body=tuple(next(bound)[0] if isinstance(p, Sweep) else p for p in s.body)), _trips(s.axis) * serial
-        return bound_as(s, Bind("vector", self.count(s, is_outermost))), _trips(s.axis) * lanes
+            return replace(s, body=tuple(next(bound)[0] if isinstance(p, Sweep) else p for p in s.body)), self.trips(s.axis) * serial
+        return bound_as(s, Bind("vector", self.count(s, is_outermost))), self.trips(s.axis) * lanes
 
     def lanes(self, parts: Sequence[Part], axis: Index) -> float:
         """The cost of a point where `axis` is in lanes and all loops inside are serial."""
         total = 0.0
         for p in parts:
-            total += self.point(p, axis) if isinstance(p, Member) else _trips(p.axis) * self.lanes(p.body, axis)
+            total += self.point(p, axis) if isinstance(p, Member) else self.trips(p.axis) * self.lanes(p.body, axis)
         return total
 
     def point(self, m: Member, axis: Index | None) -> float:
@@ -132,11 +138,11 @@ class _Binder:
         a = self.accesses[m]
         if axis is None:
             return 1.0 + m.work + len(a.loads) + len(a.stores)
-        idle = max(1.0, LANES / _trips(axis))
+        idle = max(1.0, LANES / self.trips(axis))
         cost = (1.0 + m.work + sum(lane(load.subscripts, axis) for load in a.loads)) / LANES
         cost += sum(lane(subscripts, axis) for subscripts in a.stores) / LANES
         if axis in m.over:
-            cost += MERGE / _trips(axis)
+            cost += MERGE / self.trips(axis)
         return cost * idle
 
     def may_be_vector(self, s: Sweep) -> bool:
@@ -169,14 +175,11 @@ def lane(subscripts: Sequence[Poly], axis: Index) -> float:
     return 1.0 if plain else float(LANES)
 
 
-def _trips(axis: Index) -> int:
-    return EXTENT if axis.extent.constant is None else max(axis.extent.constant, 1)
-
-
-def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access]) -> Sweep | None:
+def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Estimate) -> Sweep | None:
     """The loop that contractions go along several points at a time, so that each register that they read serves as many terms.
 
-    It is the innermost one, outside of lanes, over an axis of the result that what is read in lanes does not have: for all contractions.
+    It is the innermost one, outside of lanes, over an axis of the result that what is read in lanes does not have, or along which a window
+    slides: for all contractions.
     """
     common: list[Sweep] | None = None
     for m, path in paths(nest):
@@ -184,9 +187,11 @@ def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access]) -> Sweep | No
             continue
         lanes = next((n for n, s in enumerate(path) if s.bind.kind == "vector"), 0)
         wide = [found for load in accesses[m].loads if path[lanes].axis in (found := axes(load))]
-        mine = [s for s in path[:lanes] if s.axis in m.out and not all(s.axis in found for found in wide)]
+        outer = [s for s in path[:lanes] if s.axis in m.out]
+        mine = [s for s in outer if not all(s.axis in found for found in wide)]
+        mine += [s for s in outer if s not in mine and any(overlaps(load, s.axis) for load in accesses[m].loads)]
         common = mine if common is None else [s for s in common if s in mine]
-    return common[-1] if common else None
+    return max(common, key=lambda s: (min(estimate(s.axis.extent), ROWS), common.index(s))) if common else None
 
 
 def _unrolled(part: Part, found: Sweep, inside: bool = False) -> Part:

@@ -44,14 +44,15 @@ from tensorc.schedule.bind import Access, bind, share
 from tensorc.schedule.members import Member, by_tensor
 from tensorc.schedule.memory import Names, Place, lower
 from tensorc.schedule.online import Carried, Scale
+from tensorc.schedule.sizes import Estimate
 from tensorc.schedule.stages import Part, Sweep, paths, rules
 
 
-def kernel(name: str, nest: tuple[Part, ...], carried: Carried, is_bound: bool, names: Names) -> Kernel:
-    """The kernel of a nest, whose loops are bound as they shall be or not yet. `names` are those that memory already has."""
-    if not is_bound:
+def kernel(name: str, nest: tuple[Part, ...], carried: Carried, names: Names, unbound: Estimate | None = None) -> Kernel:
+    """The kernel of a nest. `names` are those that memory already has. Loops that are not bound yet are, by an estimate of sizes."""
+    if unbound is not None:
         free = _Builder(nest, carried, Names(names.taken))
-        nest = bind(nest, {m: free.access(m) for m in free.sites})
+        nest = bind(nest, {m: free.access(m) for m in free.sites}, unbound)
     return _Builder(share(nest), carried, Names(names.taken)).kernel(name)
 
 

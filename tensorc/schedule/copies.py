@@ -18,8 +18,8 @@ from tensorc.algebra import Atom, Index, Poly, poly
 from tensorc.ir import build, walk
 from tensorc.ir.tensor import Apply, Input, IsZero, Load, Nonnegative, Scalar, Select
 from tensorc.schedule.members import Member, axes, is_unit
-from tensorc.schedule.roles import Roles, slides, unit_of
-from tensorc.schedule.rules import Made, operations
+from tensorc.schedule.roles import Roles, unit_of
+from tensorc.schedule.rules import Made, operations, overlaps
 from tensorc.schedule.sizes import Estimate
 
 LINES = 32
@@ -150,7 +150,7 @@ def _terms(body: Scalar, allowed: set[Index], needed: Index) -> list[Scalar]:
 
 def _is_worth_a_panel(term: Scalar, roles: Roles, estimate: Estimate) -> bool:
     read = [load for load in walk.loads(term) if roles.lanes in axes(load)]
-    if roles.thin or walk.indices(term).isdisjoint(roles.inner) or any(slides(load, roles.lanes) for load in read):
+    if roles.thin or walk.indices(term).isdisjoint(roles.inner) or any(overlaps(load, roles.lanes) for load in read):
         return False
     if not all(isinstance(load.tensor, Input) for load in read):
         return False

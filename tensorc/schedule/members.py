@@ -12,7 +12,7 @@ from tensorc.ir import build, walk
 from tensorc.ir.tensor import Apply, Const, Load, Scalar, Select, Tensor
 from tensorc.schedule.axes import Loops, Space
 from tensorc.schedule.memory import Place, Storage, lower
-from tensorc.schedule.rules import Rule, operations
+from tensorc.schedule.rules import Rule, contracts, operations
 
 
 @dataclass(eq=False)
@@ -54,8 +54,7 @@ class Member:
         """Whether every element that it reads is read at many of its points, as in a matrix product: it is bound by arithmetic, not by
         memory.
         """
-        read = [axes(load) for load in self.loads if load.tensor.extents]
-        return bool(self.over) and len(read) > 1 and not any(set(self.space) <= a for a in read)
+        return bool(self.over) and contracts(self.loads, self.space)
 
 
 def members(space: Space, storage: Storage | None = None) -> tuple[Member, ...]:

@@ -19,11 +19,11 @@ def kernel(name: str, space: Space, storage: Storage, names: Names, estimate: Es
     every = members(space, storage)
     found = contract(every, estimate)
     if found is not None:
-        return build.kernel(name, found.nest, found.carried, True, names)
+        return build.kernel(name, found.nest, found.carried, names)
     plan = turned(every)
     nest = arrange(every, plan)
     assert nest is not None, "a group has a nest"
-    return build.kernel(name, nest, NOTHING, plan is not None, names)
+    return build.kernel(name, nest, NOTHING, names, estimate if plan is None else None)
 
 
 def fits(space: Space, estimate: Estimate) -> tuple[Part, ...] | None:

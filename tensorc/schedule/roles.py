@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tensorc import algebra
-from tensorc.algebra import Index, Poly
+from tensorc.algebra import Index
 from tensorc.ir import walk
 from tensorc.ir.tensor import IsZero, Load, Nonnegative
 from tensorc.schedule.members import Member, axes, is_unit
+from tensorc.schedule.rules import overlaps
 from tensorc.schedule.sizes import Estimate
 
 AMORTIZED = 2048
@@ -27,6 +28,10 @@ ENOUGH = 12
 
 COPY, TURN = 2, 5
 """Instructions that copy a register, and that turn it on the way."""
+
+
+DEAR = 2.0
+"""Instructions beside each product that take longer than to read everything for each of them."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +67,13 @@ def ways(first: Member, members: Sequence[Member], estimate: Estimate) -> Iterat
         rows = max(wanted, key=lambda a: (min(estimate(a.extent), ENOUGH), _nearness(first.loads, a), first.out.index(a)))
         roles = _shared(first, members, lanes, rows, side, reduced, estimate)
         points = math.prod(estimate(a.extent) for a in (rows, *roles.shared))
+        if points < 2:
+            continue
         if points < ENOUGH and not reductions and all(is_unit(load.subscripts, lanes) for load in mine):
             roles = replace(roles, thin=True)
-        found.append((_price(roles, members, mine, estimate), roles))
+        price = _price(roles, members, mine, estimate)
+        if price < DEAR:
+            found.append((price + _idle(estimate(lanes.extent)), roles))
     found.sort(key=lambda f: f[0])
     for _, roles in found:
         yield roles
@@ -76,22 +85,26 @@ def _nearness(loads: Sequence[Load], axis: Index) -> int:
     return max(2 * any(is_unit(load.subscripts, axis) for load in loads), any(axis in algebra.indices(s) for s in last))
 
 
+def _idle(extent: int) -> float:
+    """The lanes that are computed for nothing, for each one that is not."""
+    return -(-extent // LANES) * LANES / extent - 1.0
+
+
 def _price(roles: Roles, members: Sequence[Member], mine: Sequence[Load], estimate: Estimate) -> float:
     """What lanes along an axis cost beyond the products themselves, in instructions for each of them."""
     lanes, first = roles.lanes, roles.first
-    extent = estimate(lanes.extent)
-    price = -(-extent // LANES) * LANES / extent - 1.0  # lanes that are idle
+    price = 0.0
     depth = math.prod(estimate(a.extent) for a in roles.inner)
     turned = sum(m.place is not None and not is_unit(m.place[1], lanes) for m in members)
     price += turned * TURN / depth
     rows = math.prod(estimate(a.extent) for a in (roles.rows, *roles.shared))
     for load in mine:
-        if slides(load, lanes):  # which can't be copied side by side
+        if overlaps(load, lanes):  # which can't be copied side by side
             price += 1.0
         else:
             price += (COPY if is_unit(load.subscripts, lanes) else TURN) / rows
     guards = [s for s in walk.postorder(first.body) if isinstance(s, (Nonnegative, IsZero)) and lanes in walk.indices(s)]
-    return price + len(guards) * TURN / (1 if any(slides(load, lanes) for load in mine) else rows)
+    return price + len(guards) * TURN / (1 if any(overlaps(load, lanes) for load in mine) else rows)
 
 
 def _shared(
@@ -138,24 +151,3 @@ def unit_of(m: Member, roles: Roles) -> Index | None:
         return None
     subscripts = m.place[1]
     return next((a for a in m.out if a is not roles.lanes and a not in roles.outer and is_unit(subscripts, a)), None)
-
-
-def slides(load: Load, axis: Index) -> bool:
-    """Whether another axis moves a load to elements that this one moves it to as well, as in a window."""
-    for s in load.subscripts:
-        if axis in algebra.indices(s):
-            for other in algebra.indices(s) - {axis}:
-                parts = algebra.split(s, other)
-                own = algebra.split(s, axis)
-                if parts is None or own is None or not _is_apart(own[0], axis, parts[0], other):
-                    return True
-    return False
-
-
-def _is_apart(step: Poly, axis: Index, far: Poly, other: Index) -> bool:
-    """Whether one of two steps is a multiple of all that the other step reaches."""
-    for near, extent, long in ((step, axis.extent, far), (far, other.extent, step)):
-        _, rest = algebra.divide_terms(long, near * extent)
-        if rest is algebra.ZERO:
-            return True
-    return False

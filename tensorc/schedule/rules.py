@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from tensorc.algebra import ONE, Index, Poly, Quotient, Remainder, atoms, elements, indices, is_static, poly
+from tensorc import algebra
+from tensorc.algebra import ONE, ZERO, Index, Poly, Quotient, Remainder, atoms, elements, indices, is_static, poly
 from tensorc.ir import walk
 from tensorc.ir.operations import OPERATIONS
-from tensorc.ir.tensor import Apply, Input, IsZero, Load, Nonnegative, Scalar, Select, Tensor
+from tensorc.ir.tensor import Apply, Const, Input, IsZero, Load, Nonnegative, Scalar, Select, Tensor
 from tensorc.node import node
 
 
@@ -109,16 +110,12 @@ class Rule:
         """Whether every element that it reads is read at many of its points, as in a matrix product: it is bound by arithmetic, not by
         memory.
         """
-        return bool(self.over) and not self.streams and sum(bool(load.tensor.extents) for load in self.loads) > 1
+        return bool(self.over) and contracts(self.loads, self.space)
 
     @cached_property
     def is_product(self) -> bool:
-        """Whether it sums products of two elements."""
-        match self.body:
-            case Apply("mul", (Load(), Load()), _):
-                return self.monoid == "sum"
-            case _:
-                return False
+        """Whether it sums products of two elements, or 0 in place of some."""
+        return self.monoid == "sum" and _is_product(self.body)
 
     @cached_property
     def is_batched(self) -> bool:
@@ -184,6 +181,41 @@ class SortRule:
         return (Load(self.keys, tuple(map(poly, self.axes))),)
 
 
+def _is_product(body: Scalar) -> bool:
+    match body:
+        case Select(_, part, Const(0)) | Select(_, Const(0), part):
+            return _is_product(part)
+        case Apply("mul", (a, b), _):
+            return _is_element(a) and _is_element(b)
+        case _:
+            return False
+
+
+def _is_element(s: Scalar) -> bool:
+    match s:
+        case Select(_, part, Const(0)) | Select(_, Const(0), part):
+            return isinstance(part, Load)
+        case _:
+            return isinstance(s, Load)
+
+
+def contracts(loads: Sequence[Load], space: Sequence[Index]) -> bool:
+    """Whether every element that the points of a space read is read at many of them, and each reads several."""
+    read = [load for load in loads if load.tensor.extents]
+    return len(read) > 1 and not any(_is_read_once(load, space) for load in read)
+
+
+def _is_read_once(load: Load, space: Sequence[Index]) -> bool:
+    """Whether all points of a space read different elements."""
+    inside = frozenset[Index]().union(*map(indices, load.subscripts))
+    if not all(a in inside for a in space):
+        return False
+    divided = {a for s in load.subscripts for q in atoms(s) if isinstance(q, Quotient) for a in indices(q.numerator)}
+    known = {a for s in load.subscripts for a in indices(s) if algebra.split(s, a) is not None}
+    known |= {a for s in load.subscripts for q in atoms(s) if isinstance(q, Remainder) for a in indices(q.numerator)}
+    return divided <= known and not any(overlaps(load, a) for a in space)
+
+
 def covers(body: Scalar, axes: Iterable[Index]) -> bool:
     """Whether some element that is read has each of the axes as a subscript of its own: there is a tensor as large as what is computed."""
     needed = [a for a in axes if a.extent is not ONE]
@@ -208,6 +240,27 @@ def _instructions(s: Scalar) -> int:
             return 1
         case _:
             return 0
+
+
+def overlaps(load: Load, axis: Index) -> bool:
+    """Whether another axis moves a load to elements that this one moves it to as well, as in a window."""
+    for s in load.subscripts:
+        if axis in algebra.indices(s):
+            for other in algebra.indices(s) - {axis}:
+                parts = algebra.split(s, other)
+                own = algebra.split(s, axis)
+                if parts is None or own is None or not _is_apart(own[0], axis, parts[0], other):
+                    return True
+    return False
+
+
+def _is_apart(step: Poly, axis: Index, far: Poly, other: Index) -> bool:
+    """Whether one of two steps is a multiple of all that the other step reaches."""
+    for near, extent, long in ((step, axis.extent, far), (far, other.extent, step)):
+        _, rest = algebra.divide_terms(long, near * extent)
+        if rest is ZERO:
+            return True
+    return False
 
 
 AnyRule = Rule | ScanRule | ScatterRule | SortRule

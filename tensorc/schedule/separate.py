@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from tensorc.algebra import ONE, Atom, Element, Index, Poly, poly, rebuild
+from tensorc.dtypes import bool_
 from tensorc.ir import build, walk
 from tensorc.ir.program import Program
-from tensorc.ir.tensor import Apply, Define, Load, Scalar, Scan, Scatter, Select, Sort, Stop, Tensor, View
+from tensorc.ir.tensor import Apply, Const, Define, IsZero, Load, Nonnegative, Scalar, Scan, Scatter, Select, Sort, Stop, Tensor, View
 from tensorc.schedule.chains import paired
 from tensorc.schedule.factor import factored
+from tensorc.schedule.moved import moved
 from tensorc.schedule.rules import covers, operations, slides
 from tensorc.schedule.sizes import Estimate, estimates
 
@@ -39,6 +41,7 @@ def separate(program: Program, estimate: Estimate | None = None) -> Program:
     about = estimates(program) if estimate is None else estimate
 
     def change(t: Define) -> Define:
+        t = moved(t, alone.__contains__, about)
         return factored(paired(t, alone.__contains__, about), program.facts, alone.__contains__)
 
     for t in order:
@@ -84,6 +87,11 @@ def _tensor(t: Tensor, made: Mapping[Tensor, Tensor], change: Callable[[Define],
             return t
 
 
+def _is_guard(s: Scalar) -> bool:
+    """Whether s is made of comparisons of indices alone: where it is the same for many points, it is found out once for all of them."""
+    return all(isinstance(p, (Nonnegative, IsZero)) or (isinstance(p, (Apply, Const)) and p.dtype is bool_) for p in walk.postorder(s))
+
+
 class _Separator:
     """Rewrites the body of one definition, whose loops are `space`."""
 
@@ -106,7 +114,7 @@ class _Separator:
         if not isinstance(s, (Apply, Select)):
             return s
         axes = sorted(walk.indices(s), key=lambda a: a.level)
-        if not self.space <= walk.indices(s) and is_worth_storing(s, axes, operations(s)) and not slides(s):
+        if not self.space <= walk.indices(s) and is_worth_storing(s, axes, operations(s)) and not slides(s) and not _is_guard(s):
             return Load(build.define(axes, s), tuple(map(poly, axes)))
         if isinstance(s, Select):
             return build.select(self.part(s.condition), self.part(s.then), self.part(s.otherwise))

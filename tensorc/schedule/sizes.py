@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from tensorc.algebra import ONE, Index, Poly, Quotient, Remainder, Size, atoms, evaluate, indices, sizes
+from tensorc.algebra import ONE, Index, Poly, Quotient, Remainder, Size, atoms, evaluate, sizes
 from tensorc.ir import walk
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Define, Tensor
+from tensorc.schedule.rules import contracts
 
 UNKNOWN = 512
 """A size of which nothing is known."""
@@ -125,6 +126,5 @@ def _points(axes: Sequence[Index]) -> Poly:
 
 
 def _is_contraction(t: Define) -> bool:
-    """Whether it reduces what is made of several elements, none of which has all of its axes."""
-    read = [frozenset[Index]().union(*map(indices, load.subscripts)) for load in walk.loads(t.body) if load.tensor.extents]
-    return t.monoid is not None and len(read) > 1 and not any(set(t.indices + t.reduced) <= axes for axes in read)
+    """Whether it reduces what is made of several elements, each of which is read many times."""
+    return t.monoid is not None and contracts(walk.loads(t.body), t.indices + t.reduced)

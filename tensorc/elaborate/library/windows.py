@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from tensorc import algebra
-from tensorc.algebra import Index, Poly, fresh, poly
+from tensorc.algebra import Atom, Index, Poly, fresh, poly
 from tensorc.dtypes import i64
 from tensorc.elaborate import arrays, notation
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.library.linear import same_dtype
 from tensorc.elaborate.library.registry import builtin, flag, integer, tensor
 from tensorc.elaborate.values import Array, List, Tuple, Value, describe
-from tensorc.ir import build
+from tensorc.ir import build, walk
 from tensorc.ir.monoids import MONOIDS
 from tensorc.ir.tensor import Scalar
 
@@ -118,13 +118,13 @@ def _convolution(name: str, digits: int | None) -> None:
         by, apart = _each(context, stride, rank, "stride"), _each(context, dilation, rank, "dilation")
         around = _padding(context, name, padding, size, by, apart)
         image = _bordered(context, image, around)
+        batch, out, own = fresh(image.extents[0]), fresh(filters.extents[0]), fresh(filters.extents[1])
+        group, mine, by_out = _grouped(context, name, image.extents[1], own, out, integer(context, groups, "groups"))
         windows = _Windows(context, name, image.extents[2:], size, by, [NO_PADDING] * rank, apart)
-        batch, out = fresh(image.extents[0]), fresh(filters.extents[0])
-        own = fresh(filters.extents[1])
-        channel = _channel(context, name, image.extents[1], own, out, integer(context, groups, "groups"))
-        read = image.at((poly(batch), channel, *windows.places))
-        weight = context.settle(filters).at((poly(out), poly(own), *map(poly, windows.taps)))
+        read = image.at((poly(batch), group * own.extent + own, *windows.places))
+        weight = context.settle(filters).at((mine, poly(own), *map(poly, windows.taps)))
         total = build.reduce("sum", (own, *windows.taps), build.apply("mul", notation.widen(read), notation.widen(weight)))
+        total = walk.rewrite(total, by_out)
         if b is not None:
             if values[2].rank != 1 or context.meet(values[2].extents[0], out.extent) is None:
                 message = f"`{name}` wants a b of one number for each of {out.extent} filters, found {describe(values[2])}"
@@ -178,17 +178,19 @@ def _bordered(context: Context, image: Array, padding: Sequence[tuple[Poly, Poly
     return context.settle(Array(tuple(axes), body))
 
 
-def _channel(context: Context, name: str, channels: Poly, own: Index, out: Index, groups: Poly) -> Poly:
-    """The channel of x that a filter's channel `own` meets."""
+def _grouped(context: Context, name: str, channels: Poly, own: Index, out: Index, groups: Poly) -> tuple[Poly, Poly, Mapping[Atom, Poly]]:
+    """The group that a filter is in and its number, over an index of groups and one of the filters of a group; and these by `out`."""
     span = context.argument_spans.get("groups")
     context.require(groups - 1, ">=", f"`{name}` in {groups} groups", span)
     message = f"`{name}`: x has {channels} channels, but {groups} group{'s' if groups is not algebra.ONE else ''} of {own.extent} are in w"
     if context.meet(channels, groups * own.extent) is None:
         context.require(channels - groups * own.extent, "==", message, context.argument_spans.get("w"))
     if groups is algebra.ONE:
-        return poly(own)
+        return algebra.ZERO, poly(out), {}
     context.require(algebra.mod(out.extent, groups), "==", f"`{name}`: {groups} groups do not divide {out.extent} filters", span)
-    return algebra.floordiv(poly(out), algebra.floordiv(out.extent, groups)) * own.extent + poly(own)
+    each = algebra.floordiv(out.extent, groups)
+    group, place = fresh(groups), fresh(each)
+    return poly(group), group * each + place, {group: algebra.floordiv(poly(out), each), place: algebra.mod(poly(out), each)}
 
 
 for _digits in (None, 1, 2, 3):
