@@ -53,6 +53,15 @@ def _scaled_erfc(x: Real) -> Real:
     return (1 + 2 * x) * mp.exp(x * x) * mp.erfc(x)
 
 
+def _lgamma_factor(x: Real) -> Real:
+    x += mp.mpf("1e-25")
+    return mp.loggamma(x) / ((x - 1) * (x - 2))
+
+
+def _stirling(x: Real) -> Real:
+    return (mp.loggamma(x) - (x - mp.mpf(1) / 2) * mp.log(x) + x - mp.log(2 * mp.pi) / 2) * x
+
+
 NEAR_0 = 1e-10
 HALF_LN2 = 0.3501  # a little more than ln(2) / 2, as the others are: reduction rounds
 PI_4 = 0.7933
@@ -188,6 +197,36 @@ TABLES = (
         (-0.601, 0.804),
         {"float": 10, "double": 22},
         single=(-0.601, 0.5556),
+    ),
+    Table(
+        "ATANH_ROUGH",
+        "(atanh(s) - s) / s**3 by s**2, for |s| <= 1/5, for f32",
+        of_square(lambda s: (mp.atanh(s) - s) / s**3),
+        of_square(lambda s: s**3 / mp.atanh(s)),
+        (NEAR_0, 0.2001**2),
+        {"double": 3},
+    ),
+    *(
+        Table(
+            name,
+            f"lgamma(x) / ((x - 1) * (x - 2)) - 15/32 by q = (x - 7/4) / (x + 7/4), for 1 <= x <= 3{use}",
+            lambda q: _lgamma_factor(7 * (1 + q) / (1 - q) / 4) - 0.46875,
+            lambda q: 1 / _lgamma_factor(7 * (1 + q) / (1 - q) / 4),
+            (-0.2728, 0.2632),
+            {"double": degree},
+        )
+        for name, degree, use in (("LGAMMA", 18, ""), ("LGAMMA_ROUGH", 10, ", for f32"))
+    ),
+    *(
+        Table(
+            name,
+            f"(lgamma(x) - (x - 1/2) * log(x) + x - log(2 pi) / 2) * x by x**-2, for x >= 4{use}",
+            lambda z: _stirling(1 / mp.sqrt(z)),
+            lambda z: mp.sqrt(z) / mp.loggamma(1 / mp.sqrt(z)),
+            (1e-8, 0.0626),
+            {"double": degree},
+        )
+        for name, degree, use in (("STIRLING", 8, ""), ("STIRLING_ROUGH", 3, ", for f32"))
     ),
 )
 

@@ -81,6 +81,7 @@ class Code:
         self.count = 0
         self.floor = 0  # no instruction goes further out
         self.sums: dict[str, tuple[Value, int]] = {}
+        self.compensated = not module.fast  # whether functions keep what rounding takes
 
     # Text.
 
@@ -346,6 +347,13 @@ class Code:
         outer.lines.append(f"  {result.text} = phi {usual.type} [ {usual.text}, %{before} ], [ {value.text}, %{inner.block} ]")
         outer.memo[key] = result
         return result
+
+    @contextmanager
+    def compensating(self, compensated: bool) -> Iterator[None]:
+        """What functions are emitted inside keep what rounding takes, or do not, whatever the module says."""
+        before, self.compensated = self.compensated, compensated
+        yield
+        self.compensated = before
 
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tensorc.backends.llvm import casts, floats, integers, library
 from tensorc.backends.llvm.code import Code
-from tensorc.backends.llvm.functions import exponential, hyperbolic, inverse, logarithm, power, root, special, trigonometric
+from tensorc.backends.llvm.functions import exponential, gamma, hyperbolic, inverse, logarithm, power, root, special, trigonometric
 from tensorc.backends.llvm.types import Value
 from tensorc.dtypes import DType, bool_
 
@@ -111,7 +111,7 @@ SPELLINGS: dict[str, Spelling] = {
     "atanh": _own(hyperbolic.atanh, "atanh"),
     "erf": _own(special.erf, "erf"),
     "erfc": _own(special.erfc, "erfc"),
-    "lgamma": _c("lgamma"),
+    "lgamma": _own(gamma.lgamma, "lgamma"),
     "maximum": Spelling(floats.maximum, integers.maximum, exact=True),
     "minimum": Spelling(floats.minimum, integers.minimum, exact=True),
     "copysign": Spelling(_intrinsic("copysign"), exact=True),

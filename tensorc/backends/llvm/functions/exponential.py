@@ -61,7 +61,7 @@ def reduced(code: Code, x: Value, whole: Value) -> Pair:
     first, second = LN2_PARTS[x.type.element]
     most = n.multiply_add(code, whole, -first, x)
     high = n.multiply_add(code, whole, -second, most)
-    return Pair(high, None if code.module.fast else n.multiply_add(code, whole, -second, n.subtract(code, most, high)))
+    return Pair(high, n.multiply_add(code, whole, -second, n.subtract(code, most, high)) if code.compensated else None)
 
 
 def of_pair(code: Code, r: Pair) -> Pair:

@@ -28,7 +28,8 @@ def far(code: Code, x: Value) -> tuple[Pair, Value]:
     places = [code.alloca(x.type), code.alloca(x.type), code.alloca(word)]
     code.effect(f"call void @{helper}({x.type} {x.text}, {', '.join(f'ptr {p.text}' for p in places)})")
     high, low = (code.pinned(x.type, f"load {x.type}, ptr {p.text}, align 64") for p in places[:2])
-    return Pair(high, None if code.module.fast else low), code.pinned(word, f"load {word}, ptr {places[2].text}, align 64")
+    quadrant = code.pinned(word, f"load {word}, ptr {places[2].text}, align 64")
+    return Pair(high, low if code.compensated else None), quadrant
 
 
 def _each_lane(code: Code, arguments: list[Value]) -> None:
@@ -40,7 +41,8 @@ def _each_lane(code: Code, arguments: list[Value]) -> None:
     def one(lane: Value, carried: list[Value]) -> list[Value]:
         slots = [code.pure(POINTER, f"getelementptr {element}, ptr {p.text}, i64 {lane.text}", lane, p) for p in (given, *results)]
         value = code.pinned(element, f"load {element}, ptr {slots[0].text}")
-        high, low, quadrant = _reduced(code, value if element is DOUBLE else code.convert("fpext", value, DOUBLE))
+        with code.compensating(True):
+            high, low, quadrant = _reduced(code, value if element is DOUBLE else code.convert("fpext", value, DOUBLE))
         if element is not DOUBLE:
             single = code.convert("fptrunc", high, element)
             low = code.convert("fptrunc", n.add(code, n.subtract(code, high, code.convert("fpext", single, DOUBLE)), low), element)
@@ -93,17 +95,15 @@ def _as_doubles(code: Code, fraction: Value) -> tuple[Value, Value]:
     parts = [shifted[0], *(code.binary("and", s, mask) for s in shifted[1:])]
     numbers = [code.convert("sitofp", code.convert("trunc", p, INT), DOUBLE) for p in parts]
     first, second, third = (n.multiply(code, x, 2.0 ** (PART * k - 126)) for x, k in zip(numbers, (2, 1, 0), strict=True))
-    high, low = _exact_sum(code, first, second)
-    return _exact_sum(code, high, n.add(code, low, third))
+    high, low = _both(n.exact_sum(code, first, second))
+    return _both(n.exact_sum(code, high, n.add(code, low, third)))
 
 
 def _times_half_pi(code: Code, high: Value, low: Value) -> tuple[Value, Value]:
-    product = n.multiply(code, high, HALF_PI[0])
-    lost = n.multiply_add(code, high, HALF_PI[0], code.negate(product))
-    return _exact_sum(code, product, n.multiply_add(code, high, HALF_PI[1], n.multiply_add(code, low, HALF_PI[0], lost)))
+    product, lost = _both(n.exact_product(code, high, HALF_PI[0]))
+    return _both(n.exact_sum(code, product, n.multiply_add(code, high, HALF_PI[1], n.multiply_add(code, low, HALF_PI[0], lost))))
 
 
-def _exact_sum(code: Code, a: Value, b: Value) -> tuple[Value, Value]:
-    """As `numeric.exact_sum`, in fast mode too."""
-    high = n.add(code, a, b)
-    return high, n.subtract(code, b, n.subtract(code, high, a))
+def _both(pair: Pair) -> tuple[Value, Value]:
+    assert pair.low is not None
+    return pair.high, pair.low

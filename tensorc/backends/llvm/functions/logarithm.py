@@ -5,7 +5,7 @@ The rest of f64 is made as in fdlibm's e_log.c (Sun Microsystems, 1993), by atan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.functions import numeric as n
@@ -39,11 +39,10 @@ def log(code: Code, x: Value) -> Value:
     return _special(code, x, natural(code, parts(code, x)))
 
 
-def natural(code: Code, p: Parts, more: Value | None = None) -> Value:
-    """The natural logarithm, and what is to be added to it."""
+def natural(code: Code, p: Parts) -> Value:
     first, second = LN2[p.f.type.element]
     most = n.exact_sum(code, n.multiply(code, p.exponent, first), p.f)
-    low = n.plus(code, n.multiply_add(code, p.exponent, second, p.rest), most.low, more)
+    low = n.plus(code, n.multiply_add(code, p.exponent, second, p.rest), most.low)
     return n.sum_of(code, Pair(most.high, low))
 
 
@@ -76,21 +75,24 @@ def log1p(code: Code, x: Value) -> Value:
 
 def log_of_pair(code: Code, u: Value, lost: Value, more_exponent: Value | None = None) -> Value:
     """log((u + lost) * 2**more), for |lost| of at most a rounding error of u >= 1/2: accurate near 1 too."""
+    p = log_of_pair_in_parts(code, u, lost)
+    return natural(code, p if more_exponent is None else replace(p, exponent=n.add(code, p.exponent, more_exponent)))
+
+
+def log_of_pair_in_parts(code: Code, u: Value, lost: Value) -> Parts:
+    """log(u + lost) of normal numbers, the rest with what was lost."""
     p = parts(code, u, subnormal=False)
-    # By as much as f, but not so far that a power of two is none; where u is that great, nothing was lost.
+    # What was lost as a share of 1 + f; where the power of two that u is divided by is so great, nothing was.
     most = constant(p.bits.type, (100 if n.is_double(u) else 60) << _mantissa(u))
     power = code.binary("sub", n.bits_of(u, 1.0), code.intrinsic("smin", p.bits, most))
     c = n.multiply(code, lost, n.floating(code, power, u))
-    derivative = n.polynomial(code, p.f, (1.0, -1.0, 1.0))
-    if more_exponent is not None:
-        p = Parts(n.add(code, p.exponent, more_exponent), p.f, p.rest, p.bits)
-    return natural(code, p, n.multiply(code, c, derivative))
+    return replace(p, rest=n.multiply_add(code, c, n.polynomial(code, p.f, (1.0, -1.0, 1.0)), p.rest))
 
 
-def parts(code: Code, x: Value, subnormal: bool = True) -> Parts:
-    """x in parts; `subnormal` says whether it may be so small."""
+def parts(code: Code, x: Value, subnormal: bool = True, tail: tuple[float, ...] = ATANH["double"]) -> Parts:
+    """x in parts; `subnormal` says whether it may be so small, `tail` how precise the rest of f64 is to be."""
     exponent, f, above = exponent_and_rest(code, x, subnormal)
-    return Parts(exponent, f, (_rest_double if n.is_double(x) else _rest_single)(code, f), above)
+    return Parts(exponent, f, _rest_double(code, f, tail) if n.is_double(x) else _rest_single(code, f), above)
 
 
 def exponent_and_rest(code: Code, x: Value, subnormal: bool = True) -> tuple[Value, Value, Value]:
@@ -118,12 +120,12 @@ def _rest_single(code: Code, f: Value) -> Value:
     return n.multiply_add(code, n.multiply(code, z, f), tail, n.multiply(code, z, -0.5))
 
 
-def _rest_double(code: Code, f: Value) -> Value:
+def _rest_double(code: Code, f: Value, coefficients: tuple[float, ...]) -> Value:
     """s * (f*f/2 + 2 R(s*s)) - f*f/2 with s = f / (2 + f)."""
     s = n.divide(code, f, n.add(code, f, 2.0))
     z = n.multiply(code, s, s)
     half = n.multiply(code, n.multiply(code, f, f), 0.5)
-    tail = n.multiply_add(code, n.polynomial(code, z, ATANH["double"]), n.add(code, z, z), half)
+    tail = n.multiply_add(code, n.polynomial(code, z, coefficients), n.add(code, z, z), half)
     return n.multiply_add(code, s, tail, code.negate(half))
 
 

@@ -31,13 +31,13 @@ class Pair(NamedTuple):
 def exact_sum(code: Code, a: Value, b: Value) -> Pair:
     """a + b, where |a| >= |b| or a = 0 (T. J. Dekker, 1971)."""
     high = add(code, a, b)
-    return Pair(high, None if code.module.fast else subtract(code, b, subtract(code, high, a)))
+    return Pair(high, subtract(code, b, subtract(code, high, a)) if code.compensated else None)
 
 
 def exact_sum_of_any(code: Code, a: Value, b: Value) -> Pair:
     """a + b (D. E. Knuth, The Art of Computer Programming 2, 4.2.2)."""
     high = add(code, a, b)
-    if code.module.fast:
+    if not code.compensated:
         return Pair(high, None)
     of_b = subtract(code, high, a)
     of_a = subtract(code, high, of_b)
@@ -47,7 +47,7 @@ def exact_sum_of_any(code: Code, a: Value, b: Value) -> Pair:
 def exact_product(code: Code, a: Value, b: Value | float) -> Pair:
     """a * b."""
     high = multiply(code, a, b)
-    return Pair(high, None if code.module.fast else multiply_add(code, a, b, code.negate(high)))
+    return Pair(high, multiply_add(code, a, b, code.negate(high)) if code.compensated else None)
 
 
 def plus(code: Code, *terms: Value | None) -> Value | None:
@@ -71,9 +71,17 @@ def sum_of(code: Code, pair: Pair) -> Value:
     return pair.high if pair.low is None else add(code, pair.high, pair.low)
 
 
+def chosen(code: Code, condition: Value, a: Pair, b: Pair) -> Pair:
+    """a where the condition holds, else b."""
+    low = None if a.low is None or b.low is None else code.select(condition, a.low, b.low)
+    if low is None and (a.low is not None or b.low is not None):
+        return Pair(code.select(condition, sum_of(code, a), sum_of(code, b)), None)
+    return Pair(code.select(condition, a.high, b.high), low)
+
+
 def quotient(code: Code, a: Pair, b: Pair) -> Pair:
     """a / b, of normal numbers whose quotient is one; b.low is what rounding takes, a.low may be far greater."""
-    if code.module.fast:
+    if not code.compensated:
         return Pair(divide(code, sum_of(code, a), sum_of(code, b)), None)
     inverse = divide(code, 1.0, b.high)
     high = multiply(code, a.high, inverse)
@@ -86,7 +94,7 @@ def quotient(code: Code, a: Pair, b: Pair) -> Pair:
 def root_of(code: Code, x: Pair) -> Pair:
     """The square root of a number that is not negative."""
     high = code.intrinsic("sqrt", x.high)
-    if code.module.fast:
+    if not code.compensated:
         return Pair(high, None)
     left = multiply_add(code, code.negate(high), high, x.high)
     left = left if x.low is None else add(code, left, x.low)

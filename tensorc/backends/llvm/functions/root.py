@@ -10,7 +10,7 @@ from tensorc.backends.llvm.types import Value, constant
 def rsqrt(code: Code, x: Value) -> Value:
     """y = 1 / sqrt(x) with the first term of what it is off by, y * (1 - x * y**2) / 2."""
     y = n.divide(code, 1.0, code.intrinsic("sqrt", x))
-    if code.module.fast or not code.module.fused:
+    if not code.compensated or not code.module.fused:
         return y
     root = n.exact_product(code, x, y)
     error = n.multiply_add(code, code.negate(root.high), y, 1.0)

@@ -41,20 +41,13 @@ def cos(code: Code, x: Value) -> Value:
 
 def tan(code: Code, x: Value) -> Value:
     def quotient(turn: Turn) -> Value:
-        sine, cosine = _sine(code, turn.angle), _cosine(code, turn.angle, n.exact_product(code, turn.angle.high, turn.angle.high).low)
+        s, c = sine(code, turn.angle), cosine(code, turn.angle, n.exact_product(code, turn.angle.high, turn.angle.high).low)
         odd = _is_odd(code, turn.quadrant)
-        top, bottom = _choose(code, odd, cosine, sine), _choose(code, odd, sine, cosine)
+        top, bottom = n.chosen(code, odd, c, s), n.chosen(code, odd, s, c)
         found = n.sum_of(code, n.quotient(code, *(p if p.low is None else n.exact_sum(code, p.high, p.low) for p in (top, bottom))))
         return code.select(odd, code.negate(found), found)
 
     return _near_or_far(code, x, quotient, odd=True)
-
-
-def _choose(code: Code, condition: Value, a: Pair, b: Pair) -> Pair:
-    low = None if a.low is None or b.low is None else code.select(condition, a.low, b.low)
-    if low is None and (a.low is not None or b.low is not None):
-        return Pair(code.select(condition, n.sum_of(code, a), n.sum_of(code, b)), None)
-    return Pair(code.select(condition, a.high, b.high), low)
 
 
 def _near_or_far(code: Code, x: Value, function: Callable[[Turn], Value], odd: bool) -> Value:
@@ -76,7 +69,7 @@ def _turn(code: Code, x: Value) -> Turn:
     whole, quadrant = n.nearest(code, x, TWO_OVER_PI)
     first, second, third = PARTS[x.type.element]
     most = n.multiply_add(code, whole, -first, x)
-    if code.module.fast:
+    if not code.compensated:
         return Turn(Pair(n.multiply_add(code, whole, -third, n.multiply_add(code, whole, -second, most)), None), quadrant)
     product = n.exact_product(code, whole, -second)
     left = n.exact_sum(code, most, product.high)
@@ -85,15 +78,16 @@ def _turn(code: Code, x: Value) -> Turn:
     return Turn(n.exact_sum(code, left.high, low), quadrant)
 
 
-def _sine(code: Code, r: Pair) -> Pair:
+def sine(code: Code, r: Pair) -> Pair:
+    """sin r for |r| <= pi/4; the low part may be a tenth of the high one, as that of the cosine."""
     z = n.multiply(code, r.high, r.high)
     turned = None if r.low is None else n.multiply_add(code, n.multiply(code, z, -0.5), r.low, r.low)
     low = n.plus_product(code, n.multiply(code, r.high, z), n.polynomial(code, z, SINE[r.high.type.element]), turned)
     return Pair(r.high, low)
 
 
-def _cosine(code: Code, r: Pair, square_low: Value | None = None) -> Pair:
-    """`square_low` is what rounding takes from r**2."""
+def cosine(code: Code, r: Pair, square_low: Value | None = None) -> Pair:
+    """cos r for |r| <= pi/4; `square_low` is what rounding takes from r**2."""
     z = n.multiply(code, r.high, r.high)
     half = n.multiply(code, z, 0.5)
     most = n.subtract(code, 1.0, half)
@@ -107,10 +101,10 @@ def _cosine(code: Code, r: Pair, square_low: Value | None = None) -> Pair:
 
 def _turned(code: Code, turn: Turn, quarter: int) -> Value:
     """sin(angle + (quadrant + quarter) * pi/2)."""
-    sine, cosine = n.sum_of(code, _sine(code, turn.angle)), n.sum_of(code, _cosine(code, turn.angle))
+    s, c = n.sum_of(code, sine(code, turn.angle)), n.sum_of(code, cosine(code, turn.angle))
     i = turn.quadrant
     i = code.binary("add", i, constant(i.type, quarter)) if quarter else i
-    value = code.select(_is_odd(code, i), cosine, sine)
+    value = code.select(_is_odd(code, i), c, s)
     sign = code.binary("shl", code.binary("and", i, constant(i.type, 2)), constant(i.type, i.type.bits - 2))
     return n.floating(code, code.binary("xor", n.bits(code, value), sign), value)
 
