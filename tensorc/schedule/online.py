@@ -56,13 +56,14 @@ def carried(members: Sequence[Member], axis: Index) -> Carried:
     made = by_tensor(members)
     scales: dict[Member, Scale] = {}
     for m in members:
-        found = _scale(m, made, axis) if m.monoid == "sum" and axis in m.over else None
+        found = scale(m, made, axis) if m.monoid == "sum" and axis in m.over else None
         if found is not None:
             scales[m] = found
     return _consistent(members, made, scales)
 
 
-def _scale(m: Member, made: Mapping[Tensor, Member], axis: Index) -> Scale | None:
+def scale(m: Member, made: Mapping[Tensor, Member], axis: Index) -> Scale | None:
+    """How a sum over an axis is rescaled; None where that is not all that a growing maximum changes in it."""
     body = _expanded(m.body, made)
     reductions = {p for load in walk.loads(body) if (p := made.get(load.tensor)) is not None and axis in p.over}
     if len(reductions) != 1:

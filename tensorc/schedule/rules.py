@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -227,9 +227,9 @@ def slides(body: Scalar) -> bool:
     return any(len(indices(s)) > 1 for load in walk.loads(body) for s in load.subscripts)
 
 
-def operations(body: Scalar) -> int:
-    """Instructions for one element of a scalar, each of its terms once."""
-    return sum(_instructions(s) for s in walk.postorder(body))
+def operations(body: Scalar, counts: Callable[[Scalar], bool] = lambda s: True) -> int:
+    """Instructions for one element of a scalar, each of its terms that counts once."""
+    return sum(_instructions(s) for s in walk.postorder(body) if counts(s))
 
 
 def _instructions(s: Scalar) -> int:

@@ -91,6 +91,8 @@ def backward(body: str, parameters: dict[str, str], result: str) -> str:
 
 
 NORM = {"x": "f32[N, D]", "w": "f32[D]", "b": "f32[D]"}
+ATTENTION = "q: f16[B, H, T, D], k: f16[B, H, T, D], v: f16[B, H, T, D]"
+HEADS = {"B": 4, "H": 16, "T": 1024, "D": 64}
 MEGABYTES: list[tuple[str, str, dict[str, int], int, float]] = [
     # what, its source, sizes, kernels at most, megabytes at most
     ("softmax", "fn f(x: f32[N, D]) = softmax(x)", {"N": 4096, "D": 1024}, 1, 33.6),
@@ -110,6 +112,15 @@ MEGABYTES: list[tuple[str, str, dict[str, int], int, float]] = [
         {"N": 8, "C": 64, "H": 56, "W": 56, "O": 128},
         1,
         9.9,
+    ),
+    ("attention", f"fn f({ATTENTION}) = scaled_dot_product_attention(q, k, v)", HEADS, 1, 33.6),
+    ("causal attention", f"fn f({ATTENTION}) = scaled_dot_product_attention(q, k, v, is_causal=true)", HEADS, 1, 33.6),
+    (
+        "its backward",
+        backward("scaled_dot_product_attention(q, k, v)", dict.fromkeys("qkv", "f16[B, H, T, D]"), "f16[B, H, T, D]"),
+        HEADS,
+        3,
+        1200.0,
     ),
     ("a long row", "fn f(x: f32[N, D]) = sum(x, axis=1)", {"N": 4, "D": 1 << 20}, 2, 16.9),
 ]

@@ -26,6 +26,7 @@ def load(context: Context, tensor: Tensor, subscripts: tuple[Poly, ...], raw: bo
     if isinstance(tensor, Scratch):
         return context.rows[tensor]
     assert isinstance(tensor, Memory)
+    order = None if order == context.axes_of(frozenset(order or ())) else order
     key = ("load", tensor, subscripts, context.versions.get(tensor, 0), order)
     found = context.recall(key)
     if found is None:

@@ -57,7 +57,7 @@ def loops_of(body: Sequence[Statement]) -> dict[Var, tuple[tuple[For, ...], Fold
 
 
 def init(context: Context, s: Init) -> None:
-    if s.var not in context.folded:
+    if s.var not in context.folded or context.recall(("var", s.var)) is not None:  # it is there already
         return
     loops, fold_ = context.folded[s.var]
     apart = next((f.axis for f in loops if f.bind.count > 1), None)
@@ -74,7 +74,9 @@ def init(context: Context, s: Init) -> None:
 
 
 def fold(context: Context, s: Fold) -> None:
-    accumulator = context.accumulators[s.var]
+    accumulator = context.accumulators.get(s.var)
+    if accumulator is None:
+        return
     context.comment(text.statement(s, context.kernel.names))
     every = context.axes_of({*accumulator.axes, *([accumulator.apart] if accumulator.apart is not None else [])})
     found = product(context, s)
@@ -109,8 +111,8 @@ def _where(context: Context, conditions: Sequence[Value], value: Value, otherwis
 
 
 def done(context: Context, s: Done) -> None:
-    accumulator = context.accumulators.pop(s.var)
-    if not accumulator.looped:
+    accumulator = context.accumulators.pop(s.var, None)
+    if accumulator is None or not accumulator.looped:
         return
     name = context.names.of(("acc", s.var), s.var.name)
     value = Text(name)
@@ -234,7 +236,7 @@ def _dot(context: Context, s: Fold, found: Sides, accumulator: Accumulator) -> N
     left, right = found.operands()
     left_text = _operand(context, left, (row, depth), depth, dtype)
     right_text = _operand(context, right, (depth, column), depth, dtype)
-    precision = f', input_precision="{context.precision}"' if dtype is f32 else ""
+    precision = f', input_precision="{_precision(context, found)}"' if dtype is f32 else ""
     wide = ", out_dtype=tl.float64" if dtype is f64 else ""
     transposed = accumulator.axes == (column, row)
     if transposed:
@@ -244,6 +246,11 @@ def _dot(context: Context, s: Fold, found: Sides, accumulator: Accumulator) -> N
         context.line(f"{name} = tl.dot({left_text}, {right_text}, {name}{precision}{wide})")
         return
     _finished(context, s.var, Text(f"tl.dot({left_text}, {right_text}{precision}{wide})"), accumulator.axes)
+
+
+def _precision(context: Context, found: Sides) -> str:
+    """Of a product of f32. A half float is one part of three parts of TF32 alone: with those of the other side nothing is lost."""
+    return "tf32x3" if context.precision == "ieee" and found.is_half_exact and context.vendor == "cuda" else context.precision
 
 
 def _operand(context: Context, side: Scalar, order: Axes, depth: Index, dtype: DType) -> str:

@@ -43,11 +43,14 @@ class Value:
 
 @dataclass(frozen=True)
 class Bound:
-    """An axis in scope: the name of its point or points, how many there are, and the name of which of them exist (None: all do)."""
+    """An axis: the name of its point or points, how many there are, and the name of which of them exist (None: all do). `is_here` tells
+    whether it is in scope yet.
+    """
 
     name: str
     block: int
     mask: str | None
+    is_here: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,7 @@ class Context:
     facts: Facts
     folded: Mapping[Var, tuple[tuple[For, ...], Fold]]  # the loops between the start of a reduction and its fold
     deterministic: bool  # whether sums into places that are data are done in order
+    named_rows: frozenset[Scratch]  # rows that are nothing but other names for a variable
     lines: list[str] = field(default_factory=list)
     indent: int = 1
     bound: dict[Index, Bound] = field(default_factory=dict)
@@ -187,8 +191,8 @@ class Context:
         return self.names.of(Size(name), name)
 
     def is_whole(self, s: For) -> bool:
-        """Whether the loop is one block, which holds all of its axis."""
-        return s.bind.count > 1 and self.holds(s.axis.extent, "<=", s.bind.count)
+        """Whether the loop is one block, which holds all of its axis, or of the tile that it is within."""
+        return s.within or (s.bind.count > 1 and self.holds(s.axis.extent, "<=", s.bind.count))
 
     def holds(self, extent: Poly, relation: Literal["<=", "%", "=="], count: int) -> bool:
         """Whether that is so of an extent, for all sizes that the kernel is for; it is relied on."""

@@ -11,8 +11,8 @@ from tensorc.algebra import Index, Poly
 from tensorc.backends.triton import accumulate, helpers, index, scatter, sort, statements
 from tensorc.backends.triton.context import Bound, Context, Naming, Relied
 from tensorc.ir import walk
-from tensorc.ir.tensor import Scalar
-from tensorc.loops.nest import For, Kernel, Memory, Scratch, SortRow, Statement, Store, Update, scalars
+from tensorc.ir.tensor import Load, Scalar
+from tensorc.loops.nest import For, Kernel, Memory, Scratch, SortRow, Statement, Store, Update, Var, scalars
 from tensorc.loops.nest import statements as every_statement
 from tensorc.loops.text import declared
 from tensorc.schedule.gpu import Launch, Planned, Situation
@@ -116,6 +116,7 @@ class _Emitter:
             planned.schedule.facts,
             accumulate.loops_of(kernel.body),
             options.deterministic,
+            _named_rows(kernel),
             programs=tuple(s.axis for s in self.grid),
         )
         order |= {s.axis: len(order) + n for n, s in enumerate(self.grid) if s.axis not in order}
@@ -127,10 +128,12 @@ class _Emitter:
         dimensions = self._programs()
         loops = [s for s in every_statement(self.body) if isinstance(s, For)]
         for s in loops:
+            if s.within:
+                continue
             if context.is_whole(s):
                 statements.bind_whole(context, s)
             elif s.axis not in context.bound:
-                context.bound[s.axis] = Bound(context.names.of(s.axis, self.source.names[s.axis]), s.bind.count, None)
+                context.bound[s.axis] = Bound(context.names.of(s.axis, self.source.names[s.axis]), s.bind.count, None, False)
         statements.emit(context, self.body)
         return EmittedKernel(
             self.name,
@@ -235,6 +238,22 @@ class _Emitter:
             if not last:
                 context.line(f"pid = pid // {self._blocks(s)}")
         return (tuple((s.axis.extent, s.bind.count) for s in (columns, rows, *reversed(outer))),)
+
+
+def _named_rows(kernel: Kernel) -> frozenset[Scratch]:
+    """The rows to which nothing but one variable is stored."""
+    values: dict[Memory, set[Scalar]] = {}
+    for s in every_statement(kernel.body):
+        if isinstance(s, (Store, Update)):
+            values.setdefault(s.memory, set()).add(s.value)
+    updated = {s.memory for s in every_statement(kernel.body) if isinstance(s, Update)}
+    return frozenset(
+        m
+        for m in kernel.scratch
+        if m not in updated
+        and len(found := values.get(m, set())) == 1
+        and all(isinstance(v, Load) and isinstance(v.tensor, Var) for v in found)
+    )
 
 
 def _grid(body: Sequence[Statement]) -> tuple[list[For], tuple[Statement, ...]]:

@@ -11,8 +11,9 @@ from tensorc.backends.triton import access, accumulate, index, scan, scatter, so
 from tensorc.backends.triton.context import Bound, Context, Value
 from tensorc.backends.triton.scalar import evaluate
 from tensorc.backends.triton.spellings import AND, Text
+from tensorc.ir import walk
 from tensorc.loops import text
-from tensorc.loops.nest import Carry, Done, Fold, For, Init, Let, Scratch, SortRow, Statement, Store, Update
+from tensorc.loops.nest import Carry, Done, Fold, For, Init, Let, Scratch, SortRow, Statement, Store, Update, scalars, statements
 
 
 def emit(context: Context, body: Sequence[Statement]) -> None:
@@ -66,8 +67,11 @@ def _store(context: Context, s: Store) -> None:
 def _keep(context: Context, s: Store, row: Scratch) -> None:
     """A row in registers: begun with the identity, or another name for a value."""
     axes = context.axes_of({a for p in s.subscripts for a in algebra.indices(p)})
-    comment(context, s)
     value = evaluate(context, s.value)
+    if value.is_name and row in context.named_rows:
+        context.rows[row] = value
+        return
+    comment(context, s)
     name = context.names.of(("row", row), row.name)
     dtype = accumulate.type_of(row.dtype)
     filled = f"tl.full({context.shape(axes)}, {value.text.text}, {dtype})" if value.axes != axes else value.text.text
@@ -95,7 +99,9 @@ def loop(context: Context, s: For) -> None:
         bind_whole(context, s)
         emit(context, s.body)
         return
-    if context.holds(s.axis.extent, "==", 1):
+    if s.bind.kind == "tile":
+        _before(context, s)
+    elif context.holds(s.axis.extent, "==", 1):
         context.bound[s.axis] = Bound("0", 1, None)
         emit(context, s.body)
         return
@@ -107,13 +113,23 @@ def loop(context: Context, s: For) -> None:
             emit(context, s.body)
         return
     start = context.names.of(("start", s.axis), f"{name}_start")
-    context.bound[s.axis] = Bound(name, s.bind.count, None)
+    context.bound[s.axis] = Bound(name, s.bind.count, None, False)
     block = context.block_name(s.axis)
     with context.block(f"for {start} in range(0, {stop}, {block}):"):
         context.bound[s.axis] = Bound(name, s.bind.count, None)
         context.line(f"{name} = {start} + {arange(context, block)}")
         mask(context, s.axis)
         emit(context, s.body)
+
+
+def _before(context: Context, s: For) -> None:
+    """Load what is the same for all tiles."""
+    known = {a for a, b in context.bound.items() if b.is_here}
+    for inner in statements((s,)):
+        for load in (load for value in scalars(inner) for load in walk.loads(value) if access.is_memory(load.tensor)):
+            axes = walk.indices(load)
+            if axes <= known and axes and load.tensor not in context.kernel.writes and not any(map(algebra.elements, load.subscripts)):
+                access.load(context, load.tensor, load.subscripts, raw=True)
 
 
 def bind_whole(context: Context, s: For) -> None:

@@ -18,7 +18,7 @@ from tensorc.algebra import Poly
 from tensorc.ir.program import Program
 from tensorc.loops.nest import Kernel, Schedule
 from tensorc.schedule import _facts, _first_outside
-from tensorc.schedule.gpu import special
+from tensorc.schedule.gpu import special, streamed
 from tensorc.schedule.gpu.group import Group, partition
 from tensorc.schedule.gpu.nest import kernel
 from tensorc.schedule.gpu.plan import Planner
@@ -80,8 +80,10 @@ def schedule(program: Program, situation: Situation) -> Planned:
 
 def _kernels(name: str, g: Group, storage: Storage, names: Names, titles: Names) -> list[tuple[Kernel, Launch]]:
     if g.space is not None:
-        plan = g.space
-        return [(kernel(name, plan.space, plan.grid, plan.inner, storage, names), Launch(plan.warps, plan.stages))]
+        plan, launch = g.space, Launch(g.space.warps, g.space.stages)
+        if plan.passes is not None:
+            return [(streamed.kernel(name, plan.space, plan.grid, plan.inner, plan.passes, storage, names), launch)]
+        return [(kernel(name, plan.space, plan.grid, plan.inner, storage, names), launch)]
     (rule,) = g.rules
     match rule:
         case ScanRule():

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from tensorc.ir import walk
 from tensorc.ir.tensor import Scalar, Tensor, View
 from tensorc.schedule.gpu.plan import Plan, Planner
+from tensorc.schedule.gpu.space import shape
 from tensorc.schedule.rules import AnyRule, Rule
 from tensorc.schedule.views import stored
 
@@ -18,7 +19,7 @@ INSTRUCTIONS = 3000
 """Instructions for a point of all rules of a kernel, at most."""
 
 SIBLINGS = 3
-"""Kernels that read the same memory, the latest first, that a rule is tried in."""
+"""Kernels that read the same memory, or have the same loops, the latest first, that a rule is tried in."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class _Groups:
         self.moved: dict[int, int] = {}
         self.home: dict[Tensor, int] = {}
         self.readers: list[set[int]] = []
-        self.streamed: dict[Tensor, list[int]] = {}
+        self.near: dict[Hashable, list[int]] = {}  # where a tensor is read, and loops of the same extents
         self.finals: list[list[Rule]] = []  # of each group, what completes its partial results
 
     def add(self, r: AnyRule) -> None:
@@ -82,8 +83,8 @@ class _Groups:
             self.readers.append(set())
         if r.tensor is not None:
             self.home[r.tensor] = place
-        for t in {load.tensor for load in r.loads}:
-            self.streamed.setdefault(t, []).append(place)
+        for key in _keys(r):
+            self.near.setdefault(key, []).append(place)
         for p in producers - {place}:
             self.readers[p].add(place)
         for p in sorted(producers - {place}, reverse=True):
@@ -115,7 +116,7 @@ class _Groups:
         alone = self.planner.plan([r])
         assert alone is not None, f"{r.name} has no kernel"
         candidates = [latest] if latest >= 0 else []
-        near = {self._now(place) for load in r.loads for place in self.streamed.get(load.tensor, ())[-SIBLINGS:]}
+        near = {self._now(place) for key in _keys(r) for place in self.near.get(key, ())[-SIBLINGS:]}
         candidates += sorted((place for place in near if place > latest), reverse=True)[:SIBLINGS]
         for place in candidates:
             old = self.made[place]
@@ -186,6 +187,12 @@ class _Groups:
             return None
         made = self._together(g, other.rules, other.space.cost)
         return made if made is not None and made.space is not None and not made.space.finals else None
+
+
+def _keys(r: AnyRule) -> set[Hashable]:
+    """What rules may share a kernel by."""
+    keys: set[Hashable] = {load.tensor for load in r.loads}
+    return keys | {shape(r)} if isinstance(r, Rule) else keys
 
 
 def _is_read(made: Group, reader: Group) -> bool:

@@ -7,7 +7,7 @@ in chunks, so that more programs run at once: each stores a partial result, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from tensorc import algebra
@@ -16,12 +16,13 @@ from tensorc.dtypes import DType
 from tensorc.ir import walk
 from tensorc.ir.tensor import Load, Scalar, Tensor
 from tensorc.schedule.gpu import space as spaces
+from tensorc.schedule.gpu import stream
 from tensorc.schedule.gpu.nest import Block, Part, Sweep, sweeps
 from tensorc.schedule.gpu.product import Sides, sides
 from tensorc.schedule.gpu.sizes import Sizes, power_of_two
 from tensorc.schedule.gpu.space import Situation, Space
 from tensorc.schedule.memory import Names
-from tensorc.schedule.rules import Rule
+from tensorc.schedule.rules import Rule, operations
 
 # The machine that decisions are made for: an H100's figures, rounded. Others differ by factors that change few of them.
 
@@ -62,6 +63,12 @@ COLUMNS = 128
 THREADS = 128
 """Elements at a time below which some threads of a program have nothing to do."""
 
+LEAST = 16
+"""Points of each axis that a matrix product takes at least."""
+
+WIDEST = 256
+"""The longest rows of matrices of a chain of products, which are whole in registers."""
+
 MIXED = 8192
 """Elements of the rows that a program takes at a time where it also adds up columns: there are as many programs as processors."""
 
@@ -81,6 +88,7 @@ class Plan:
     stages: int = 3
     cost: float = 0.0
     exact: tuple[Poly, int] | None = None
+    passes: stream.Passes | None = None  # along one of the inner loops
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -104,6 +112,7 @@ class Planner:
         self.situation = situation
         self.outputs = outputs
         self.readers: dict[Tensor, set[Rule]] = {}
+        self._works: dict[Rule, int] = {}
         self._labels: dict[tuple[Rule, str], str] = {}
         self._names = Names()
 
@@ -129,6 +138,9 @@ class Planner:
         yield self._tiled(space, ())
         if not any(space.over.values()):
             return
+        if len(space.rules) > 1 and any(self._is_product(space, r) for r in space.rules):
+            for axis in space.loops:
+                yield self._streamed(space, axis)
         for axis in space.loops:
             reducing = space.reducing(axis)
             if reducing and not space.read & set(reducing) and all(axis in space.of(r) for r in space.rules):
@@ -203,7 +215,7 @@ class Planner:
         else:
             grid = []
         inner = [a for a in space.loops if a not in grid]
-        products = {r: s for r in space.rules if (s := self._sides(space, r)) is not None and self._is_bound_by_arithmetic(r)}
+        products = {r: s for r in space.rules if (s := self._sides(space, r)) is not None and r.is_contraction}
         if products:
             return self._products(space, grid, inner, products)
         return self._swept(space, grid, inner, serial) if inner else self._map(space, grid)
@@ -339,8 +351,8 @@ class Planner:
         found = sides(_moved(space, r), space.out[r], space.over[r])
         return found if found is not None and r.body.dtype.is_float else None
 
-    def _is_bound_by_arithmetic(self, r: Rule) -> bool:
-        return r.is_contraction
+    def _is_product(self, space: Space, r: Rule) -> bool:
+        return r.is_contraction and self._sides(space, r) is not None
 
     def _products(self, space: Space, grid: list[Index], inner: list[Index], products: dict[Rule, Sides]) -> Plan | None:
         """Tiles of rows and columns; the reduced axis that both factors have in blocks, the others point by point."""
@@ -375,6 +387,45 @@ class Planner:
         if bits > 16 or products > 1:
             tile = {a: min(n, 64) for a, n in tile.items()}
         return tile | {depth: _fit(deep, 64 if bits == 16 else 32)}
+
+    # Streams.
+
+    def _streamed(self, space: Space, axis: Index) -> Plan | None:
+        """Passes over tiles of an axis, where all the others are whole or of the grid: chains of matrix products."""
+        reduced = {a for r in space.rules for a in space.over[r]}
+        longest = max(space.rules, key=lambda r: len(space.out[r]))
+        grid = [a for a in space.out[longest] if a not in reduced and a is not axis and all(a in space.out[r] for r in space.rules)]
+        inner = [a for a in space.loops if a not in grid and a is not axis]
+        wide = {a: max(self.sizes.whole(a.extent), LEAST) for a in inner}
+        if axis not in reduced or not grid or any(n > WIDEST for n in wide.values()):
+            return None
+        found = stream.passes(space, axis, self._stream_tile(axis), self._is_stored(space))
+        if found is None:
+            return None
+        products = [s for r in space.rules if r.is_contraction and (s := self._sides(space, r)) is not None]
+        sides_of = {a for s in products for a in s.rows + s.columns}
+        row = max(grid, key=lambda a: (a in sides_of, self.sizes.estimate(a.extent)))
+        blocks = dict.fromkeys(grid, 1) | wide | {axis: found.tile}
+        blocks[row] = self._stream_tile(row)
+        while blocks[row] > 2 * LEAST and self._points(grid) / blocks[row] < PROCESSORS:
+            blocks[row] //= 2
+        widest = max(wide.values(), default=1)
+        bits = max(s.dtype.bits for s in products)
+        plan = Plan(
+            space,
+            tuple((a, blocks[a]) for a in grid),
+            (*wide.items(), (axis, found.tile)),
+            warps=8 if blocks[row] * max(widest, found.tile) > 64 * 64 else 4,
+            stages=3 if bits == 16 else 2,
+            passes=found,
+        )
+        return self._priced(plan)
+
+    def _stream_tile(self, a: Index) -> int:
+        return max(_fit(self.sizes.estimate(a.extent), 64) >> self.situation.relief, LEAST)
+
+    def _is_stored(self, space: Space) -> Callable[[Rule], bool]:
+        return lambda r: bool(r.targets) or not self._is_inside(space, r)
 
     # Chunks.
 
@@ -420,17 +471,14 @@ class Planner:
         for a, block in plan.grid:
             programs *= -(-self.sizes.estimate(a.extent) // block)
         share = min(1.0, max(programs, 1.0) / PROCESSORS) * min(1.0, _size(blocks) / THREADS)
-        nest = sweeps(space, space.rules, [a for a, _ in plan.inner])
         seen: set[tuple[object, ...]] = set()
         moved = 0.0
         work = 0.0
-        for r, path in _paths(nest, ()):
-            whole = [s for s in path if not self.sizes.is_whole(s.axis.extent, blocks[s.axis])]
-            where = tuple(id(s) for s in whole)
+        for r, where in self._runs(plan, blocks):
             points = self._points(space.of(r))
             product_ = self._sides(space, r) if r.is_contraction else None
             rate = MATRIX[product_.dtype.bits] if product_ is not None else SCALAR
-            work += points * max(r.work, 1) / rate
+            work += points * max(self._work(r), 1) / rate
             for access in self.accesses(space, r):
                 key = (access.tensor, access.address, access.store, where)
                 if key not in seen:
@@ -438,6 +486,26 @@ class Planner:
                     elements = self._points(algebra.indices(access.address) & set(space.loops))
                     moved += elements * max(access.dtype.bytes, self._sector(access, blocks)) * self._again(plan, access, blocks)
         return replace(plan, cost=LAUNCH + max(moved / BANDWIDTH, work) / share)
+
+    def _work(self, r: Rule) -> int:
+        """Instructions for a point, without what is the same for all points."""
+        found = self._works.get(r)
+        if found is None:
+            found = self._works[r] = operations(r.body, lambda s: bool(walk.indices(s)))
+        return found
+
+    def _runs(self, plan: Plan, blocks: dict[Index, int]) -> Iterator[tuple[Rule, Hashable]]:
+        """Each rule as often as it is computed, with the sweep that it is computed in, between which no register keeps anything."""
+        space = plan.space
+        if plan.passes is None:
+            nest = sweeps(space, space.rules, [a for a, _ in plan.inner])
+            for r, path in _paths(nest, ()):
+                yield r, tuple(id(s) for s in path if not self.sizes.is_whole(s.axis.extent, blocks[s.axis]))
+            return
+        for number in range(plan.passes.count):
+            for part in stream.needed(space, plan.passes, number, self._is_stored(space)):
+                yield from ((r, number) for r in part)
+        yield from ((r, None) for r in space.rules if plan.passes.axis not in space.of(r))
 
     @staticmethod
     def _sector(access: Access, blocks: dict[Index, int]) -> float:

@@ -27,6 +27,11 @@ class Sides:
         left, right = _narrowed(self.left), _narrowed(self.right)
         return left.dtype if left is not None and right is not None and left.dtype is right.dtype else self.left.dtype
 
+    @property
+    def is_half_exact(self) -> bool:
+        """Whether a side is of half floats."""
+        return _narrowed(self.left) is not None or _narrowed(self.right) is not None
+
     def operands(self) -> tuple[Scalar, Scalar]:
         """The sides in this dtype."""
         if self.dtype is self.left.dtype:

@@ -6,7 +6,7 @@ chunk at a time, by programs that run at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -132,13 +132,21 @@ def unify(rules: Sequence[Rule]) -> Space | None:
                     if isinstance(sub.atom, Index) and sub.atom.extent is not ONE:
                         mine = (r, sub.atom)
                         classes.union(mine, first.setdefault((load.tensor, position, sub.atom.extent), mine))
-    shapes: dict[tuple[Loops, ...], Rule] = {}
+    shapes: dict[Hashable, Rule] = {}
     for r in rules:
-        shape = tuple(tuple(a.extent for a in part) for part in (r.out, r.over))
-        twin = shapes.setdefault(shape, r)  # type: ignore[arg-type]
-        for a, b in zip(r.space, twin.space, strict=True):
+        twin = shapes.setdefault(shape(r), r)
+        for a, b in zip(_by_extent(r), _by_extent(twin), strict=True):
             classes.union((r, a), (twin, b))
     return _space(tuple(rules), classes)
+
+
+def shape(r: Rule) -> Hashable:
+    """The extents of a rule's loops, in whatever order."""
+    return tuple(tuple(sorted(str(a.extent) for a in part)) for part in (r.out, r.over))
+
+
+def _by_extent(r: Rule) -> list[Index]:
+    return [a for part in (r.out, r.over) for a in sorted(part, key=lambda a: str(a.extent))]
 
 
 def _space(rules: tuple[Rule, ...], classes: Classes) -> Space:

@@ -45,7 +45,7 @@ def _accesses(body: Sequence[Statement], sweep: tuple[int, ...], classes: Sizes)
     """(memory, subscripts, the sweeps around that are not over whole axes, whether it is stored)."""
     for s in body:
         if isinstance(s, For):
-            is_one = s.parallel or classes.is_whole(s.axis.extent, s.bind.count)
+            is_one = s.parallel or s.within or classes.is_whole(s.axis.extent, s.bind.count)
             yield from _accesses(s.body, sweep if is_one else (*sweep, id(s)), classes)
             continue
         for value in scalars(s):

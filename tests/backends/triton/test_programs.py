@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 import pytest
-from backends.test_llvm_programs import SIZES, arguments, check, function, leaves, rows
+from backends.test_llvm_programs import SIZES, arguments, array, check, function, leaves, rows
 from backends.triton.worker import Worker
 
+import tensorc
 from tensorc.transform.simplify import simplify
 
 
@@ -42,4 +44,30 @@ def test_strides(interpreter: Worker, name: str) -> None:
         program = simplify(function(name).lower(*arrays).program)
         results = interpreter.run(program, arrays, sizes_of(program, arrays))
         for got, want in zip(results, leaves(function(name).reference(*arrays)), strict=True):
+            check(got, want)
+
+
+STREAMS = """
+fn attention(q: f32[N, K], k: f32[M, K], v: f32[M, K]) = scaled_dot_product_attention(q, k, v)
+fn halves(q: f16[B, N, K], k: f16[B, M, K], v: f16[B, M, K]) = scaled_dot_product_attention(q, k, v)
+fn causal(q: f32[N, K], k: f32[N, K], v: f32[N, K]) = scaled_dot_product_attention(q, k, v, is_causal=true)
+fn backward(q: f32[N, K], k: f32[M, K], v: f32[M, K], c: f32[N, K]) {
+    let (y, d) = vjp(attention)(q, k, v, c)
+    return (y, d)
+}
+fn scores(q: f32[N, K], k: f32[M, K]) = logsumexp(q @ k.T, axis=1)
+fn nearest(q: f32[N, K], k: f32[M, K]) = (amax(q @ k.T, axis=1), sum(exp(q @ k.T - 1), axis=1), amin(q @ k.T, axis=0))
+"""
+
+
+@pytest.mark.parametrize("name", ["attention", "halves", "causal", "backward", "scores", "nearest"])
+def test_streams(interpreter: Worker, name: str) -> None:
+    """Chains of matrix products in passes over tiles, whose last ones are short, or alone."""
+    f = tensorc.compile(STREAMS)[name]
+    for sizes in ({"B": 2, "N": 70, "M": 150, "K": 20}, {"B": 1, "N": 33, "M": 9, "K": 16}):
+        inputs = re.findall(r"\w+: (\w+)\[([\w, ]+)\]", f.signature.split("->")[0])
+        arrays = [array(dtype, tuple(sizes[d] for d in dims.split(", "))) for dtype, dims in inputs]
+        program = simplify(f.lower(*arrays).program)
+        results = interpreter.run(program, arrays, sizes_of(program, arrays))
+        for got, want in zip(results, leaves(f.reference(*arrays)), strict=True):
             check(got, want)
