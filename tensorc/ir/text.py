@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, assert_never
 
 from tensorc import algebra
-from tensorc.algebra import LETTERS, Atom, Element, Index, Poly, poly
+from tensorc.algebra import LETTERS, Atom, Element, Index, Poly, Quotient, Remainder, poly
 from tensorc.dtypes import DTYPES, DType, f16, f32, f64, i64
 from tensorc.ir import walk
 from tensorc.ir.build import both, inside
@@ -227,7 +227,7 @@ class _Printer:
                 return f"({text})" if text.startswith("-") and level > _ADD else text
             case Int(p):
                 text = self.poly(p)
-                if algebra.elements(p):
+                if _is_subscript(p):
                     return f"integer({text})"
                 return f"({text})" if len(p.terms) > 1 or text.startswith("-") or (level > _MUL and p.atom is None) else text
             case Nonnegative(p):
@@ -260,7 +260,7 @@ class _Printer:
         return f"{text[:-1]} else {self.scalar(s.otherwise, _OR)}]"
 
     def guard(self, function: str, p: Poly, relation: str, level: int) -> str:
-        if algebra.elements(p):
+        if _is_subscript(p):
             return f"{function}({self.poly(p)})"
         left = poly(0) - Poly(tuple((m, c) for m, c in p.terms if c < 0))
         right = Poly(tuple((m, c) for m, c in p.terms if c > 0))
@@ -302,6 +302,11 @@ class _Printer:
         if fix and s.dtype not in (i64, f64, DTYPES["bool"]):
             return f"cast({self.scalar(s, _OR)}, {s.dtype})"
         return self.scalar(s, level)
+
+
+def _is_subscript(p: Poly) -> bool:
+    """Whether p reads elements or divides by a size: its text means another tensor where it is not a subscript."""
+    return any(isinstance(a, Element) or (isinstance(a, (Quotient, Remainder)) and a.divisor.constant is None) for a in algebra.atoms(p))
 
 
 def _weak(s: Scalar) -> bool:
