@@ -10,7 +10,6 @@ from tensorc.backends.llvm import casts, index, transpose
 from tensorc.backends.llvm.context import Context, Coordinates, Place
 from tensorc.backends.llvm.types import POINTER, Type, Value, constant, integer, memory_element, number_of, of
 from tensorc.ir.tensor import Apply, Load, Nonnegative, Scalar, Tensor
-from tensorc.loops import bounds
 from tensorc.loops.nest import Memory, Scratch, Var
 
 
@@ -39,7 +38,7 @@ def load_where(context: Context, load: Load, condition: Scalar, decided: Value, 
         return None
     code, place = context.code, context.places[memory]
     said = _conjuncts(condition)
-    proved = zip(bounds.inside(memory, load.subscripts, context.facts), load.subscripts, memory.extents, strict=True)
+    proved = zip(context.inside(memory, load.subscripts), load.subscripts, memory.extents, strict=True)
     if not all(known or all(_holds(context, p) or p in said for p in (s, e - 1 - s)) for known, s, e in proved):
         return None
     first: list[Value] = []
@@ -136,7 +135,7 @@ def address(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: 
 
 def _inside(context: Context, memory: Memory, subscripts: tuple[Poly, ...]) -> tuple[bool, ...]:
     """Which subscripts are proved to be inside, by what holds of sizes or by guards that hold here."""
-    proved = bounds.inside(memory, subscripts, context.facts)
+    proved = context.inside(memory, subscripts)
     if not context.proved:
         return proved
     here = (_holds(context, s) and _holds(context, e - 1 - s) for s, e in zip(subscripts, memory.extents, strict=True))

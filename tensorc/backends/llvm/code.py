@@ -194,8 +194,11 @@ class Code:
 
     def unify(self, *values: Value) -> tuple[Value, ...]:
         """The values, all vectors where one of them is."""
-        lanes = max(v.type.lanes for v in values)
-        return values if not lanes else tuple(self.splat(v, lanes) for v in values)
+        widths = {v.type.lanes for v in values}
+        if len(widths) == 1:
+            return values
+        lanes = max(widths)
+        return tuple([self.splat(v, lanes) for v in values])
 
     def iota(self, lanes: int) -> Value:
         """0, 1, 2, ... as i64."""

@@ -12,6 +12,7 @@ from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.types import Value
 from tensorc.ir import walk
 from tensorc.ir.tensor import Scalar
+from tensorc.loops import bounds
 from tensorc.loops.nest import Memory, Var
 
 Coordinates = Mapping[Index, int]
@@ -111,7 +112,15 @@ class Context:
     versions: dict[Memory, int] = field(default_factory=dict)
     known_axes: dict[Scalar | Poly, frozenset[Index]] = field(default_factory=dict)
     known_passing: dict[Scalar, bool] = field(default_factory=dict)
+    known_inside: dict[tuple[Memory, tuple[Poly, ...]], tuple[bool, ...]] = field(default_factory=dict)
     blocked: tuple[Index, ...] = ()
+
+    def inside(self, memory: Memory, subscripts: tuple[Poly, ...]) -> tuple[bool, ...]:
+        """Which subscripts are proved to be inside by what holds of sizes."""
+        found = self.known_inside.get((memory, subscripts))
+        if found is None:
+            found = self.known_inside[memory, subscripts] = bounds.inside(memory, subscripts, self.facts)
+        return found
 
     def axes(self, s: Scalar | Poly) -> frozenset[Index]:
         found = self.known_axes.get(s)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from tensorc.algebra import Index, Poly
-from tensorc.backends.llvm import access, accumulate, index, padding, parallel, sort
+from tensorc.backends.llvm import access, accumulate, index, padding, parallel, rolled, sort
 from tensorc.backends.llvm.context import Block, Context, Tile
 from tensorc.backends.llvm.interior import interior
 from tensorc.backends.llvm.scalar import evaluate
@@ -17,6 +17,16 @@ from tensorc.loops.nest import Carry, Done, Fold, For, Init, Let, Memory, SortRo
 
 
 def emit(context: Context, body: Sequence[Statement]) -> None:
+    end = next((n + 1 for n in reversed(range(len(body))) if not isinstance(body[n], (Let, Store))), 0)
+    _emit(context, body[:end])
+    axis = rolled.rolled_axis(context, body[end:])
+    if axis is None:
+        _emit(context, body[end:])
+    else:
+        rolled.roll(context, body[end:], axis, _emit)
+
+
+def _emit(context: Context, body: Sequence[Statement]) -> None:
     for s in body:
         context.passing.clear()
         match s:
@@ -60,6 +70,10 @@ def _store(context: Context, s: Store) -> None:
 
 SHORTER = ((10, 4), (5, 2))
 """Blocks of accumulators of at least so many points leave enough for shorter ones to be worth their code."""
+
+
+SQUARE = 8
+"""Points that are worth a loop, whatever the lanes."""
 
 
 def loop(context: Context, s: For) -> None:
@@ -109,8 +123,13 @@ def loop(context: Context, s: For) -> None:
 
 
 def _fitting(context: Context, s: For) -> int:
-    """How many points or registers a loop takes at a time: of registers as many as there are for blocks of accumulators."""
+    """How many points or registers a loop takes at a time: of registers as many as there are for blocks of accumulators, and of points
+    no more than make a square with the lanes, where nothing is folded.
+    """
     width = s.bind.count
+    square = max(context.lanes, SQUARE)
+    if s.bind.kind == "unroll" and width % square == 0 and all(isinstance(t, (For, Let, Store)) for t in statements(s.body)):
+        return square
     if s.bind.kind == "vector" and (s.within or s.axis not in context.shares):
         rows = _most_rows(s.body)
         for block in context.bound.values():

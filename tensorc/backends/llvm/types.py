@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -61,7 +62,7 @@ class Value(NamedTuple):
 
     @property
     def is_constant(self) -> bool:
-        return not self.text.startswith("%")
+        return self.text[0] != "%"
 
 
 POINTER = of("ptr")
@@ -107,6 +108,7 @@ def constant(type: Type, value: float | int | bool) -> Value:
     return Value(f"splat ({type.element} {text})" if type.lanes else text, type)
 
 
+@lru_cache(maxsize=1024)
 def integer(value: int) -> Value:
     """An i64 scalar constant."""
     return Value(str(value), INT)
@@ -114,4 +116,5 @@ def integer(value: int) -> Value:
 
 def number_of(value: Value) -> int | None:
     """The number that an i64 constant stands for."""
-    return int(value.text) if value.type is INT and value.is_constant else None
+    text = value.text
+    return None if value.type is not INT or text[0] == "%" else int(text)
