@@ -41,8 +41,8 @@ def rolled_axis(context: Context, body: Sequence[Statement]) -> Index | None:
         points *= context.bound[a].count
     if read & written or points * sum(map(_operations, body)) < MOST:
         return None
-    outer = (load.tensor for load in _kept(context, body, axis) if isinstance(load.tensor, Var))
-    return axis if all(v.type.element != "i1" for var in outer for v in context.values[var].values()) else None
+    registers = (v for load in _kept(context, body, axis) if isinstance(load.tensor, Var) for v in context.values[load.tensor].values())
+    return axis if all(v.type.element != "i1" for v in registers) else None
 
 
 def roll(context: Context, body: Sequence[Statement], axis: Index, emit: Callable[[Context, Sequence[Statement]], None]) -> None:
@@ -125,7 +125,7 @@ def _is_variable(part: object) -> bool:
     return isinstance(part, Load) and isinstance(part.tensor, Var)
 
 
-def _kept(context: Context, body: Sequence[Plain], axis: Index) -> Iterator[Load]:
+def _kept(context: Context, body: Sequence[Statement], axis: Index) -> Iterator[Load]:
     """The loads whose values a point of the axis does not have on its own: variables of before, and squares that are transposed."""
     own = {s.var for s in body if isinstance(s, Let)}
     loads = dict.fromkeys(load for s in body for value in scalars(s) for load in walk.loads(value))
