@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import assert_never
 
 from tensorc import algebra
-from tensorc.algebra import ONE, ZERO, Poly
+from tensorc.algebra import ONE, ZERO, Index, Poly
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Apply, Define, Input, Load, Scalar, Scan, Scatter, Sort, Stop, Tensor, View
 from tensorc.ir.walk import children, topological
+from tensorc.loops.nest import Carry, Fold, For, Kernel, Statement, Update, scalars, statements
 
 
 @dataclass(frozen=True)
@@ -39,11 +40,12 @@ def cost(program: Program) -> Cost:
         flops = flops + _flops(tensor)
     moved = ZERO
     for stored in (*program.inputs, *program.results):
-        moved = moved + _elements(stored.extents) * stored.dtype.bytes
+        moved = moved + elements(stored.extents) * stored.dtype.bytes
     return Cost(flops, moved)
 
 
-def _elements(extents: tuple[Poly, ...]) -> Poly:
+def elements(extents: tuple[Poly, ...]) -> Poly:
+    """How many elements a tensor has."""
     total = ONE
     for extent in extents:
         total = total * extent
@@ -54,16 +56,41 @@ def _flops(tensor: Tensor) -> Poly:
     match tensor:
         case Define():
             combine = 1 if tensor.monoid in ("sum", "prod") and tensor.dtype.is_float else 0
-            return _elements(tensor.extents + tensor.bound) * (_scalar_flops(tensor.body) + combine)
+            return elements(tensor.extents + tensor.bound) * (_scalar_flops(tensor.body) + combine)
         case Scan():
             each = 2 if tensor.decay is not None else 1 if tensor.monoid in ("sum", "prod") else 0
-            return _elements(tensor.extents) * (each if tensor.dtype.is_float else 0)
+            return elements(tensor.extents) * (each if tensor.dtype.is_float else 0)
         case Scatter():
-            return _elements(tensor.iteration) * (_scalar_flops(tensor.body) + (1 if tensor.dtype.is_float else 0))
+            return elements(tensor.iteration) * (_scalar_flops(tensor.body) + (1 if tensor.dtype.is_float else 0))
         case Input() | View() | Sort() | Stop():
             return ZERO
         case _:
             assert_never(tensor)
+
+
+def kernel_flops(kernel: Kernel) -> Poly:
+    """The operations on floats that a kernel does: those of each statement, at every point of the loops around it."""
+    return _body_flops(kernel.body, frozenset(s.part.number for s in statements(kernel.body) if isinstance(s, For) and s.part is not None))
+
+
+def _body_flops(body: Sequence[Statement], numbers: frozenset[Index]) -> Poly:
+    """The parts of a loop, whose numbers are `numbers`, are the loop: outside of it they do not count."""
+    total = ZERO
+    for s in body:
+        match s:
+            case For(axis, bind):
+                whole = axis in numbers and any(isinstance(t, For) and t.part is not None for t in statements(s.body))
+                trips = ONE if whole or bind.kind == "tile" else axis.extent
+                total = total + trips * _body_flops(s.body, numbers)
+            case Fold(_, monoid, value) | Update(_, _, monoid, value):
+                combine = 1 if monoid in ("sum", "prod") and value.dtype.is_float else 0
+                total = total + (_scalar_flops(value) + combine)
+            case Carry(_, monoid, value, decay):
+                own = 2 if decay is not None else 1 if monoid in ("sum", "prod") else 0
+                total = total + sum(map(_scalar_flops, scalars(s))) + (own if value.dtype.is_float else 0)
+            case _:
+                total = total + sum(map(_scalar_flops, scalars(s)))
+    return total
 
 
 @cache

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tensorc import compiler
 from tensorc.api.bench import Bench, measure
@@ -20,6 +20,9 @@ from tensorc.locks import BRIEF
 from tensorc.runtime import arrays
 from tensorc.runtime.call import Call, Further
 from tensorc.runtime.entry import Callable, Remembered
+
+if TYPE_CHECKING:
+    from tensorc.api.explanation import Explanation
 
 
 @dataclass(frozen=True)
@@ -249,10 +252,19 @@ class Function(Callable):
         return self._entry(prepared)
 
     def bench(self, *args: Any, seconds: float = 0.5, **kwargs: Any) -> Bench:
-        """How long a call takes with these arguments, with the compile done before, and the rates that come of it."""
+        """How long a call takes with these arguments, with the compile done before; the rates that come of it, and their share of what
+        this machine can do.
+        """
         self(*args, **kwargs)
         prepared = self._definition.prepare(args, kwargs)
         entry = self._entry(prepared)
         assert entry.call is not None
         sizes = entry.call.bind(entry.inputs(prepared)[0])
-        return measure(lambda: self(*args, **kwargs), Lowered(self, entry, prepared).cost(), sizes, seconds)
+        lowered = Lowered(self, entry, prepared)
+        return measure(lambda: self(*args, **kwargs), lowered.cost(), sizes, seconds, lowered.widest)
+
+    def explain(self, *args: Any, **kwargs: Any) -> Explanation:
+        """The kernels for arguments or specs, with their flops and bytes, what was fused into each, and why not the rest."""
+        entry = self._any_entry(args, kwargs)
+        prepared = self._definition.prepare(args, kwargs) if args or kwargs else None
+        return Lowered(self, entry, prepared).explain()

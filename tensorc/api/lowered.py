@@ -9,12 +9,14 @@ from tensorc.api.cost import Cost, cost
 from tensorc.api.definition import Prepared, split_out
 from tensorc.api.lanes import taker
 from tensorc.api.specs import Spec, constrained
+from tensorc.dtypes import DType, f32
 from tensorc.errors import DTypeError
 from tensorc.runtime import arrays
 from tensorc.runtime.call import Call, Constraint
 from tensorc.runtime.entry import Callable, Remembered
 
 if TYPE_CHECKING:
+    from tensorc.api.explanation import Explanation
     from tensorc.api.function import Function, _Entry
     from tensorc.ir.program import Program
 
@@ -62,6 +64,18 @@ class Lowered:
     def cost(self) -> Cost:
         """Exact flops and bytes, symbolic in the sizes."""
         return cost(self.program)
+
+    @property
+    def widest(self) -> DType:
+        """The float dtype that takes most room among the inputs and results; f32 where there is none."""
+        floats = [t.dtype for t in (*self.program.inputs, *self.program.results) if t.dtype.is_float]
+        return max(floats, key=lambda d: d.bits, default=f32)
+
+    def explain(self) -> Explanation:
+        """The kernels, with their flops and bytes, what was fused into each, and why not the rest."""
+        from tensorc.api.explanation import explain
+
+        return explain(self)
 
     def compile(self) -> Compiled:
         """Machine code for this signature alone. What specs said of sizes is checked at every call."""

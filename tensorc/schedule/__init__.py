@@ -32,6 +32,11 @@ NO_POSITION = i64.range[1]
 
 def schedule(program: Program, sizes: Mapping[str, int] | None = None) -> Schedule:
     """The program's kernels, for all sizes, and best about these. Results that are inputs or other results are copied."""
+    return grouped(program, sizes)[0]
+
+
+def grouped(program: Program, sizes: Mapping[str, int] | None = None) -> tuple[Schedule, list[tuple[Group, tuple[Kernel, ...]]]]:
+    """The schedule of a program, and which kernels each group of its rules became."""
     estimate = estimates(program, sizes)
     program = separate(program, estimate)
     outputs = (*program.results, *(_first_outside(c) for c in program.checks))
@@ -40,7 +45,7 @@ def schedule(program: Program, sizes: Mapping[str, int] | None = None) -> Schedu
     names = Names(t.name for t in program.inputs)
     storage = store(program, outputs, groups, inlined.aliases, names)
     titles, derived = Names(), Derived(program)
-    kernels: list[Kernel] = []
+    kernels: list[tuple[Group, tuple[Kernel, ...]]] = []
     partial: list[Buffer] = []
     for g in groups:
         whole = _kernel(titles.unique(_title(g)), g, inlined.rules, storage, names, estimate)
@@ -49,20 +54,21 @@ def schedule(program: Program, sizes: Mapping[str, int] | None = None) -> Schedu
             made, totals = divided
         else:
             made, totals = (share_scan if isinstance(g.rules[0], ScanRule) else share)(whole, names, titles, derived)
-        kernels += made
+        kernels.append((g, made))
         partial += totals
     count = len(program.results)
-    return Schedule(
+    found = Schedule(
         program.name,
         program.inputs,
         storage.results[:count],
         storage.results[count:],
         (*storage.intermediates, *partial),
         storage.aliases,
-        tuple(kernels),
+        tuple(k for _, several in kernels for k in several),
         program.facts,
         derived.values,
     )
+    return found, kernels
 
 
 def _kernel(name: str, g: Group, every: Sequence[AnyRule], storage: Storage, names: Names, estimate: Estimate) -> Kernel:
