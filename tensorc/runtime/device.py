@@ -16,6 +16,7 @@ import numpy as np
 
 from tensorc.backends.triton import compile
 from tensorc.backends.triton.compile import ALIGNED, Target
+from tensorc.backends.triton.emit import FINISHED
 from tensorc.errors import TargetUnavailable
 from tensorc.ir.program import Program
 from tensorc.loops.nest import Memory
@@ -53,12 +54,15 @@ class Step:
 
 @dataclass(frozen=True)
 class Launches:
-    """A call of a program. Addresses are those of the inputs, the results and the workspace, in this order."""
+    """A call of a program. Addresses are those of the inputs, of the results, of the workspace, and, where programs count those that have
+    finished, of a number that is 0.
+    """
 
     steps: tuple[Step, ...]
     results: tuple[tuple[int, ...], ...]  # their shapes
     workspace: int  # bytes
     checks: tuple[int, ...]  # where in the workspace
+    counts: bool
 
     def __call__(self, addresses: Sequence[int], stream: int) -> None:
         for s in self.steps:
@@ -96,7 +100,8 @@ class OnDevice:
         s = variant.emitted.planned.schedule
         space = workspace(variant.emitted, every)
         numbers: dict[Memory, tuple[int, int]] = {m: (n, 0) for n, m in enumerate((*s.inputs, *s.results))}
-        numbers |= {m: (len(numbers), offset) for m, offset in space.offsets.items()}
+        place = len(numbers)
+        numbers |= {m: (place, offset) for m, offset in space.offsets.items()} | {FINISHED: (place + 1, 0)}
         numbers |= {alias: numbers[base] for alias, base in s.aliases.items()}
         steps = []
         for kernel, made in zip(variant.emitted.kernels, compiled, strict=True):
@@ -107,7 +112,8 @@ class OnDevice:
             rest = (*(every[name] for name in kernel.sizes), *kernel.constants.values())
             steps.append(Step(made.run, (x, y, z), made.function, made.packed_metadata, tuple(numbers[m] for m in kernel.pointers), rest))
         results = tuple(shape_of(b.extents, every) for b in s.results)
-        return Launches(tuple(steps), results, space.bytes, tuple(space.offsets[b] for b in s.checks))
+        counts = any(FINISHED in k.pointers for k in variant.emitted.kernels)
+        return Launches(tuple(steps), results, space.bytes, tuple(space.offsets[b] for b in s.checks), counts)
 
     def _compiled(self, variant: Variant, unaligned: tuple[int, ...]) -> tuple[Variant, list[Any]]:
         """Triton's compiled kernels, loaded; of a schedule that needs fewer registers, where these do not suffice."""
@@ -149,7 +155,10 @@ def run(kernels: OnDevice, sizes: Mapping[str, int], tensors: Sequence[Any]) -> 
         space = torch.empty(launches.workspace, dtype=torch.uint8, device=device) if launches.workspace else None
         addresses += [r.data_ptr() for r in results]
         addresses.append(0 if space is None else space.data_ptr())
-        launches(addresses, _stream(device))
+        stream = _stream(device)
+        finished = _finished(device, stream) if launches.counts else None
+        addresses.append(0 if finished is None else finished.data_ptr())
+        launches(addresses, stream)
         if space is None or not launches.checks or _is_captured():
             return results, None
         cells = [int(space[offset : offset + 8].view(torch.int64)) for offset in launches.checks]
@@ -167,6 +176,22 @@ def _stream(device: Any) -> int:
     import torch
 
     return int(torch._C._cuda_getCurrentRawStream(device.index))
+
+
+_counters: dict[tuple[int, int], Any] = {}
+
+
+def _finished(device: Any, stream: int) -> Any:
+    """A number that is 0 for a launch on the stream, and again after it: one for each stream, whose launches run one after the other. A
+    graph that is captured makes its own, since it may run on any stream."""
+    import torch
+
+    if _is_captured():
+        return torch.zeros((), dtype=torch.int32, device=device)
+    found = _counters.get((device.index, stream))
+    if found is None:
+        found = _counters[device.index, stream] = torch.zeros((), dtype=torch.int32, device=device)
+    return found
 
 
 def _is_captured() -> bool:

@@ -18,7 +18,7 @@ from tensorc import algebra
 from tensorc.algebra import Poly
 from tensorc.backends.triton import compile, interpreter, launcher, modules
 from tensorc.backends.triton.compile import Compiled, Target
-from tensorc.backends.triton.emit import Emitted, EmittedKernel, Options, emit
+from tensorc.backends.triton.emit import FINISHED, Emitted, EmittedKernel, Options, emit
 from tensorc.config import config
 from tensorc.ir.program import Program
 from tensorc.loops.nest import Buffer, Memory
@@ -227,8 +227,10 @@ class Interpreted:
             arrays[b] = self._margins(np.empty(shape_of(b.extents, every), b.dtype.numpy), written=True)
         for alias, base in s.aliases.items():
             arrays[alias] = arrays[base]
+        arrays[FINISHED] = np.zeros((), np.int32)
         for kernel in variant.emitted.kernels:
             _interpret(variant.module, kernel, arrays, every)
+        assert int(arrays[FINISHED]) == 0
         for b in (*s.results, *s.intermediates, *s.checks):
             self._check(b, arrays[b])
         for output, b in zip(outputs, s.results, strict=True):

@@ -10,9 +10,10 @@ from tensorc import algebra
 from tensorc.algebra import Index, Poly
 from tensorc.backends.triton import accumulate, helpers, index, scatter, sort, statements
 from tensorc.backends.triton.context import Bound, Context, Naming, Relied
+from tensorc.dtypes import i32
 from tensorc.ir import walk
 from tensorc.ir.tensor import Load, Scalar
-from tensorc.loops.nest import For, Kernel, Memory, Scratch, SortRow, Statement, Store, Update, Var, scalars
+from tensorc.loops.nest import Buffer, For, Kernel, Memory, Scratch, SortRow, Statement, Store, Update, Var, scalars
 from tensorc.loops.nest import statements as every_statement
 from tensorc.loops.text import declared
 from tensorc.schedule.gpu import Launch, Planned, Situation
@@ -24,6 +25,9 @@ SECOND = 65535
 
 GROUP = 8
 """So many blocks of rows run together, so that the columns that they read stay in the cache."""
+
+FINISHED = Buffer("finished", (), i32)
+"""A number that is 0 before and after each launch: how many programs have finished."""
 
 GridDimension = tuple[tuple[Poly, int], ...]
 """The blocks of a dimension of the grid: the product of ceil(extent / block)."""
@@ -92,7 +96,8 @@ class _Emitter:
         self.source = kernel
         self.name = name
         sizes = planned.situation.sizes
-        self.grid, self.body = _grid(kernel.body)
+        parallel, self.tail = _tail(kernel.body)
+        self.grid, self.body = _grid(parallel)
         found = scatter.nest(kernel.body)
         if found is not None:
             self.grid, self.body = scatter.bound(*found, sizes, options.deterministic)
@@ -126,7 +131,7 @@ class _Emitter:
     def kernel(self) -> EmittedKernel:
         context = self.context
         dimensions = self._programs()
-        loops = [s for s in every_statement(self.body) if isinstance(s, For)]
+        loops = [s for s in every_statement((*self.body, *self.tail)) if isinstance(s, For)]
         for s in loops:
             if s.within:
                 continue
@@ -135,11 +140,13 @@ class _Emitter:
             elif s.axis not in context.bound:
                 context.bound[s.axis] = Bound(context.names.of(s.axis, self.source.names[s.axis]), s.bind.count, None, False)
         statements.emit(context, self.body)
+        if self.tail:
+            self._last(len(dimensions))
         return EmittedKernel(
             self.name,
             self._text(),
             self.source,
-            self.source.memory,
+            tuple(context.pointers),
             tuple(context.sizes_used),
             context.index_bits,
             dict(context.constants),
@@ -162,6 +169,17 @@ class _Emitter:
         reads, writes = (", ".join(map(declared, part)) for part in (self.source.reads, self.source.writes))
         about = f"{reads} -> {writes}" if len(reads + writes) <= 110 else f"{reads}\n    -> {writes}"
         return "\n".join(["@triton.jit", head, f'    """{about}"""', *context.lines])
+
+    def _last(self, dimensions: int) -> None:
+        """What the program does that finishes last: a barrier, and the count of those that have, order it after all that others stored."""
+        context = self.context
+        counter = context.pointers[FINISHED] = context.names.of(FINISHED, "finished_ptr")
+        programs = " * ".join(f"tl.num_programs({n})" for n in range(dimensions))
+        context.line("# the program that finishes last does the rest")
+        context.line("tl.debug_barrier()")
+        with context.block(f'if tl.atomic_add({counter}, 1, sem="acq_rel") == {programs} - 1:'):
+            statements.emit(context, self.tail)
+            context.line(f"tl.store({counter}, 0)")
 
     # The grid.
 
@@ -254,6 +272,13 @@ def _named_rows(kernel: Kernel) -> frozenset[Scratch]:
         and len(found := values.get(m, set())) == 1
         and all(isinstance(v, Load) and isinstance(v.tensor, Var) for v in found)
     )
+
+
+def _tail(body: tuple[Statement, ...]) -> tuple[tuple[Statement, ...], tuple[Statement, ...]]:
+    """(the loops of the grid, what comes after them)."""
+    if len(body) > 1 and isinstance(body[0], For) and body[0].parallel:
+        return body[:1], body[1:]
+    return body, ()
 
 
 def _grid(body: Sequence[Statement]) -> tuple[list[For], tuple[Statement, ...]]:

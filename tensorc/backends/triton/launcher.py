@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from tensorc import algebra
 from tensorc.algebra import Atom, Poly, Size
 from tensorc.backends.triton.context import RESERVED, Naming
-from tensorc.backends.triton.emit import Emitted, EmittedKernel, module
+from tensorc.backends.triton.emit import FINISHED, Emitted, EmittedKernel, module
 from tensorc.backends.triton.types import TRITON
 from tensorc.dtypes import DType
 from tensorc.ir.program import Condition, Program
@@ -132,6 +132,9 @@ class _Writer:
             shape = f"({shape}{',' if len(b.extents) == 1 else ''})"
             device = self.names.of("device", "device")
             self.lines.append(f"{indent}{self._memory(emitted, b)} = torch.empty({shape}, dtype={_torch(b.dtype)}, device={device})")
+        if any(FINISHED in k.pointers for k in emitted.kernels):
+            device = self.names.of("device", "device")
+            self.lines.append(f"{indent}{self._memory(emitted, FINISHED)} = torch.zeros((), dtype=torch.int32, device={device})")
         for k in emitted.kernels:
             self.lines += _wrapped(self._launch(emitted, k, s), indent)
         for b, check in zip(s.checks, self.program.checks, strict=True):

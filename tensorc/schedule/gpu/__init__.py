@@ -18,7 +18,7 @@ from tensorc.algebra import Poly
 from tensorc.ir.program import Program
 from tensorc.loops.nest import Kernel, Schedule
 from tensorc.schedule import _facts, _first_outside
-from tensorc.schedule.gpu import special, streamed
+from tensorc.schedule.gpu import special, streamed, tail
 from tensorc.schedule.gpu.group import Group, partition
 from tensorc.schedule.gpu.nest import kernel
 from tensorc.schedule.gpu.plan import Planner
@@ -54,15 +54,25 @@ def schedule(program: Program, situation: Situation) -> Planned:
     outputs = (*program.results, *(_first_outside(c) for c in program.checks))
     inlined = inline(program, outputs)
     names = Names(t.name for t in program.inputs)
-    groups = partition(inlined.rules, Planner(situation, outputs))
+    planner = Planner(situation, outputs)
+    groups = partition(inlined.rules, planner)
     storage = store(program, outputs, groups, inlined.aliases, names)  # type: ignore[arg-type]
     titles = Names()
     kernels: list[Kernel] = []
     launches: dict[str, Launch] = {}
+    before: Group | None = None
     for g in groups:
+        if before is not None and _is_tail(planner, before, g):
+            last = kernels.pop()
+            ((k, _),) = _kernels(_title(g), g, storage, names, titles)
+            kernels.append(tail.joined(last, k))
+            launches[kernels[-1].name] = launches.pop(last.name)
+            before = None
+            continue
         for k, launch in _kernels(titles.unique(_title(g)), g, storage, names, titles):
             kernels.append(k)
             launches[k.name] = launch
+        before = g
     count = len(program.results)
     made = Schedule(
         program.name,
@@ -76,6 +86,13 @@ def schedule(program: Program, situation: Situation) -> Planned:
     )
     exact = dict.fromkeys(g.space.exact for g in groups if g.space is not None and g.space.exact is not None)
     return Planned(made, situation, launches, tuple(exact))
+
+
+def _is_tail(planner: Planner, before: Group, g: Group) -> bool:
+    """Whether the last program of the kernel before, which has one, does better to run a group than another launch does."""
+    if before.space is None or g.space is None or not before.space.grid:
+        return False
+    return all(planner.sizes.bounds(a.extent)[0] > 0 for a, _ in before.space.grid) and planner.is_small(g.space)
 
 
 def _kernels(name: str, g: Group, storage: Storage, names: Names, titles: Names) -> list[tuple[Kernel, Launch]]:

@@ -63,6 +63,9 @@ COLUMNS = 128
 THREADS = 128
 """Elements at a time below which some threads of a program have nothing to do."""
 
+FEW = 4
+"""Programs that one program does one after the other, at most."""
+
 LEAST = 16
 """Points of each axis that a matrix product takes at least."""
 
@@ -512,6 +515,21 @@ class Planner:
         """Bytes that memory moves for an element: its share of a sector. The cache keeps some of what a program takes later."""
         along = [a for a in algebra.indices(access.address) & set(blocks) if _is_unit(access.address, a)]
         return SECTOR / CACHED / max((blocks[a] for a in along), default=1) if along else 0.0
+
+    def is_small(self, plan: Plan) -> bool:
+        """Whether one program does all of it in less time than a launch takes."""
+        space = plan.space
+        programs = sum(-(-self.sizes.estimate(a.extent) // block) for a, block in plan.grid)
+        if programs > FEW or plan.passes is not None or any(self._is_product(space, r) for r in space.rules):
+            return False
+        points = [(self._points(space.of(r)), r) for r in space.rules]
+        moved = sum(
+            self._points(algebra.indices(a.address) & set(space.loops)) * a.dtype.bytes
+            for r in space.rules
+            for a in self.accesses(space, r)
+        )
+        work = sum(n * max(self._work(r), 1) for n, r in points)
+        return max(moved / BANDWIDTH, work / SCALAR) * PROCESSORS < 2 * LAUNCH
 
     def _again(self, plan: Plan, access: Access, blocks: dict[Index, int]) -> float:
         """How often an element is read by different programs, of which the cache serves most."""

@@ -88,7 +88,14 @@ def main(driver: str) -> None:
     for _ in range(count):
         device.launches(sizes, strides, addresses[: len(program.inputs)])(addresses, stream)
     seconds = (time.perf_counter() - started) / count
-    answer = {"kernels": kernels, "workspace": found.workspace, "results": found.results, "target": str(device.target), "seconds": seconds}
+    answer = {
+        "kernels": kernels,
+        "workspace": found.workspace,
+        "results": found.results,
+        "target": str(device.target),
+        "seconds": seconds,
+        "counts": found.counts,
+    }
     json.dump(answer, answers)
 
 

@@ -67,12 +67,12 @@ def test_workspace(driver: Path) -> None:
         ["f32[N, D]"],
         {"N": 4096, "D": 1024},
         [None],
-        [1 << 40, 2 << 40, 3 << 40, 4 << 40],
+        [1 << 40, 2 << 40, 3 << 40, 4 << 40, 5 << 40],
     )
-    places = [a for k in found["kernels"] for a in k["arguments"] if a >= 4 << 40]
+    places = [a for k in found["kernels"] for a in k["arguments"] if 4 << 40 <= a < 5 << 40]
     assert places and all(0 <= a - (4 << 40) < found["workspace"] and a % 16 == 0 for a in places)
     assert found["kernels"][0]["arguments"][0] == 1 << 40
-    assert {2 << 40, 3 << 40} <= {a for k in found["kernels"] for a in k["arguments"]}
+    assert {2 << 40, 3 << 40, 5 << 40} <= {a for k in found["kernels"] for a in k["arguments"]} and found["counts"]
 
 
 def test_nothing_to_do(driver: Path) -> None:

@@ -11,6 +11,8 @@ from backends.test_llvm_programs import SIZES, arguments, array, check, function
 from backends.triton.worker import Worker
 
 import tensorc
+from tensorc.backends.triton.emit import emit
+from tensorc.schedule.gpu import Situation, Sizes, schedule
 from tensorc.transform.simplify import simplify
 
 
@@ -45,6 +47,28 @@ def test_strides(interpreter: Worker, name: str) -> None:
         results = interpreter.run(program, arrays, sizes_of(program, arrays))
         for got, want in zip(results, leaves(function(name).reference(*arrays)), strict=True):
             check(got, want)
+
+
+FINISHING = """
+fn total(x: f32[N, M]) = sum(x / 16)
+fn extremes(x: f32[N, M]) = (amax(x), mean(x), sum(x, axis=1))
+fn loss(x: f32[N, M], t: i64[N]) = cross_entropy(x, t % M)
+"""
+
+
+@pytest.mark.parametrize("name", ["total", "extremes", "loss"])
+def test_the_program_that_finishes_last_does_the_rest(interpreter: Worker, name: str) -> None:
+    f = tensorc.compile(FINISHING)[name]
+    for sizes in ({"N": 300, "M": 150}, {"N": 0, "M": 150}):
+        arrays = [array("f32", (sizes["N"], sizes["M"])), array("i64", (sizes["N"],))][: 1 + (name == "loss")]
+        if name != "total" and not sizes["N"]:
+            continue
+        program = simplify(f.lower(*arrays).program)
+        results = interpreter.run(program, arrays, sizes_of(program, arrays))
+        for got, want in zip(results, leaves(f.reference(*arrays)), strict=True):
+            check(got, want)
+    planned = schedule(program, Situation(Sizes.of({"N": 4096, "M": 1024})))
+    assert len(planned.schedule.kernels) == 1 and "finished_ptr" in emit(planned).text
 
 
 STREAMS = """
