@@ -139,11 +139,16 @@ class _Binder:
         if axis is None:
             return 1.0 + m.work + len(a.loads) + len(a.stores)
         idle = max(1.0, LANES / self.trips(axis))
-        cost = (1.0 + m.work + sum(lane(load.subscripts, axis) for load in a.loads)) / LANES
+        cost = (1.0 + m.work + sum(lane(load.subscripts, axis) / self.shared(m, load) for load in a.loads)) / LANES
         cost += sum(lane(subscripts, axis) for subscripts in a.stores) / LANES
         if axis in m.over:
             cost += MERGE / self.trips(axis)
         return cost * idle
+
+    def shared(self, m: Member, load: Load) -> int:
+        """How many points of a block of rows read an element of a contraction."""
+        inside = axes(load)
+        return max((min(self.trips(a), ROWS) for a in m.out if a not in inside), default=1) if m.is_contraction else 1
 
     def may_be_vector(self, s: Sweep) -> bool:
         """Not where lanes would be combined into one place in memory."""

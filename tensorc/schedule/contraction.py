@@ -29,6 +29,7 @@ from tensorc.schedule.members import Member, axes, by_tensor, is_unit
 from tensorc.schedule.narrow import narrowed
 from tensorc.schedule.online import NOTHING, Carried, carried
 from tensorc.schedule.roles import LANES, Roles, unit_of, ways
+from tensorc.schedule.rules import overlaps
 from tensorc.schedule.sizes import Estimate
 from tensorc.schedule.stages import Loop, Part, Plan, Sweep, arrange, paths
 
@@ -37,8 +38,14 @@ STRETCH = 100
 cache.
 """
 
+DEPTH = 512
+"""Terms that are summed in registers before they are added to what is in memory, where there are many more."""
+
+RESULT = 1 << 15
+"""Elements of a result that are so few that each of several threads may have all of them."""
+
 FEW = 2 * LANES
-"""So few rows are often a multiple of 7, and the more of them should be in whole blocks."""
+"""So few windows are often a multiple of 7, and the more of them should be in whole blocks."""
 
 HEAVY = 8
 """Instructions that are done for one register after the other, so that they are not written out for every register of a block."""
@@ -70,7 +77,7 @@ class Block:
 def block_of(roles: Roles, estimate: Estimate) -> Block:
     """As many registers as there are lanes for, and as many rows as leave the others to what is read."""
     lanes, rows = estimate(roles.lanes.extent), estimate(roles.rows.extent)
-    if rows <= FEW:
+    if rows <= FEW and any(overlaps(load, roles.rows) for load in roles.first.loads):
         return Block(7 if rows <= LANES else 14, 1 if lanes <= LANES else 2)
     if lanes <= LANES:
         return Block(16, 1)
@@ -95,7 +102,7 @@ def contract(members: Sequence[Member], estimate: Estimate) -> Found | None:
         roles = replace(chosen, first=made.first)
         able = carried(made.members, roles.rows)
         for each in (able, NOTHING) if able.scales else (NOTHING,):
-            plan = _Planner(roles, made, each, block_of(roles, estimate)).plan()
+            plan = _Planner(roles, made, each, block_of(roles, estimate), _deep(roles, made, estimate)).plan()
             nest = arrange(made.members, plan) if plan is not None else None
             if nest is not None and _is_carried_together(nest, each):
                 return Found(nest, each)
@@ -114,6 +121,27 @@ def _all_follow(first: Member, members: Sequence[Member]) -> bool:
     return True
 
 
+@dataclass(frozen=True)
+class Deep:
+    """An axis that a contraction reduces in tiles, of `count` points, and what they make is added up."""
+
+    axis: Index
+    count: int
+
+
+def _deep(roles: Roles, made: Copied, estimate: Estimate) -> Deep | None:
+    """Where a small result is made of so much that it is shared out among threads, and little of it is at hand at a time."""
+    first = roles.first
+    if roles.thin or first.body.dtype.is_half or any(m.over for m in made.members if m is not first):
+        return None
+    points = [estimate(a.extent) for a in roles.inner]
+    if math.prod(points) < 4 * DEPTH or math.prod(estimate(a.extent) for a in first.out) > RESULT:
+        return None
+    axis = max(roles.inner, key=lambda a: estimate(a.extent)) if max(points) >= 4 * DEPTH else roles.inner[0]
+    rest = math.prod(points) // estimate(axis.extent)
+    return Deep(axis, max(DEPTH // rest, 2))
+
+
 def _is_carried_together(nest: Sequence[Part], carried: Carried) -> bool:
     """Whether each sum that is carried is in the tiles that its maximum is in."""
     where = dict(paths(nest))
@@ -128,8 +156,9 @@ def _is_carried_together(nest: Sequence[Part], carried: Carried) -> bool:
 
 
 class _Planner:
-    def __init__(self, roles: Roles, made: Copied, able: Carried, block: Block) -> None:
+    def __init__(self, roles: Roles, made: Copied, able: Carried, block: Block, deep: Deep | None) -> None:
         self.roles = roles
+        self.deep = deep
         self.block = block
         self.members = made.members
         self.kinds = made.kinds
@@ -176,8 +205,14 @@ class _Planner:
         only = self.only if axis is self.roles.rows and not within else ()
         return self.loops.setdefault((axis, kind, within, name), Loop(axis, kind, within, only))
 
+    def inner(self, axis: Index, kind: Bind = SERIAL, name: str = "") -> Loop:
+        """The loop over what the contraction reduces, or over a tile of it."""
+        return self.loop(axis, kind, self.deep is not None and axis is self.deep.axis, name)
+
     def path(self, m: Member) -> Iterator[Loop]:
         r = self.roles
+        if self.deep is not None and self.deep.axis in m.space:
+            yield self.loop(self.deep.axis, Bind("tile", self.deep.count))
         yield from map(self.loop, r.outer)
         yield self.loop(r.lanes, Bind("tile", STREAM if r.thin else self.block.tile))
         if m in self.kinds:
@@ -228,7 +263,7 @@ class _Planner:
         else:
             yield from (rows, lanes)
         if m is r.first:
-            yield from (self.loop(a, name="inner") for a in r.inner)
+            yield from (self.inner(a, name="inner") for a in r.inner)
 
     def turned(self, m: Member) -> Iterator[Loop]:
         """Results that are stored along another axis than the lanes: squares of both are turned in registers."""
@@ -254,9 +289,9 @@ class _Planner:
                 yield from (self.loop(a) for a in r.shared[: 1 + max(map(r.shared.index, shared), default=-1)])
                 *walked, last = [a for a in m.out if a not in r.outer and a not in r.shared]
                 guarded = guards(m.body)  # a mask is made once for all other axes
-                yield from (self.loop(a, name=m.name) for a in walked if a in guarded)
-                yield self.loop(last, Bind("vector", 1), name=m.name)
-                yield from (self.loop(a, name=m.name) for a in walked if a not in guarded)
+                yield from (self.inner(a, name=m.name) for a in walked if a in guarded)
+                yield self.inner(last, Bind("vector", 1), m.name)
+                yield from (self.inner(a, name=m.name) for a in walked if a not in guarded)
             case "square":
                 yield from (self.loop(a) for a in r.shared if a in m.out)
                 yield self.loop(r.rows, Bind("tile", self.block.stretch))
@@ -268,13 +303,13 @@ class _Planner:
         inner = [a for a in m.out if a in r.inner]
         read = [load for load in walk.loads(m.body) if r.lanes in axes(load)]
         if all(is_unit(load.subscripts, r.lanes) for load in read):
-            yield from (self.loop(a, name=m.name) for a in inner)
+            yield from (self.inner(a, name=m.name) for a in inner)
             yield self.loop(r.lanes, Bind("vector", 1), True, m.name)
             return
         unit = next((a for a in inner if any(is_unit(load.subscripts, a) for load in read)), None)
-        yield from (self.loop(a, name=m.name) for a in inner if a is not unit)
+        yield from (self.inner(a, name=m.name) for a in inner if a is not unit)
         if unit is not None:
-            yield self.loop(unit, Bind("unroll", SQUARE), name=m.name)
+            yield self.inner(unit, Bind("unroll", SQUARE), m.name)
         yield self.loop(r.lanes, Bind("vector", 1), True, m.name)
 
 

@@ -113,7 +113,8 @@ def _group(members: tuple[AnyRule, ...], estimate: Estimate, facts: Facts) -> Gr
     nest = None if space is None else fits(space, estimate)
     if space is None or nest is None:
         return None
-    if len(members) > 1 and isinstance(nest[0], Sweep) and any(r.is_contraction for r in pointwise) and _reduces(nest[0]):
+    root = nest[0]
+    if len(members) > 1 and isinstance(root, Sweep) and not root.is_tile and any(r.is_contraction for r in pointwise) and _reduces(root):
         return None  # what is bound by arithmetic is shared out among threads
     return Group(members, space)
 

@@ -132,12 +132,12 @@ def _nest(body: tuple[Statement, ...]) -> _Nest | None:
     inits = tuple(s for s in before if isinstance(s, Init))
     fills = [s for s in before if not isinstance(s, Init)]
     filled = {store.memory: fill for fill in fills if (store := _filled(fill)) is not None}
-    if len(filled) < len(fills) or root.bind.kind == "tile":
+    if len(filled) < len(fills):
         return None
     totals = [_Total(s.var, s.monoid, s.over, None) for s in inits]
     for s in statements(root.body):
-        if isinstance(s, Update) and s.memory in filled and root.axis in s.over:
-            totals.append(_Total(s.memory, s.monoid, s.over, filled[s.memory]))
+        if isinstance(s, Update) and s.memory in filled and _adds(s, root):
+            totals.append(_Total(s.memory, s.monoid, s.over or (root.axis,), filled[s.memory]))
     if len(totals) != len(before) or any(root.axis not in t.over for t in totals):
         return None
     return _Nest(tuple(totals), inits, root, after) if _is_regular(root, after, frozenset(filled)) else None
@@ -145,6 +145,11 @@ def _nest(body: tuple[Statement, ...]) -> _Nest | None:
 
 def _is_reduced(loop: For) -> bool:
     return any(isinstance(s, (Fold, Update)) and loop.axis in s.over for s in statements(loop.body))
+
+
+def _adds(s: Update, root: For) -> bool:
+    """Whether an update adds something of each point of a loop, or of each tile."""
+    return root.axis in s.over or (root.bind.kind == "tile" and not s.over)
 
 
 def _filled(s: Statement) -> Store | None:
@@ -161,7 +166,7 @@ def _is_regular(root: For, after: Sequence[Statement], filled: frozenset[Memory]
             case Carry() | SortRow():
                 return False
             case Store(memory, places) | Update(memory, places):
-                total = isinstance(s, Update) and memory in filled and root.axis in s.over
+                total = isinstance(s, Update) and memory in filled and _adds(s, root)
                 apart = isinstance(memory, Scratch) or root.axis in set[Index]().union(*map(algebra.indices, places))
                 if any(map(algebra.elements, places)) or not (total or (apart and memory not in filled)):
                     return False
@@ -194,7 +199,7 @@ def _parts(nest: _Nest, derived: Derived) -> dict[Index, Part]:
         return {}
     loops = list(_perfect(nest.root))
     reduced = [s for s in loops if any(s.axis in t.over for t in nest.totals)]
-    most = FEW if len(reduced) > 1 and any(t.fill is not None for t in nest.totals) else PARTS
+    most = FEW if (len(reduced) > 1 or nest.root.bind.kind == "tile") and any(t.fill is not None for t in nest.totals) else PARTS
     level = 1 + max(s.axis.level for s in statements((nest.root,)) if isinstance(s, For))
     found: dict[Index, Part] = {}
     for s in loops:
@@ -212,6 +217,8 @@ def least(loop: For, in_memory: bool) -> Poly:
     """
     if loop.bind.kind == "vector":
         return poly(POINTS)
+    if loop.bind.kind == "tile":
+        return poly(loop.bind.count)
     count = loop.bind.count
     if in_memory:
         return poly(ROWS + -ROWS % count)
@@ -286,7 +293,8 @@ class _Sharing:
         return body
 
     def _loop(self, loop: For) -> For:
-        return replace(loop, body=tuple(map(self._statement, loop.body)), part=self.parts.get(loop.axis, loop.part))
+        part = loop.part if loop.within else self.parts.get(loop.axis, loop.part)
+        return replace(loop, body=tuple(map(self._statement, loop.body)), part=part)
 
     def _statement(self, s: Statement) -> Statement:
         match s:

@@ -23,8 +23,14 @@ LANES = 16
 FEW = 5
 """Lanes that are too few to be worth a register."""
 
+LONG = 256
+"""Terms whose lanes are worth to be added up in the end."""
+
 ENOUGH = 12
 """Points of an axis that is worth to be gone along."""
+
+LITTLE = 64
+"""So many times fewer elements than something else has are no matter."""
 
 COPY, TURN = 2, 5
 """Instructions that copy a register, and that turn it on the way."""
@@ -67,16 +73,31 @@ def ways(first: Member, members: Sequence[Member], estimate: Estimate) -> Iterat
         rows = max(wanted, key=lambda a: (min(estimate(a.extent), ENOUGH), _nearness(first.loads, a), first.out.index(a)))
         roles = _shared(first, members, lanes, rows, side, reduced, estimate)
         points = math.prod(estimate(a.extent) for a in (rows, *roles.shared))
-        if points < 2:
+        if points < (ENOUGH if any(overlaps(load, lanes) for load in mine) else 2) or _is_of_dots(first, lanes, estimate):
             continue
-        if points < ENOUGH and not reductions and all(is_unit(load.subscripts, lanes) for load in mine):
+        if points < ENOUGH <= estimate(lanes.extent) and not reductions and all(is_unit(load.subscripts, lanes) for load in mine):
             roles = replace(roles, thin=True)
         price = _price(roles, members, mine, estimate)
-        if price < DEAR:
+        if price < DEAR or not _has_other_lanes(first, lanes, estimate):
             found.append((price + _idle(estimate(lanes.extent)), roles))
     found.sort(key=lambda f: f[0])
     for _, roles in found:
         yield roles
+
+
+def _is_of_dots(first: Member, lanes: Index, estimate: Estimate) -> bool:
+    """Whether lanes are few, and what is multiplied lies side by side along what is reduced, which is long."""
+    if 2 * estimate(lanes.extent) > LANES:
+        return False
+    return any(estimate(a.extent) >= LONG and all(is_unit(load.subscripts, a) for load in first.loads) for a in first.over)
+
+
+def _has_other_lanes(first: Member, lanes: Index, estimate: Estimate) -> bool:
+    """Whether there is another axis along which all that is read lies side by side, or is the same: all but what is little."""
+    others = [a for a in first.space if a is not lanes and estimate(a.extent) >= LANES]
+    count = {load: math.prod(estimate(a.extent) for a in axes(load)) for load in first.loads}
+    large = [load for load, n in count.items() if n * LITTLE >= max(count.values())]
+    return any(all(a not in axes(load) or is_unit(load.subscripts, a) for load in large) for a in others)
 
 
 def _nearness(loads: Sequence[Load], axis: Index) -> int:
