@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -47,13 +45,13 @@ class Compilation:
 
     @cached_property
     def schedule(self) -> Schedule:
-        from tensorc.schedule import schedule
+        from tensorc.schedule.program import schedule
 
         return self._stage("schedule", lambda: schedule(self.optimised))
 
     def _scheduled(self, sizes: Class) -> Schedule:
         """The schedule for a class of sizes."""
-        from tensorc.schedule import schedule
+        from tensorc.schedule.program import schedule
 
         return self._stage("schedule", lambda: schedule(self.optimised, dict(sizes))) if sizes else self.schedule
 
@@ -153,6 +151,9 @@ class Compilation:
 
     def _reproducer(self, failure: Exception) -> str | None:
         """A file with the program and the traceback; None where none can be written."""
+        import tempfile
+        import traceback
+
         from tensorc.ir.text import show
 
         try:

@@ -92,7 +92,7 @@ def dtype(name: str) -> DType:
 
 @cache
 def _by_numpy() -> dict[Any, DType]:
-    return {t.numpy: t for t in DTYPES.values()}
+    return {t.numpy: t for t in DTYPES.values() if t is not bf16}
 
 
 def from_numpy(value: Any) -> DType | None:
@@ -100,7 +100,10 @@ def from_numpy(value: Any) -> DType | None:
     import numpy as np
 
     value = np.dtype(value)
-    return _by_numpy().get(value) if value.isnative else None
+    if not value.isnative:
+        return None
+    found = _by_numpy().get(value)
+    return bf16 if found is None and value.name == "bfloat16" and value == bf16.numpy else found
 
 
 def promote(a: DType, b: DType) -> DType | None:

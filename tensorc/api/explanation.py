@@ -78,7 +78,7 @@ class Explanation:
 
 def explain(lowered: Lowered) -> Explanation:
     """The explanation of a program for the sizes that its arguments have."""
-    from tensorc.schedule import grouped
+    from tensorc.schedule.program import grouped
     from tensorc.schedule.reasons import reason
     from tensorc.schedule.sizes import deciding
 

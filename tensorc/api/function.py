@@ -9,10 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from tensorc import compiler
-from tensorc.api.bench import Bench, measure
 from tensorc.api.definition import Definition, Instance, Prepared, split_out
 from tensorc.api.lanes import handle, in_graph, is_dynamo, taker
-from tensorc.api.lowered import Lowered
 from tensorc.config import config
 from tensorc.errors import DTypeError
 from tensorc.frontend.trace import active_trace, find_trace
@@ -22,7 +20,9 @@ from tensorc.runtime.call import Call, Further
 from tensorc.runtime.entry import Callable, Remembered
 
 if TYPE_CHECKING:
+    from tensorc.api.bench import Bench
     from tensorc.api.explanation import Explanation
+    from tensorc.api.lowered import Lowered
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,12 @@ class Function(Callable):
     def lower(self, *args: Any, target: str | None = None, **kwargs: Any) -> Lowered:
         """The program for arguments or specs of these dtypes and ranks, with its stages as text, its cost, and `compile()`."""
         prepared = self._definition.prepare(args, kwargs)
-        return Lowered(self, self._entry(prepared, target), prepared)
+        return self._lowered(self._entry(prepared, target), prepared)
+
+    def _lowered(self, entry: _Entry, prepared: Prepared | None) -> Lowered:
+        from tensorc.api.lowered import Lowered
+
+        return Lowered(self, entry, prepared)
 
     def warmup(self, *args: Any, **kwargs: Any) -> None:
         """Compile for arguments or specs of these dtypes and ranks, so that a call finds it done."""
@@ -239,7 +244,7 @@ class Function(Callable):
         """A stage (`ast typed opt schedule loops llvm asm`) for arguments or specs; without any, for the latest program."""
         if stage == "ast":
             return self._definition.ast()
-        return Lowered(self, self._any_entry(args, kwargs), None).as_text(stage)
+        return self._lowered(self._any_entry(args, kwargs), None).as_text(stage)
 
     def _any_entry(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> _Entry:
         if args or kwargs:
@@ -255,16 +260,18 @@ class Function(Callable):
         """How long a call takes with these arguments, with the compile done before; the rates that come of it, and their share of what
         this machine can do.
         """
+        from tensorc.api.bench import measure
+
         self(*args, **kwargs)
         prepared = self._definition.prepare(args, kwargs)
         entry = self._entry(prepared)
         assert entry.call is not None
         sizes = entry.call.bind(entry.inputs(prepared)[0])
-        lowered = Lowered(self, entry, prepared)
+        lowered = self._lowered(entry, prepared)
         return measure(lambda: self(*args, **kwargs), lowered.cost(), sizes, seconds, lowered.widest)
 
     def explain(self, *args: Any, **kwargs: Any) -> Explanation:
         """The kernels for arguments or specs, with their flops and bytes, what was fused into each, and why not the rest."""
         entry = self._any_entry(args, kwargs)
         prepared = self._definition.prepare(args, kwargs) if args or kwargs else None
-        return Lowered(self, entry, prepared).explain()
+        return self._lowered(entry, prepared).explain()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from types import ModuleType
 from typing import Any
 
 from tensorc.algebra import Poly
@@ -33,11 +34,18 @@ from tensorc.ir import build
 from tensorc.ir.tensor import Input, Tensor
 from tensorc.source import Span
 from tensorc.syntax import tree
-from tensorc.transform.derive import derivative_tensors, jvp, vjp
 
 Function = Routine | Builtin | Transformed
 
 Argument = tuple[str | None, Value, Span | None]
+
+
+def derive() -> ModuleType:
+    """What differentiates, which programs without derivatives need not load."""
+    from tensorc.transform import derive
+
+    return derive
+
 
 # The functions of functions.
 
@@ -267,7 +275,7 @@ class Call:
         value = arrays.strong(context, result).tensor()
         wrt = [self._input(g) for g in chosen]
         one = build.define((), build.constant(1, value.dtype))
-        found = wrt if self.boundary.is_draft else vjp([value], [one], wrt, context.facts)
+        found = wrt if self.boundary.is_draft else derive().vjp([value], [one], wrt, context.facts)
         whole = self.boundary.leave([value, *found])
         return Tuple((whole[0], bare(whole[1:], alone)))
 
@@ -288,7 +296,7 @@ class Call:
         chosen, alone = selected(context, self.kind, self.option, self.arguments)
         wrt = [self._input(g) for g in chosen]
         tensors = [a.tensor() for a in outputs]
-        found = wrt if self.boundary.is_draft else vjp([a.tensor() for a in floats], seeds, wrt, context.facts)
+        found = wrt if self.boundary.is_draft else derive().vjp([a.tensor() for a in floats], seeds, wrt, context.facts)
         whole = self.boundary.leave([*tensors, *found])
         return Tuple((rebuilt(result, whole[: len(tensors)]), bare(whole[len(tensors) :], alone)))
 
@@ -299,7 +307,7 @@ class Call:
         floats = [a.tensor() for a in outputs if a.dtype.is_float]
         chosen, _ = selected(context, self.kind, self.option, self.arguments)
         given = {self._input(g): self._seed(t, self.placeholders[g.label]) for g, t in zip(chosen, self.extra, strict=True)}
-        found = floats if self.boundary.is_draft else jvp(floats, given)
+        found = floats if self.boundary.is_draft else derive().jvp(floats, given)
         whole = self.boundary.leave([*tensors, *found])
         return Tuple((rebuilt(result, whole[: len(tensors)]), by_result(result, whole[len(tensors) :])))
 
@@ -328,7 +336,8 @@ class Call:
         forward = self.kind == "jacfwd"
         if self.boundary.is_draft:
             return [Input("jacobian~", (*y.extents, *x.extents), y.dtype if forward else x.dtype) for x in wrt]
-        return derivative_tensors(y, wrt, forward, self.context.facts)
+        found: Sequence[Tensor] = derive().derivative_tensors(y, wrt, forward, self.context.facts)
+        return found
 
     def _input(self, g: Given) -> Tensor:
         return self.placeholders[g.label].tensor()

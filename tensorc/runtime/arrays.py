@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tensorc.dtypes import DTYPES, DType, bf16, bool_, f32, from_numpy, i64
 from tensorc.errors import DTypeError, TargetUnavailable
 
-Array = NDArray[Any]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Array: TypeAlias = "NDArray[Any]"
 
 _CPU_DEVICES = (1, 3, 11)
 """DLPack's kDLCPU, kDLCUDAHost and kDLROCMHost: memory that the processor reads."""

@@ -96,7 +96,7 @@ def test_kernels_do_what_is_said_of_them(name: str, counter: Counter, monkeypatc
     monkeypatch.setattr(interpret, "_statement", stating)
     given = arrays(name)
     found = MODULE[name].explain(*given)
-    from tensorc.schedule import schedule
+    from tensorc.schedule.program import schedule
 
     lowered = MODULE[name].lower(*given)
     made = schedule(lowered.optimised)

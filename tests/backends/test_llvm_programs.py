@@ -11,7 +11,7 @@ import pytest
 import tensorc
 from tensorc.dtypes import dtype
 from tensorc.runtime.executable import compile_schedule
-from tensorc.schedule import schedule
+from tensorc.schedule.program import schedule
 
 RANDOM = np.random.default_rng(11)
 SIZES = [dict(zip("NMKL", s, strict=True)) for s in ((5, 37, 3, 30), (17, 16, 6, 44), (1, 1, 1, 6), (33, 130, 2, 8))]

@@ -14,10 +14,10 @@ from tensorc.ir.program import Program
 from tensorc.ir.tensor import Define, Input, Load, Scalar, Scan, Sort, Tensor, View
 from tensorc.loops.check import check
 from tensorc.loops.nest import Bind, For, Kernel, Schedule, Update, statements
-from tensorc.schedule import schedule
 from tensorc.schedule.axes import unify
 from tensorc.schedule.inline import inline
 from tensorc.schedule.members import members
+from tensorc.schedule.program import schedule
 from tensorc.schedule.rules import Rule
 from tensorc.schedule.separate import separate
 from tensorc.schedule.stages import Sweep, arrange

@@ -12,7 +12,8 @@ from tensorc.ir.tensor import Input, Scatter, Tensor
 from tensorc.loops.check import check
 from tensorc.loops.nest import For, Schedule, Update, statements
 from tensorc.loops.text import show
-from tensorc.schedule import partial, schedule
+from tensorc.schedule import partial
+from tensorc.schedule.program import schedule
 
 N, M, K = map(size, "NMK")
 X, V = Input("x", (N, M), f32), Input("v", (N,), f32)

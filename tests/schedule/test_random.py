@@ -17,7 +17,7 @@ from tensorc.ir.program import Program
 from tensorc.ir.tensor import Input, Scalar, Scan, Scatter, Sort, Tensor, View
 from tensorc.loops.check import check
 from tensorc.loops.interpret import interpret
-from tensorc.schedule import schedule
+from tensorc.schedule.program import schedule
 from tensorc.transform.simplify import simplify
 
 N, M, K = map(size, "NMK")

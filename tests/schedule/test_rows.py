@@ -9,7 +9,8 @@ import tensorc
 from tensorc.loops.check import check
 from tensorc.loops.nest import For, Schedule, statements
 from tensorc.runtime.executable import compile_schedule
-from tensorc.schedule import partial, schedule
+from tensorc.schedule import partial
+from tensorc.schedule.program import schedule
 from tensorc.schedule.sizes import deciding
 
 RANDOM = np.random.default_rng(5)

@@ -13,7 +13,8 @@ from tensorc.ir.program import Program
 from tensorc.ir.tensor import Input, Scan, Tensor
 from tensorc.loops.check import check
 from tensorc.loops.nest import For, Schedule, statements
-from tensorc.schedule import running, schedule
+from tensorc.schedule import running
+from tensorc.schedule.program import schedule
 
 N, M = size("N"), size("M")
 

@@ -20,7 +20,7 @@ from tensorc.loops.check import check
 from tensorc.loops.interpret import interpret
 from tensorc.loops.nest import Schedule
 from tensorc.loops.text import show
-from tensorc.schedule import NO_POSITION, schedule
+from tensorc.schedule.program import NO_POSITION, schedule
 
 B, N, M, K, H, D = map(size, "BNMKHD")
 

@@ -17,7 +17,6 @@ from typing import assert_never
 from tensorc.algebra import Poly
 from tensorc.ir.program import Program
 from tensorc.loops.nest import Kernel, Schedule
-from tensorc.schedule import _facts, _first_outside
 from tensorc.schedule.gpu import special, streamed, tail
 from tensorc.schedule.gpu.group import Group, partition
 from tensorc.schedule.gpu.nest import kernel
@@ -26,6 +25,7 @@ from tensorc.schedule.gpu.sizes import Sizes
 from tensorc.schedule.gpu.space import Situation
 from tensorc.schedule.inline import inline
 from tensorc.schedule.memory import Names, Storage, store
+from tensorc.schedule.program import _facts, _first_outside
 from tensorc.schedule.rules import Rule, ScanRule, ScatterRule, SortRule
 from tensorc.schedule.separate import separate
 
