@@ -309,6 +309,94 @@ def _made(task: tuple[int, str]) -> tuple[list[float], float]:
     return coefficients(TABLES[task[0]], task[1])
 
 
+def lgamma_zeros() -> str:
+    """Rows of what lgamma is near its zeros below 0, and between those of -3 .. -2."""
+    with ProcessPoolExecutor() as pool:
+        rows = [*pool.map(_zero, POLES), _least()]
+    width = max(map(len, rows))
+    text = "\n# lgamma(x) = c + (x - z) * (s + (x - z) * P(x - z)) - log(1 + (x - z) / e): z, e, s and c in two parts each, and\n"
+    text += (
+        "# coefficients. For each zero z from -2 down, with its distance e from the pole beside it; and for the middle of -2.66 .. -2.55.\n"
+    )
+    text += "LGAMMA_ZEROS = (\n"
+    for row in rows:
+        numbers = [*row[:8], *[0.0] * (width - len(row)), *row[:7:-1]]
+        text += f"    ({', '.join(map(repr, numbers))}),\n"
+    return text + ")\n"
+
+
+POLES = ((-2, -1), *((p, side) for p in range(-3, -18, -1) for side in (1, -1)))
+"""The pole and on which of its sides the zero is."""
+
+# Of the zeros that are not very near to their poles: where they lie, the interval that is theirs, and the degree of the polynomial.
+WIDE_ZEROS = {
+    (-2, -1): ((-2.46, -2.45), (-2.55, -2.28), 18),
+    (-3, 1): ((-2.75, -2.74), (-2.875, -2.659), 17),
+    (-3, -1): ((-3.15, -3.14), (-3.23, -3.085), 13),
+    (-4, 1): ((-3.96, -3.95), (-3.974, -3.925), 9),
+    (-4, -1): ((-4.04, -4.03), (-4.065, -4.023), 9),
+    (-5, 1): ((-4.992, -4.991), (-4.9948, -4.9866), 7),
+    (-5, -1): ((-5.0083, -5.0081), (-5.0131, -5.0051), 7),
+}
+
+
+def _zero(place: tuple[int, int]) -> list[float]:
+    with mpmath.workdps(120):
+        pole, side = place
+
+        def value(x: Real) -> Real:
+            return mp.log(abs(mp.gamma(x)))
+
+        near = mp.mpf(side) / mp.factorial(-pole)
+        between, interval, degree = WIDE_ZEROS.get(place, ((pole + near * mp.mpf("0.9"), pole + near * mp.mpf("1.1")), None, 4))
+        z = mp.findroot(value, between, tol=mp.mpf(10) ** -200)
+        e = z - pole
+
+        steepness = mp.psi(0, z) + 1 / e
+
+        def rest(d: Real) -> Real:
+            return ((value(z + d) + mp.log1p(d / e)) / d - steepness) / d
+
+        if interval is None:
+            found = [float(c) for c in mp.taylor(lambda d: value(z + d) + mp.log1p(d / e), 0, degree + 1, singular=True)[2:]]
+        else:
+            tiny = mp.mpf(10) ** -30
+            table = Table(
+                "",
+                "",
+                lambda d: rest(d + tiny),
+                lambda d: abs((d + tiny) ** 2 / value(z + d + tiny)),
+                (interval[0] - z, interval[1] - z),
+                {"double": degree},
+            )
+            found, error = coefficients(table, "double")
+            assert error < 2.0**-58, (place, float(mp.log(error, 2)))
+        return [*_parts(z, e, steepness, mp.mpf(0)), *found]
+
+
+def _least() -> list[float]:
+    """Where lgamma is about its greatest number below 0 between -3 and -2; the logarithm is of 1."""
+    with mpmath.workdps(120):
+        middle = mp.mpf(-2.605)
+        value, slope = mp.log(abs(mp.gamma(middle))), mp.psi(0, middle)
+        tiny = mp.mpf(10) ** -30
+        table = Table(
+            "",
+            "",
+            lambda d: ((mp.log(abs(mp.gamma(middle + d + tiny))) - value) / (d + tiny) - slope) / (d + tiny),
+            lambda d: (d + tiny) ** 2,
+            (-0.0555, 0.0555),
+            {"double": 12},
+        )
+        found, error = coefficients(table, "double")
+        assert error < 2.0**-59, float(mp.log(error, 2))
+        return [*_parts(middle, mp.mpf(2) ** 900, slope, value), *found]
+
+
+def _parts(*numbers: Real) -> list[float]:
+    return [float(part) for x in numbers for part in (x, x - float(x))]
+
+
 def two_over_pi() -> str:
     """The bits of 2 / pi behind the point, in words: so many that angles of f64 can be reduced."""
     with mpmath.workprec(WORDS * 64 + 64):
@@ -330,7 +418,7 @@ def module() -> str:
             numbers = "".join(f"        {c!r},\n" for c in reversed(found))
             rows += f'    "{element}": (  # within 2**{float(mp.log(error, 2)):.1f}\n{numbers}    ),\n'
         text += f"\n# {table.text}.\n{table.name}: Coefficients = {{\n{rows}}}\n"
-    return text + two_over_pi()
+    return text + two_over_pi() + lgamma_zeros()
 
 
 def main() -> None:

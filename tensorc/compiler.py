@@ -35,7 +35,7 @@ class Compilation:
 
     def __init__(self, program: Program, target: str | None = None) -> None:
         self.typed = program
-        self.target = config.target if target is None else target
+        self.target = config.code if target is None else target
 
     @cached_property
     def optimised(self) -> Program:
@@ -68,10 +68,11 @@ class Compilation:
 
     def _make(self) -> Executable:
         match self.target:
-            case "cpu":
+            case "cpu" | "cpu:fast":
                 from tensorc.runtime.stored import executable
 
-                return executable(self.typed, self._scheduled, self.text, config.cpu, refuse_compile)
+                fast = self.target == "cpu:fast"
+                return executable(self.typed, self._scheduled, self.text, config.cpu, fast, refuse_compile)
             case "reference":
                 return Oracle(self.typed)
             case "triton":
@@ -99,7 +100,7 @@ class Compilation:
                 return show(self.optimised)
             case "triton" | "ttir" | "ttgir" | "ptx" | "sass":
                 return self._gpu(stage, sizes or {})
-            case "schedule" | "loops" if self.target not in ("cpu", "reference"):
+            case "schedule" | "loops" if self.target not in ("cpu", "cpu:fast", "reference"):
                 return self._gpu(stage, sizes or {})
             case "schedule":
                 return show_schedule(self.schedule)

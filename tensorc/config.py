@@ -27,6 +27,7 @@ class Options:
     cpu: str | None = None
     triton: Literal["compile", "interpret"] = "compile"
     precision: Literal["ieee", "tf32x3", "tf32"] = "ieee"
+    math: Literal["accurate", "fast"] = "accurate"
     deterministic: bool = False
     log: tuple[str, ...] = ()
     dump: Path | None = None
@@ -35,6 +36,11 @@ class Options:
     def threads(self) -> int:
         """How many threads a kernel may use."""
         return processors() if self.num_threads is None else self.num_threads
+
+    @property
+    def code(self) -> str:
+        """What code is made for: the target, and for a CPU whether its functions are the fast ones."""
+        return "cpu:fast" if self.target == "cpu" and self.math == "fast" else self.target
 
 
 def processors() -> int:
@@ -81,7 +87,7 @@ class Configuration:
         return self._base
 
     def __getattr__(self, name: str) -> Any:
-        if name in NAMES or name == "threads":
+        if name in NAMES or name in ("threads", "code"):
             return getattr(self.current, name)
         raise AttributeError(f"tensorc has no setting `{name}`{suggestion(name, NAMES)}")
 
@@ -92,8 +98,8 @@ class Configuration:
         self._tell(0)
 
     def watch(self, watcher: Callable[[int], None]) -> None:
-        """From now on call `watcher`: with 1 and -1 where a scope with another target or number of threads begins and ends, with 0 where
-        the process's settings change. It is called now for each such scope that there is."""
+        """From now on call `watcher`: with 1 and -1 where a scope with other code or another number of threads begins and ends, with 0
+        where the process's settings change. It is called now for each such scope that there is."""
         self._watchers.append(watcher)
         for scope in self._scopes[:]:
             watcher(scope)
@@ -117,7 +123,7 @@ class Configuration:
         """The settings changed for the code inside, in this thread or task. ConfigError for an unknown one."""
         changed = _changed(self.current, settings, "config.scope")
         now = self.current
-        retargeted = (changed.target, changed.num_threads) != (now.target, now.num_threads)
+        retargeted = (changed.code, changed.num_threads) != (now.code, now.num_threads)
         token = self._scoped.set(changed)
         if retargeted:
             self._tell(1)
@@ -250,6 +256,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "cpu": _text,
     "triton": _choice("compile", "interpret"),
     "precision": _choice("ieee", "tf32x3", "tf32"),
+    "math": _choice("accurate", "fast"),
     "deterministic": _switch,
     "log": _topics,
     "dump": _path,

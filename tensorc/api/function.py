@@ -85,7 +85,7 @@ class Function(Callable):
         prepared = self._definition.prepare(args, options)
         if prepared.has_specs:
             self._refuse_specs()
-        entry = self._entries.get((self._target or config.current.target, prepared.key))
+        entry = self._entries.get((self._target or config.current.code, prepared.key))
         if entry is None:
             entry = self._entry(prepared)
         call = entry.call
@@ -110,7 +110,7 @@ class Function(Callable):
 
     def _entry(self, prepared: Prepared, target: str | None = None) -> _Entry:
         """The program for a key, made if it is new."""
-        target = target or self._target or config.current.target
+        target = target or self._target or config.current.code
         with compiler.LOCK:
             found = self._entries.get((target, prepared.key))
             if found is None:

@@ -57,7 +57,7 @@ class ProgramFunction(Function):
 
     def __call__(self, *args: Any) -> Any:
         prepared = self._definition.prepare(args, {})
-        entry = self._entries.get((self._target or config.current.target, None))
+        entry = self._entries.get((self._target or config.current.code, None))
         if entry is None:
             entry = self._entry(prepared)
         call = entry.call if entry.call is not None else self._executable(entry)

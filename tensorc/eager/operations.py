@@ -65,7 +65,7 @@ class _Arguments:
     """Takes arguments apart: `leaves` are the tensors, in order, and `key` is all that the program depends on."""
 
     def __init__(self, name: str, numbers: bool) -> None:
-        self.key: list[Hashable] = [name, config.current.target]
+        self.key: list[Hashable] = [name, config.current.code]
         self.leaves: list[Tensor] = []
         self.numbers = numbers
 

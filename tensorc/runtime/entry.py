@@ -350,6 +350,11 @@ def bypass(change: int) -> None:
             found.context[words.BYPASS] = _bypassing
 
 
+def bypassing() -> bool:
+    """Whether every call is left to Python: what is recorded now would be answered under other settings."""
+    return _bypassing != 0
+
+
 def text() -> str:
     """The code as LLVM IR: the same in every process of this Python and NumPy."""
     sources = [_source(module.__name__) for module in (structure, recipe, pages, dispatch)]

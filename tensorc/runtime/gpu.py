@@ -147,7 +147,7 @@ def stage_text(program: Program, stage: str, target: str, sizes: Mapping[str, in
     """What a stage makes of a program for a GPU, for sizes such as these and row-major inputs."""
     from tensorc.loops.text import show, show_schedule
 
-    goal = compile.parse(DEFAULT if target in ("cpu", "triton", "reference") else target)
+    goal = compile.parse(DEFAULT if target in ("cpu", "cpu:fast", "triton", "reference") else target)
     named = usual(program, sizes)
     if stage in ("schedule", "loops"):
         planned = schedule(program, Situation(Sizes.of(named)))

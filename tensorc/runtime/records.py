@@ -64,6 +64,8 @@ class Recorder:
 
     def remember(self, made: Remembered) -> None:
         """Keep a call for the next ones like it, where there is a way to."""
+        if entry.bypassing():
+            return
         if not LOCK.acquire(blocking=False):  # another thread compiles: the next call will do
             return
         try:

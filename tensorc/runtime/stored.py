@@ -37,13 +37,15 @@ def executable(
     schedule: Callable[[Class], Schedule],
     text: Callable[[str], str],
     cpu: str | None,
+    fast: bool,
     permit: Callable[[str], None],
 ) -> Executable:
     """The program's executable for a CPU. `schedule` is called where the cache lacks it, and `text` for the stages that are kept.
 
+    `fast` says that functions may be off by 4 units in the last place rather than by 1.
     `permit` is called with the program's name before code is made later on, for arrays with other strides or of other sizes.
     """
-    machine = target.host(cpu)
+    machine = replace(target.host(cpu), fast=fast)
 
     def make(sizes: Class) -> Executable:
         if store() is None:
@@ -112,7 +114,7 @@ class Stored:
             "kind": "program",
             "name": self.name,
             "strides": strides,
-            "target": {"triple": self.target.triple, "cpu": self.target.cpu, "features": self.target.features},
+            "target": {"triple": self.target.triple, "cpu": self.target.cpu, "features": self.target.features, "fast": self.target.fast},
             "tensorc": __version__,
             "llvm": target.llvm_version(),
             "entry": made.entry,

@@ -82,7 +82,7 @@ def _key(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Hashable | None:
     """All that the program of a call depends on; None where that is not seen at a glance."""
     if "out" in kwargs:
         return None
-    key: list[Hashable] = [len(args), *kwargs, config.current.target]
+    key: list[Hashable] = [len(args), *kwargs, config.current.code]
     for value in (*args, *kwargs.values()):
         if type(value) in (Tensor, Parameter):
             shape = value.shape

@@ -112,7 +112,8 @@ def check(operation: str, arrays: list[Any], argument: DType, result: DType, got
         at = int(np.argmin(same))
         assert same.all(), (operation, [a[at] for a in arrays], got[at], want[at])
         return
-    # The oracle's f64 is not exact itself; of the other dtypes it is the rounded exact value.
+    # The oracle's f64 is not exact itself, so that bounds are wider; of the other dtypes it is the rounded exact value.
+    accuracy += ORACLE.get(operation, 4) if result is f64 else 0.5
     wide, exact = got.astype(np.float64), want.astype(np.float64)
     with np.errstate(all="ignore"):
         special = ~np.isfinite(exact) | (exact == 0)
@@ -126,6 +127,9 @@ def check(operation: str, arrays: list[Any], argument: DType, result: DType, got
     at = int(np.argmax(error))
     assert error[at] <= accuracy, (operation, [a[at] for a in arrays], got[at], want[at], error[at])
 
+
+ORACLE = {"lgamma": 16, "erfc": 8}
+"""Units in the last place by which the oracle's f64 may be off, where that is more than 4."""
 
 CASES = [(name, d) for name, row in OPERATIONS.items() for d in DTYPES.values() if row.takes(d) and not row.converts]
 

@@ -42,7 +42,7 @@ def emit(frame: Frame, strides: Mapping[Input, Strides], target: Target) -> Emit
 
 
 def module_for(target: Target) -> Module:
-    return Module(target.attributes, target.has_fused_multiply_add, target.has_half_conversions, target.vector_bytes == 64)
+    return Module(target.attributes, target.has_fused_multiply_add, target.has_half_conversions, target.vector_bytes == 64, target.fast)
 
 
 def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, Strides], target: Target) -> list[str]:

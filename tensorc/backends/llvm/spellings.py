@@ -48,16 +48,23 @@ INLINED = 24
 """So often an approximation is written out in a module; where there is more of it, it is called."""
 
 
-def _own(function: Floats, name: str) -> Spelling:
-    """An approximation that is written with fused multiply-add; the C library's function where the CPU has none."""
+def _own(function: Floats, name: str, compensated: bool = False) -> Spelling:
+    """An approximation that is written with fused multiply-add; the C library's function where the CPU has none.
+
+    One that is `compensated` in fast mode too would be too far off without.
+    """
+
+    def written(code: Code, *xs: Value) -> Value:
+        with code.compensating(compensated or code.compensated):
+            return function(code, *xs)
 
     def spelled(code: Code, *xs: Value) -> Value:
         if not code.module.fused:
             return library.call(code, name, *xs)
         type = xs[0].type
         if code.module.counted(f"{name}.{type.suffix}") <= INLINED:
-            return function(code, *xs)
-        helper = code.module.helper(f"tensorc.{name}.{type.suffix}", type, [x.type for x in xs], lambda inner, ys: function(inner, *ys))
+            return written(code, *xs)
+        helper = code.module.helper(f"tensorc.{name}.{type.suffix}", type, [x.type for x in xs], lambda inner, ys: written(inner, *ys))
         return code.call(helper, type, *xs)
 
     return Spelling(spelled)
@@ -79,7 +86,7 @@ SPELLINGS: dict[str, Spelling] = {
     "floordiv": Spelling(floats.floordiv, integers.floordiv),
     "remainder": Spelling(floats.remainder, integers.remainder),
     "fmod": Spelling(floats.fmod, integers.fmod, exact=True),
-    "pow": Spelling(_own(power.power, "pow").floats, integers.power),
+    "pow": Spelling(_own(power.power, "pow", compensated=True).floats, integers.power),
     "abs": Spelling(_intrinsic("fabs"), integers.absolute, exact=True),
     "sign": Spelling(floats.sign, integers.sign, exact=True),
     "floor": Spelling(_intrinsic("floor"), exact=True),
@@ -106,12 +113,12 @@ SPELLINGS: dict[str, Spelling] = {
     "sinh": _own(hyperbolic.sinh, "sinh"),
     "cosh": _own(hyperbolic.cosh, "cosh"),
     "tanh": _own(hyperbolic.tanh, "tanh"),
-    "asinh": _own(hyperbolic.asinh, "asinh"),
-    "acosh": _own(hyperbolic.acosh, "acosh"),
-    "atanh": _own(hyperbolic.atanh, "atanh"),
+    "asinh": _own(hyperbolic.asinh, "asinh", compensated=True),
+    "acosh": _own(hyperbolic.acosh, "acosh", compensated=True),
+    "atanh": _own(hyperbolic.atanh, "atanh", compensated=True),
     "erf": _own(special.erf, "erf"),
-    "erfc": _own(special.erfc, "erfc"),
-    "lgamma": _own(gamma.lgamma, "lgamma"),
+    "erfc": _own(special.erfc, "erfc", compensated=True),
+    "lgamma": _own(gamma.lgamma, "lgamma", compensated=True),
     "maximum": Spelling(floats.maximum, integers.maximum, exact=True),
     "minimum": Spelling(floats.minimum, integers.minimum, exact=True),
     "copysign": Spelling(_intrinsic("copysign"), exact=True),

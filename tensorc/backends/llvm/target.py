@@ -17,11 +17,15 @@ from tensorc.locks import LOCK
 
 @dataclass(frozen=True)
 class Target:
-    """A CPU by LLVM's names. `vector_bytes` is the width of its vector registers."""
+    """A CPU by LLVM's names. `vector_bytes` is the width of its vector registers.
+
+    `fast` says that functions may be off by 4 units in the last place rather than by 1.
+    """
 
     triple: str
     cpu: str
     features: str
+    fast: bool = False
 
     @property
     def vector_bytes(self) -> int:

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.functions import numeric as n
 from tensorc.backends.llvm.functions.coefficients import ATANH, ATANH_ROUGH, LGAMMA, LGAMMA_ROUGH, STIRLING, STIRLING_ROUGH
-from tensorc.backends.llvm.functions.logarithm import LN2, Parts, log_of_pair_in_parts, parts
+from tensorc.backends.llvm.functions.logarithm import log_in_parts, log_of_pair_in_parts, parts
 from tensorc.backends.llvm.functions.numeric import Pair
 from tensorc.backends.llvm.functions.trigonometric import cosine, sine
+from tensorc.backends.llvm.functions.zeros import near_zeros
 from tensorc.backends.llvm.types import Value
 
 MIDDLE = 1.75  # where the variable of the polynomial is 0
@@ -52,7 +53,12 @@ def _lgamma(code: Code, x: Value, tables: Tables) -> Value:
     endless = code.binary("or", n.compare(code, "oeq", a, 0.0), n.compare(code, "ogt", a, LARGEST))
     usual = n.choose(code, endless, float("inf"), n.sum_of(code, _positive(code, a, tables)))
     negative = n.compare(code, "olt", x, 0.0)
-    return code.rarely(negative, usual, lambda: code.select(negative, _reflected(code, a, _positive(code, a, PRECISE), usual), usual))
+
+    def rare() -> Value:
+        found = _reflected(code, a, _positive(code, a, PRECISE), usual)
+        return code.select(negative, near_zeros(code, x, found) if tables is PRECISE else found, usual)
+
+    return code.rarely(negative, usual, rare)
 
 
 def _positive(code: Code, a: Value, tables: Tables) -> Pair:
@@ -62,7 +68,7 @@ def _positive(code: Code, a: Value, tables: Tables) -> Pair:
     less = n.add(code, a, -1.0)
     inner = code.select(below, n.add(code, a, one), code.select(above, less, a))
     argument = code.select(great, a, code.select(below, a, code.select(above, less, one)))
-    logarithm = _log(code, parts(code, argument, tail=tables.log))
+    logarithm = log_in_parts(code, parts(code, argument, tail=tables.log))
     near = _near_zeros(code, n.subtract(code, a, code.select(below, zero, n.choose(code, above, 2.0, one))), inner, tables)
     signed = [None if part is None else code.select(below, code.negate(part), part) for part in logarithm]
     assert signed[0] is not None
@@ -72,14 +78,6 @@ def _positive(code: Code, a: Value, tables: Tables) -> Pair:
     if small.low is None or stirling.low is None:
         return Pair(code.select(great, n.sum_of(code, stirling), n.sum_of(code, small)), None)
     return Pair(code.select(great, stirling.high, small.high), code.select(great, stirling.low, small.low))
-
-
-def _log(code: Code, p: Parts) -> Pair:
-    first, second = LN2["double"]
-    most = n.exact_sum(code, n.multiply(code, p.exponent, first), p.f)
-    low = n.plus(code, n.multiply_add(code, p.exponent, second, p.rest), most.low)
-    assert low is not None
-    return n.exact_sum(code, most.high, low)
 
 
 def _near_zeros(code: Code, first: Value, x: Value, tables: Tables) -> Pair:
@@ -119,7 +117,7 @@ def _reflected(code: Code, a: Value, pair: Pair, usual: Value) -> Value:
     product = n.exact_product(code, s.high, a)
     product = Pair(product.high, n.plus_product(code, s.low, a, product.low))
     zero = n.number(a, 0.0)
-    logarithm = _log(code, log_of_pair_in_parts(code, product.high, zero if product.low is None else product.low))
+    logarithm = log_in_parts(code, log_of_pair_in_parts(code, product.high, zero if product.low is None else product.low))
     first = n.exact_sum_of_any(code, n.number(a, LOG_PI[0]), code.negate(logarithm.high))
     total = n.exact_sum_of_any(code, first.high, code.negate(pair.high))
     low = n.plus(code, first.low, total.low)

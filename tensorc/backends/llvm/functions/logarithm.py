@@ -40,10 +40,20 @@ def log(code: Code, x: Value) -> Value:
 
 
 def natural(code: Code, p: Parts) -> Value:
+    return n.sum_of(code, _natural(code, p))
+
+
+def _natural(code: Code, p: Parts) -> Pair:
     first, second = LN2[p.f.type.element]
     most = n.exact_sum(code, n.multiply(code, p.exponent, first), p.f)
-    low = n.plus(code, n.multiply_add(code, p.exponent, second, p.rest), most.low)
-    return n.sum_of(code, Pair(most.high, low))
+    return Pair(most.high, n.plus(code, n.multiply_add(code, p.exponent, second, p.rest), most.low))
+
+
+def log_in_parts(code: Code, p: Parts) -> Pair:
+    """The natural logarithm, more accurate than its rounding."""
+    pair = _natural(code, p)
+    assert pair.low is not None
+    return n.exact_sum(code, pair.high, pair.low)
 
 
 def log2(code: Code, x: Value) -> Value:

@@ -79,7 +79,7 @@ def _pairs(code: Code, x: Value, y: Value, subnormal: bool) -> Value:
     """log2 by 2 atanh(s) with s = f / (2 + f), to 66 bits, since it is multiplied by up to 1074."""
     y = _limited(code, y, LARGEST_Y)
     exponent, f, _ = exponent_and_rest(code, x, subnormal)
-    logarithm = _log2(code, exponent, f)
+    logarithm = log2_of_parts(code, exponent, f)
     high = n.multiply(code, y, logarithm.high)
     limited = _limited(code, high, RANGE["double"])
     low = n.plus_product(code, logarithm.low, y, n.exact_product(code, y, logarithm.high).low)
@@ -93,8 +93,8 @@ def _pairs(code: Code, x: Value, y: Value, subnormal: bool) -> Value:
     return scale(code, n.sum_of(code, of_pair(code, product)), whole, i)
 
 
-def _log2(code: Code, exponent: Value, f: Value) -> Pair:
-    """exponent + log2(1 + f)."""
+def log2_of_parts(code: Code, exponent: Value, f: Value) -> Pair:
+    """exponent + log2(1 + f) for |f| <= 1/3, to 66 bits."""
     s = n.quotient(code, Pair(f, None), n.exact_sum(code, n.number(f, 2.0), f))
     z = n.multiply(code, s.high, s.high)
     z_low = n.exact_product(code, s.high, s.high).low
