@@ -29,6 +29,8 @@ class Options:
     precision: Literal["ieee", "tf32x3", "tf32"] = "ieee"
     math: Literal["accurate", "fast"] = "accurate"
     deterministic: bool = False
+    fp_fusion: bool = False
+    autotune: bool = False
     log: tuple[str, ...] = ()
     dump: Path | None = None
 
@@ -258,6 +260,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "precision": _choice("ieee", "tf32x3", "tf32"),
     "math": _choice("accurate", "fast"),
     "deterministic": _switch,
+    "fp_fusion": _switch,
+    "autotune": _switch,
     "log": _topics,
     "dump": _path,
 }

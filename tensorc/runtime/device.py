@@ -6,8 +6,9 @@ what is between kernels. What is left for each call is to put addresses into tup
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,13 +17,15 @@ import numpy as np
 
 from tensorc.backends.triton import compile
 from tensorc.backends.triton.compile import ALIGNED, Target
-from tensorc.backends.triton.emit import FINISHED
+from tensorc.backends.triton.emit import FINISHED, EmittedKernel
+from tensorc.config import config
 from tensorc.errors import TargetUnavailable
 from tensorc.ir.program import Program
 from tensorc.loops.nest import Memory
-from tensorc.runtime import arrays
+from tensorc.runtime import arrays, tuning
 from tensorc.runtime.arrays import Array
 from tensorc.runtime.gpu import PASSED, RELIEF, Strides, Variant, Variants, grid_of, options, shape_of, workspace
+from tensorc.schedule.gpu import Launch
 
 MOST_CALLS = 1024
 """So many kinds of calls are remembered."""
@@ -44,12 +47,18 @@ def current() -> Target:
 class Step:
     """One kernel's launch: Triton's launcher, what it is given first, and the arguments, a pointer as (address number, offset in bytes)."""
 
+    name: str
     run: Any
     grid: tuple[int, int, int]
     function: Any
     metadata: Any
     pointers: tuple[tuple[int, int], ...]
     rest: tuple[int, ...]
+
+    def __call__(self, addresses: Sequence[int], stream: int) -> None:
+        x, y, z = self.grid
+        pointers = [addresses[n] + offset for n, offset in self.pointers]
+        self.run(x, y, z, stream, self.function, self.metadata, None, None, None, *pointers, *self.rest)
 
 
 @dataclass(frozen=True)
@@ -65,10 +74,8 @@ class Launches:
     counts: bool
 
     def __call__(self, addresses: Sequence[int], stream: int) -> None:
-        for s in self.steps:
-            x, y, z = s.grid
-            pointers = [addresses[n] + offset for n, offset in s.pointers]
-            s.run(x, y, z, stream, s.function, s.metadata, None, None, None, *pointers, *s.rest)
+        for step in self.steps:
+            step(addresses, stream)
 
 
 class OnDevice:
@@ -80,6 +87,7 @@ class OnDevice:
         self.variants = Variants(program, options(self.target.vendor))
         self._kernels: dict[Any, tuple[Variant, list[Any]]] = {}
         self._calls: dict[Any, Launches] = {}
+        self._tuned: set[Any] = set()
         self._lock = threading.RLock()
 
     def launches(self, sizes: Mapping[str, int], strides: Sequence[Strides | None], addresses: Sequence[int]) -> Launches:
@@ -91,29 +99,49 @@ class OnDevice:
             with self._lock:
                 if len(self._calls) >= MOST_CALLS:
                     self._calls.clear()
-                found = self._calls[key] = self._made(sizes, strides, unaligned)
+                variant, every = self.variants.of(sizes, strides)
+                found = self._calls[key] = _launches(*self._compiled(variant, unaligned), every)
         return found
 
-    def _made(self, sizes: Mapping[str, int], strides: Sequence[Strides | None], unaligned: tuple[int, ...]) -> Launches:
+    def tune(
+        self,
+        sizes: Mapping[str, int],
+        strides: Sequence[Strides | None],
+        addresses: Sequence[int],
+        stream: int,
+        time: Callable[[Callable[[], None]], float],
+    ) -> None:
+        """Choose the launches of a call's kernels by what `time` says of running them on this memory, of which results are overwritten."""
+        unaligned = tuple([n for n, a in enumerate(addresses[: len(self.program.inputs)]) if a % ALIGNED])
         variant, every = self.variants.of(sizes, strides)
-        variant, compiled = self._compiled(variant, unaligned)
-        s = variant.emitted.planned.schedule
-        space = workspace(variant.emitted, every)
-        numbers: dict[Memory, tuple[int, int]] = {m: (n, 0) for n, m in enumerate((*s.inputs, *s.results))}
-        place = len(numbers)
-        numbers |= {m: (place, offset) for m, offset in space.offsets.items()} | {FINISHED: (place + 1, 0)}
-        numbers |= {alias: numbers[base] for alias, base in s.aliases.items()}
-        steps = []
-        for kernel, made in zip(variant.emitted.kernels, compiled, strict=True):
-            grid = grid_of(kernel, every)
-            if 0 in grid:
-                continue
-            x, y, z = (*grid, 1, 1)[:3]
-            rest = (*(every[name] for name in kernel.sizes), *kernel.constants.values())
-            steps.append(Step(made.run, (x, y, z), made.function, made.packed_metadata, tuple(numbers[m] for m in kernel.pointers), rest))
-        results = tuple(shape_of(b.extents, every) for b in s.results)
-        counts = any(FINISHED in k.pointers for k in variant.emitted.kernels)
-        return Launches(tuple(steps), results, space.bytes, tuple(space.offsets[b] for b in s.checks), counts)
+        with self._lock:
+            variant, compiled = self._compiled(variant, unaligned)
+            key = (variant.emitted.planned.situation, unaligned)
+            if key in self._tuned:
+                return
+            self._tuned.add(key)
+            _launches(variant, compiled, every)(addresses, stream)  # so that what kernels read from each other is there
+            for n, kernel in enumerate(variant.emitted.kernels):
+
+                def measure(launch: Launch, n: int = n, kernel: EmittedKernel = kernel) -> float:
+                    try:
+                        made = self._kernel(variant, replace(kernel, launch=launch), unaligned)
+                    except Exception:  # the GPU has not so much of what it would take
+                        return math.inf
+                    tried = _launches(variant, [*compiled[:n], made, *compiled[n + 1 :]], every)
+                    step = next((s for s in tried.steps if s.name == kernel.name), None)
+                    return math.inf if made.n_spills else 0.0 if step is None else time(lambda: step(addresses, stream))
+
+                compiled[n] = self._kernel(variant, tuning.tuned(kernel, self.target, measure), unaligned)
+            self._calls.clear()
+
+    def _kernel(self, variant: Variant, kernel: EmittedKernel, unaligned: tuple[int, ...]) -> Any:
+        """Triton's compiled kernel, loaded."""
+        inputs = variant.emitted.planned.schedule.inputs
+        crooked = frozenset(inputs[n] for n in unaligned if n < len(inputs))
+        made = compile.compile_kernel(variant.emitted, kernel, variant.module, self.target, crooked)
+        made._init_handles()
+        return made
 
     def _compiled(self, variant: Variant, unaligned: tuple[int, ...]) -> tuple[Variant, list[Any]]:
         """Triton's compiled kernels, loaded; of a schedule that needs fewer registers, where these do not suffice."""
@@ -123,16 +151,34 @@ class OnDevice:
             return found
         for relief in range(RELIEF):
             tried = variant if not relief else self.variants.made_for(replace(variant.emitted.planned.situation, relief=relief))
-            inputs = tried.emitted.planned.schedule.inputs
-            crooked = frozenset(inputs[n] for n in unaligned if n < len(inputs))
-            made = [compile.compile_kernel(tried.emitted, k, tried.module, self.target, crooked) for k in tried.emitted.kernels]
-            for k in made:
-                k._init_handles()
-            found = self._kernels[key] = tried, made
+            made = [self._kernel(tried, k, unaligned) for k in tried.emitted.kernels]
+            found = self._kernels[key] = self._kernels[tried.emitted.planned.situation, unaligned] = tried, made
             if not any(k.n_spills for k in made):
                 break
         assert found is not None
         return found
+
+
+def _launches(variant: Variant, compiled: Sequence[Any], sizes: Mapping[str, int]) -> Launches:
+    """What a call does whose kernels these are."""
+    s = variant.emitted.planned.schedule
+    space = workspace(variant.emitted, sizes)
+    numbers: dict[Memory, tuple[int, int]] = {m: (n, 0) for n, m in enumerate((*s.inputs, *s.results))}
+    place = len(numbers)
+    numbers |= {m: (place, offset) for m, offset in space.offsets.items()} | {FINISHED: (place + 1, 0)}
+    numbers |= {alias: numbers[base] for alias, base in s.aliases.items()}
+    steps = []
+    for kernel, made in zip(variant.emitted.kernels, compiled, strict=True):
+        grid = grid_of(kernel, sizes)
+        if 0 in grid:
+            continue
+        x, y, z = (*grid, 1, 1)[:3]
+        rest = (*(sizes[name] for name in kernel.sizes), *kernel.constants.values())
+        pointers = tuple(numbers[m] for m in kernel.pointers)
+        steps.append(Step(kernel.name, made.run, (x, y, z), made.function, made.packed_metadata, pointers, rest))
+    results = tuple(shape_of(b.extents, sizes) for b in s.results)
+    counts = any(FINISHED in k.pointers for k in variant.emitted.kernels)
+    return Launches(tuple(steps), results, space.bytes, tuple(space.offsets[b] for b in s.checks), counts)
 
 
 # Tensors of torch.
@@ -149,7 +195,8 @@ def run(kernels: OnDevice, sizes: Mapping[str, int], tensors: Sequence[Any]) -> 
     device = tensors[0].device
     with _on(device):
         addresses = [t.data_ptr() for t in tensors]
-        launches = kernels.launches(sizes, [None if t.is_contiguous() else t.stride() for t in tensors], addresses)
+        strides = [None if t.is_contiguous() else t.stride() for t in tensors]
+        launches = kernels.launches(sizes, strides, addresses)
         types = [getattr(torch, arrays.torch_name(r.dtype)) for r in kernels.program.results]
         results = [torch.empty(shape, dtype=t, device=device) for shape, t in zip(launches.results, types, strict=True)]
         space = torch.empty(launches.workspace, dtype=torch.uint8, device=device) if launches.workspace else None
@@ -158,6 +205,9 @@ def run(kernels: OnDevice, sizes: Mapping[str, int], tensors: Sequence[Any]) -> 
         stream = _stream(device)
         finished = _finished(device, stream) if launches.counts else None
         addresses.append(0 if finished is None else finished.data_ptr())
+        if config.autotune and not _is_captured():
+            kernels.tune(sizes, strides, addresses, stream, _seconds)
+            launches = kernels.launches(sizes, strides, addresses[: len(tensors)])
         launches(addresses, stream)
         if space is None or not launches.checks or _is_captured():
             return results, None
@@ -176,6 +226,22 @@ def _stream(device: Any) -> int:
     import torch
 
     return int(torch._C._cuda_getCurrentRawStream(device.index))
+
+
+def _seconds(call: Callable[[], None]) -> float:
+    """The least time of several runs."""
+    import torch
+
+    found = []
+    event: Any = torch.cuda.Event
+    for _ in range(6):
+        begin, end = event(enable_timing=True), event(enable_timing=True)
+        begin.record()
+        call()
+        end.record()
+        end.synchronize()
+        found.append(float(begin.elapsed_time(end)))
+    return min(found[1:])
 
 
 _counters: dict[tuple[int, int], Any] = {}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +23,7 @@ from tensorc.backends.triton.emit import FINISHED, Emitted, EmittedKernel, Optio
 from tensorc.config import config
 from tensorc.ir.program import Program
 from tensorc.loops.nest import Buffer, Memory
-from tensorc.runtime import memory
+from tensorc.runtime import cache, memory
 from tensorc.runtime.arrays import Array
 from tensorc.schedule.gpu import Situation, Sizes, schedule
 from tensorc.schedule.gpu.space import stride_name
@@ -47,8 +48,19 @@ class Variant:
 
     @cached_property
     def module(self) -> ModuleType:
-        folder = (config.cache_dir or Path(tempfile.gettempdir()) / "tensorc") / "triton"
-        return modules.load(modules.write(self.emitted.text, self.emitted.planned.schedule.name, folder))
+        return modules.load(modules.write(self.emitted.text, self.emitted.planned.schedule.name, _folder()))
+
+
+def _folder() -> Path:
+    """Where the generated modules are: in the cache, or, where nothing is written there, in a folder of this process alone."""
+    return cache.folder() / "triton" if config.cache == "rw" else _own_folder()
+
+
+@lru_cache
+def _own_folder() -> Path:
+    made = tempfile.TemporaryDirectory(prefix="tensorc_triton_")
+    atexit.register(made.cleanup)
+    return Path(made.name)
 
 
 class Variants:
@@ -128,7 +140,7 @@ def workspace(emitted: Emitted, sizes: Mapping[str, int]) -> Workspace:
 
 def options(vendor: str = "cuda") -> Options:
     """What the settings say of kernels."""
-    return Options(vendor, config.precision, config.deterministic)
+    return Options(vendor, config.precision, config.deterministic, config.fp_fusion)
 
 
 # Texts.

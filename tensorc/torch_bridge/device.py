@@ -43,7 +43,7 @@ def _device(primitive: Primitive, tensors: Sequence[Tensor]) -> torch.device:
 
 
 def _program(primitive: Primitive, place: torch.device) -> _Program:
-    key = ("gpu", place.index, config.precision, config.deterministic)
+    key = ("gpu", place.index, config.precision, config.deterministic, config.fp_fusion)
     found = primitive.memory.get(key)
     if found is None:
         program = primitive.compilation.optimised

@@ -91,9 +91,9 @@ def divisors(emitted: Emitted, kernel: EmittedKernel, unaligned: Container[Memor
 
 
 def options(kernel: EmittedKernel, target: Target) -> dict[str, Any]:
-    """What Triton is told: nothing is contracted that the program did not write so, on any version."""
+    """What Triton is told, on any version: it contracts nothing that the program did not write so, unless the settings say otherwise."""
     warps = max(kernel.launch.warps * 32 // target.threads, 1)
-    return {"num_warps": warps, "num_stages": kernel.launch.stages, "enable_fp_fusion": False}
+    return {"num_warps": warps, "num_stages": kernel.launch.stages, "enable_fp_fusion": kernel.fusion}
 
 
 def compile_kernel(emitted: Emitted, kernel: EmittedKernel, module: ModuleType, target: Target, unaligned: Container[Memory] = ()) -> Any:

@@ -46,6 +46,7 @@ class EmittedKernel:
     constants: Mapping[str, int]
     grid: tuple[GridDimension, ...]
     launch: Launch
+    fusion: bool
     parameters: tuple[str, ...]
     relied: tuple[Relied, ...]
 
@@ -62,12 +63,13 @@ class Emitted:
 @dataclass(frozen=True)
 class Options:
     """`vendor`: `cuda` or `hip`. `precision` of products of f32 matrices: `ieee`, `tf32x3` or `tf32`. `deterministic`: no sum depends on
-    the order in which programs run.
+    the order in which programs run. `fusion`: the compiler may contract what the program rounds twice.
     """
 
     vendor: str = "cuda"
     precision: str = "ieee"
     deterministic: bool = False
+    fusion: bool = False
     suffix: str = ""  # of the kernels' names
 
 
@@ -95,6 +97,7 @@ class _Emitter:
         self.planned = planned
         self.source = kernel
         self.name = name
+        self.fusion = options.fusion
         sizes = planned.situation.sizes
         parallel, self.tail = _tail(kernel.body)
         self.grid, self.body = _grid(parallel)
@@ -152,6 +155,7 @@ class _Emitter:
             dict(context.constants),
             dimensions,
             self.planned.launches[self.source.name],
+            self.fusion,
             self._parameters(),
             tuple(context.relied),
         )

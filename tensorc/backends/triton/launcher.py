@@ -146,7 +146,7 @@ class _Writer:
         grid = [" * ".join(self._blocks(e, block) for e, block in dimension) or "1" for dimension in k.grid]
         arguments = [self._memory(emitted, m) for m in k.pointers] + [self.names.of(Size(name), name) for name in k.sizes]
         arguments += [f"{name}={value}" for name, value in k.constants.items()]
-        arguments += [f"num_warps={k.launch.warps}", f"num_stages={k.launch.stages}", "enable_fp_fusion=False"]
+        arguments += [f"num_warps={k.launch.warps}", f"num_stages={k.launch.stages}", f"enable_fp_fusion={k.fusion}"]
         return [f"{k.name}[({', '.join(grid)},)](", *arguments]
 
     def _blocks(self, extent: Poly, block: int) -> str:

@@ -1,6 +1,7 @@
 """Launches a program by Triton's own launcher on a driver that only writes down: `python launch.py DRIVER`, a pickled job on its input.
 
-A job is (program, sizes, strides, addresses, stream); what was launched goes to the standard output as JSON.
+A job is (program, sizes, strides, addresses, stream, whether launches are tuned, for which more threads are less time); what was launched
+goes to the standard output as JSON.
 """
 
 from __future__ import annotations
@@ -60,18 +61,28 @@ def main(driver: str) -> None:
     os.dup2(2, 1)
     library = ctypes.CDLL(driver, mode=ctypes.RTLD_GLOBAL)
     sys.setrecursionlimit(100_000)
-    program, sizes, strides, addresses, stream = pickle.load(sys.stdin.buffer)
+    program, sizes, strides, addresses, stream, is_tuned = pickle.load(sys.stdin.buffer)
 
     from tensorc.runtime.device import OnDevice
 
     device = OnDevice(program)
+    configs = (Config * 64).in_dll(library, "driver_configs")
+    launched: Any = ctypes.c_uint.in_dll(library, "driver_launches")
+    tries: list[int] = []
+
+    def time_of(call: Any) -> float:
+        call()
+        tries.append(configs[launched.value - 1].bx)
+        return 1 / tries[-1]
+
+    if is_tuned:
+        device.tune(sizes, strides, addresses, stream, time_of)
+        launched.value = 0
     found = device.launches(sizes, strides, addresses[: len(program.inputs)])
     counts = (ctypes.c_uint * 64).in_dll(library, "driver_count")
     for n, step in enumerate(found.steps):
         counts[n] = len(step.pointers) + len(step.rest)
     found(addresses, stream)
-    launched: Any = ctypes.c_uint.in_dll(library, "driver_launches")
-    configs = (Config * 64).in_dll(library, "driver_configs")
     arguments = (ctypes.c_uint64 * 24 * 64).in_dll(library, "driver_arguments")
     kernels = [
         {
@@ -95,6 +106,7 @@ def main(driver: str) -> None:
         "target": str(device.target),
         "seconds": seconds,
         "counts": found.counts,
+        "tries": tries,
     }
     json.dump(answer, answers)
 

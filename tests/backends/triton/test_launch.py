@@ -33,7 +33,9 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def launch(driver: Path, source: str, specs: list[str], sizes: dict[str, int], strides: list[Any], addresses: list[int]) -> Any:
+def launch(
+    driver: Path, source: str, specs: list[str], sizes: dict[str, int], strides: list[Any], addresses: list[int], tuned: Path | None = None
+) -> Any:
     program = simplify(tc.compile(source).f.lower(*map(tc.spec, specs)).program)
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("TRITON", "TENSORC"))},
@@ -41,7 +43,9 @@ def launch(driver: Path, source: str, specs: list[str], sizes: dict[str, int], s
         "TRITON_LIBCUDA_PATH": str(driver.parent),
         "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
     }
-    job = pickle.dumps((program, sizes, strides, addresses, 77))
+    if tuned is not None:
+        environment["TENSORC_CACHE_DIR"] = str(tuned)
+    job = pickle.dumps((program, sizes, strides, addresses, 77, tuned is not None))
     ran = subprocess.run([sys.executable, str(HERE / "launch.py"), str(driver)], input=job, capture_output=True, env=environment)
     assert ran.returncode == 0, ran.stderr.decode()
     return json.loads(ran.stdout)
@@ -84,3 +88,11 @@ def test_strides_and_alignment(driver: Path) -> None:
     transposed = launch(driver, "fn f(x: f32[N, D]) = exp(x)", ["f32[N, D]"], {"N": 512, "D": 1024}, [(1, 512)], [1 << 40, 2 << 40, 0])
     assert len(transposed["kernels"]) == 1
     assert launch(driver, "fn f(x: f32[N]) = exp(x)", ["f32[N]"], {"N": 4096}, [None], [(1 << 40) + 4, 2 << 40, 0])["kernels"]
+
+
+def test_tuned_launches_are_kept(driver: Path, tmp_path: Path) -> None:
+    """The first process tries several, the second knows."""
+    job: tuple[Any, ...] = (SOFTMAX, ["f32[N, D]"], {"N": 4096, "D": 1000}, [None], [1 << 40, 2 << 40, 0])
+    first, second = (launch(driver, *job, tuned=tmp_path) for _ in range(2))
+    assert set(first["tries"]) == {32, 64, 128} and not second["tries"]
+    assert [k["threads"] for found in (first, second) for k in found["kernels"]] == [128, 128]
