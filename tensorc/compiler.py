@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from tensorc.runtime.arrays import Array
     from tensorc.runtime.call import Executable
     from tensorc.schedule.sizes import Class
+    from tensorc.transform.partition import Partition
 
 Result = TypeVar("Result")
 
@@ -48,6 +49,13 @@ class Compilation:
         from tensorc.schedule.program import schedule
 
         return self._stage("schedule", lambda: schedule(self.optimised))
+
+    @cached_property
+    def passes(self) -> Partition | None:
+        """What a call that is to be differentiated keeps, and its backward pass; None where there is no derivative."""
+        from tensorc.schedule.passes import passes
+
+        return self._stage("grad", lambda: passes(self.typed))
 
     def _scheduled(self, sizes: Class) -> Schedule:
         """The schedule for a class of sizes."""
@@ -130,14 +138,13 @@ class Compilation:
     def _grad(self) -> str:
         """The backward pass of the program, headed by what it keeps of the forward pass and what it computes again."""
         from tensorc.ir.text import show
-        from tensorc.transform.partition import describe, partition
-        from tensorc.transform.programs import float_inputs, float_results, pullback
+        from tensorc.transform.partition import describe
+        from tensorc.transform.programs import float_inputs
 
-        wrt = float_inputs(self.typed)
-        if not wrt or not float_results(self.typed):
-            raise ValueError(f"`{self.typed.name}` has no derivative: it has no float {'result' if wrt else 'parameter'}")
-        back = pullback(self.typed, wrt)
-        found = partition(back, len(self.typed.results), back.inputs[len(self.typed.inputs) :])
+        found = self.passes
+        if found is None:
+            missing = "result" if float_inputs(self.typed) else "parameter"
+            raise ValueError(f"`{self.typed.name}` has no derivative: it has no float {missing}")
         return "\n".join(f"# {line}" for line in describe(found)) + "\n" + show(found.backward)
 
     def _stage(self, stage: str, run: Callable[[], Result]) -> Result:

@@ -32,11 +32,16 @@ BATCH = "batch"
 class Primitive:
     """A program and those that derive from it. `names` are what messages call its inputs.
 
+    The last `kept` results are for its backward pass alone; `own` is the number of the others.
     Derived programs take the inputs of this one first; `reads` says which of them are read at all, so that a caller knows what to keep.
     """
 
-    def __init__(self, program: Program, names: Sequence[str] | None = None, target: str | None = None, is_derived: bool = False) -> None:
+    def __init__(
+        self, program: Program, names: Sequence[str] | None = None, target: str | None = None, is_derived: bool = False, kept: int = 0
+    ) -> None:
         self.program = program
+        self.own = len(program.results) - kept
+        self.keeps = frozenset(program.results)  # what backward passes read of the results, where they would compute it again
         self.names = tuple(i.name for i in program.inputs) if names is None else tuple(names)
         self.compilation = compiler.Compilation(program, target)
         self.is_derived = is_derived
@@ -111,6 +116,20 @@ class Primitive:
         given = [values[n] for n in read]
         return function(*given, *(bools(shapes[n][axis]) for n, axis in sizes))  # type: ignore[no-any-return]
 
+    # Keeping.
+
+    @cached_property
+    def recording(self) -> Primitive:
+        """The primitive with further results, where its backward pass had better read these than compute them again."""
+        found = None if self.is_derived else self.compilation.passes
+        kept = () if found is None else tuple(t for t in found.kept if t not in self.program.results)
+        if found is None or not kept:
+            return self
+        more = replace(self.program, results=(*self.program.results, *kept))
+        made = Primitive(more, self.names, self.compilation.target, kept=len(kept))
+        made.keeps = frozenset(found.kept)
+        return made
+
     # Deriving.
 
     def _made(self, key: tuple[Hashable, ...], make: Any) -> Primitive:
@@ -141,7 +160,7 @@ class Primitive:
         found = vjp(outputs, seeds, [p.inputs[n] for n in wanted], p.facts)
         # A result is read where it would be computed again, unless it is compared with what is.
         results = [Input(names.fresh(f"result{n}"), r.extents, r.dtype) for n, r in enumerate(p.results)]
-        known = separable(walk.topological(found), (r for r in p.results if not isinstance(r, Input)))
+        known = separable(walk.topological(found), (r for r in p.results if r in self.keeps and not isinstance(r, Input)))
         stored = {r: i for r, i in zip(p.results, results, strict=True) if r in known}
         inputs = (*p.inputs, *results, *seeds)
         program = Program(f"{p.name}_vjp", inputs, tuple(substitute(found, stored)), p.conditions, (), p.names, p.spans)

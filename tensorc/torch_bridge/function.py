@@ -12,13 +12,14 @@ from torch.autograd import forward_ad
 from tensorc.api.primitive import Primitive
 from tensorc.torch_bridge.memory import execute, is_on_gpu, is_plain
 from tensorc.torch_bridge.operator import in_front, text_of
-from tensorc.torch_bridge.saving import cotangents, recorded, save, traced
+from tensorc.torch_bridge.saving import cotangents, keeps, recorded, save, traced
 
 
 def apply(primitive: Primitive, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """The results of a program, recorded where torch asks for it."""
     if recorded(tensors):
-        return Applied.apply(primitive, *tensors)  # type: ignore[no-any-return, no-untyped-call]
+        whole = primitive.recording if keeps(tensors) else primitive
+        return Applied.apply(whole, *tensors)[: len(primitive.floats)]  # type: ignore[no-any-return, no-untyped-call]
     return _run(primitive, tensors)
 
 

@@ -33,9 +33,12 @@ def kept(primitive: Primitive, needs: tuple[bool, ...]) -> Kept:
         inputs, floats = primitive.program.inputs, primitive.floats
         wanted = tuple(n for n, (need, i) in enumerate(zip(needs, inputs, strict=True)) if need and i.dtype.is_float)
         given = tuple(n for n, is_float in enumerate(floats) if is_float)
+        own = tuple(n for n in given if n < primitive.own)
         count = len(inputs) + len(floats)
         try:
-            reads: Sequence[bool] = primitive.vjp(wanted, given).reads[:count] if wanted and given else [False] * count
+            reads: Sequence[bool] = [False] * count
+            for seeded in {own, given} if wanted and own else ():  # what is kept has cotangents in a backward pass of the backward pass
+                reads = [a or b for a, b in zip(reads, primitive.vjp(wanted, seeded).reads, strict=False)]
         except CompileError:  # there is no derivative, which the backward pass will say
             reads = [True] * count
         found = primitive.memory[key] = Kept(wanted, tuple(n for n, r in enumerate(reads) if r))
@@ -100,6 +103,13 @@ def recorded(tensors: Sequence[Tensor]) -> bool:
     if torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
         return True
     return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
+
+
+def keeps(tensors: Sequence[Tensor]) -> bool:
+    """Whether a backward pass of plain tensors is all that is asked for: then a call may keep more than its results."""
+    if traced() or torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:
+        return False
+    return all(map(is_plain, tensors))
 
 
 def traced() -> bool:

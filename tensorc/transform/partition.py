@@ -8,7 +8,7 @@ the sink's side costs its instructions.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 from math import inf, prod
 
@@ -45,8 +45,13 @@ class Partition:
     recomputed: tuple[Tensor, ...]
 
 
-def partition(program: Program, results: int, cotangents: Sequence[Input]) -> Partition:
-    """Split a pullback, whose first `results` results are the function's and whose other results depend on the cotangents."""
+def partition(
+    program: Program, results: int, cotangents: Sequence[Input], moves: Callable[[Tensor], float] = lambda t: TRAFFIC
+) -> Partition:
+    """Split a pullback, whose first `results` results are the function's and whose other results depend on the cotangents.
+
+    `moves` says how often the bytes of a tensor move where it is kept, `inf` of one that may not be.
+    """
     outputs, gradients = program.results[:results], program.results[results:]
     order = walk.topological((*cotangents, *program.outputs))
     behind: set[Tensor] = set(cotangents)
@@ -55,7 +60,10 @@ def partition(program: Program, results: int, cotangents: Sequence[Input]) -> Pa
             behind.add(t)
     ahead = [t for t in order if t not in behind]
     needed = {s for t in order if t in behind for s in walk.sources(t)} | set(gradients)
-    again, kept = _cut(ahead, needed - behind, ties(order))
+    shared = frozenset(walk.topological(outputs))
+    flow = _flow(ahead, needed - behind, moves)
+    _tie(flow, ahead, shared, ties(order))
+    again, kept = _cut(flow, ahead)
     names = dict(program.names)
     taken = {i.name for i in program.inputs}
     saved: dict[Tensor, Input] = {}
@@ -63,7 +71,6 @@ def partition(program: Program, results: int, cotangents: Sequence[Input]) -> Pa
         names.setdefault(t, f"kept{len(saved)}")
         saved[t] = Input(_unique(names[t], taken), t.extents, t.dtype)
     own = [i for i in program.inputs if i not in cotangents]
-    shared = frozenset(walk.topological(outputs))
     recomputed = tuple(t for t in ahead if t in again and t in shared and not isinstance(t, Input))
     for t in recomputed:
         names.setdefault(t, _unique("again", taken))
@@ -142,9 +149,9 @@ def _count(extents: Sequence[Poly]) -> float:
     return float(prod(max(algebra.evaluate(e, values), 0) for e in extents))
 
 
-def _bytes(t: Tensor) -> float:
+def _bytes(t: Tensor, moves: float) -> float:
     """What keeping a tensor costs; an input is there anyway."""
-    return 0.0 if isinstance(t, Input) else TRAFFIC * t.dtype.bytes * _count(t.extents)
+    return 0.0 if isinstance(t, Input) or not moves else moves * t.dtype.bytes * _count(t.extents)
 
 
 def _instructions(t: Tensor) -> float:
@@ -181,40 +188,52 @@ def _body(s: Scalar) -> float:
 # The cut.
 
 
-def _cut(ahead: Sequence[Tensor], needed: set[Tensor], compared: Iterable[Ties]) -> tuple[set[Tensor], list[Tensor]]:
-    """(what the backward pass computes again, what is kept), of the tensors that both passes could compute, sources first."""
-    own: set[Tensor] = {t for t in ahead if not isinstance(t, Input)}
+def _flow(ahead: Sequence[Tensor], needed: set[Tensor], moves: Callable[[Tensor], float]) -> Flow:
+    """The graph of the tensors that both passes could compute, sources first. Each has an edge that is cut where it is kept."""
     flow = Flow("forward", "backward")
     for t in ahead:
-        if not isinstance(t, Input):
-            flow.edge("forward", (t, 0), _instructions(t))
-        else:
-            flow.edge("forward", (t, 0), inf)
-        flow.edge((t, 0), (t, 1), _bytes(t))
+        flow.edge("forward", (t, 0), inf if isinstance(t, Input) else _instructions(t))
+        flow.edge((t, 0), (t, 1), _bytes(t, moves(t)))
         for s in walk.sources(t):
             flow.edge((s, 1), (t, 0), inf)
         if t in needed:
             flow.edge((t, 1), "backward", inf)
-    for tie in compared:
-        _together(flow, tie, own)
+    return flow
+
+
+def _tie(flow: Flow, ahead: Sequence[Tensor], shared: frozenset[Tensor], every: Sequence[Ties]) -> None:
+    """Have what is compared on one side; on the backward pass's with all that was rounded on the way there.
+
+    What follows from comparisons and is not the forward pass's own, as the number of ties, is then the backward pass's too.
+    """
+    own: set[Tensor] = {t for t in ahead if not isinstance(t, Input)}
+    follows: dict[Tensor, Hashable] = {}
+    for tie in every:
+        compared = [t for t in tie.compared if t in own]
+        rounded = [t for t in tie.rounded if t in own]
+        if len(compared) < len(tie.compared) or (tie.here and tie.reader not in own):
+            for t in rounded:  # the backward pass alone has the rest
+                flow.edge((t, 0), "backward", inf)
+            continue
+        first = tie.reader if tie.here else compared[0]
+        for t in rounded:
+            flow.edge((t, 0), (first, 0), inf)
+        for t in () if tie.here else compared:
+            flow.edge((first, 0), (t, 0), inf)
+        follows[tie.reader] = first
+    for t in ahead:
+        if t in own and t not in shared:
+            for s in (follows.get(t), *(s for s in walk.sources(t) if s in follows and s not in shared)):
+                if s is not None:
+                    flow.edge((t, 0), (s, 0), inf)
+                    follows.setdefault(t, s)
+
+
+def _cut(flow: Flow, ahead: Sequence[Tensor]) -> tuple[set[Tensor], list[Tensor]]:
+    """(what the backward pass computes again, what is kept)."""
     near = flow.source_side()
     again = {t for t in ahead if (t, 0) not in near}
     return again, [t for t in ahead if (t, 0) in near and (t, 1) not in near and not isinstance(t, Input)]
-
-
-def _together(flow: Flow, tie: Ties, own: set[Tensor]) -> None:
-    """Have what is compared on one side; on the backward pass's with all that was rounded on the way there."""
-    ahead = [t for t in tie.compared if t in own]
-    rounded = [t for t in tie.rounded if t in own]
-    if len(ahead) < len(tie.compared) or (tie.here and tie.reader not in own):
-        for t in rounded:  # the backward pass alone has the rest
-            flow.edge((t, 0), "backward", inf)
-        return
-    first = (tie.reader if tie.here else ahead[0], 0)
-    for t in rounded:
-        flow.edge((t, 0), first, inf)
-    for t in () if tie.here else ahead:
-        flow.edge(first, (t, 0), inf)
 
 
 class Flow:

@@ -24,6 +24,7 @@ from tensorc.ir import build
 from tensorc.ir.check import check
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Input, Scalar, Scan, Scatter, Sort, Tensor, View
+from tensorc.transform.partition import partition
 from tensorc.transform.programs import batched, float_inputs, pullback, pushforward
 
 EXAMPLES = int(os.environ.get("RANDOM_PROGRAMS", "60"))
@@ -190,6 +191,25 @@ def close(a: Any, b: Any, tolerance: float, what: str) -> None:
     assert float(np.max(np.abs(np.asarray(a) - b), initial=0.0)) <= tolerance * scale, (what, a, b)
 
 
+def split(rng: Random) -> None:
+    """What the two passes of a program compute is what the whole does."""
+    writer = Writer(rng)
+    program = writer.program()
+    back = pullback(program, float_inputs(program))
+    found = partition(back, 1, back.inputs[len(program.inputs) :])
+    arrays = writer.arrays()
+    arrays += [np.random.default_rng(0).standard_normal(y.shape) for y in run(program, arrays)]
+    given = dict(zip((i.name for i in back.inputs), arrays, strict=True))
+    first = run(found.forward, [given[i.name] for i in found.forward.inputs])
+    own = back.inputs[len(program.inputs) :]
+    kept = found.backward.inputs[len(found.inputs) : len(found.backward.inputs) - len(own)]
+    given |= dict(zip((i.name for i in kept), first[1:], strict=True))
+    for ours, theirs in zip(
+        [first[0], *run(found.backward, [given[i.name] for i in found.backward.inputs])], run(back, arrays), strict=True
+    ):
+        close(ours, theirs, 1e-12, "two passes and one program")
+
+
 def directions(program: Program, arrays: list[Any], data: Any) -> list[Any]:
     return [data.standard_normal(a.shape) for a, i in zip(arrays, program.inputs, strict=True) if i.dtype is f64]
 
@@ -212,11 +232,11 @@ def judge(program: Program, arrays: list[Any], data: Any, order: int) -> None:
         judge(back, [*arrays, *vs], data, order + 1)
 
 
-def every(judged: Callable[[Random], None]) -> None:
+def every(judged: Callable[[Random], None], examples: int = EXAMPLES) -> None:
     """Judge as many random programs as there are to be, and see that so many were."""
     count = 0
 
-    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.randoms(use_true_random=False))
     def run(rng: Random) -> None:
         nonlocal count
@@ -224,7 +244,7 @@ def every(judged: Callable[[Random], None]) -> None:
         count += 1
 
     run()
-    assert count >= EXAMPLES
+    assert count >= examples
 
 
 def test_modes_and_differences() -> None:
@@ -234,6 +254,10 @@ def test_modes_and_differences() -> None:
         judge(program, writer.arrays(), np.random.default_rng(rng.randint(0, 1 << 30)), 1)
 
     every(judged)
+
+
+def test_two_passes_are_one_program() -> None:
+    every(split, EXAMPLES // 4)
 
 
 def test_a_batch_is_a_loop() -> None:
