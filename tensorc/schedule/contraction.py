@@ -77,7 +77,7 @@ class Block:
 def block_of(roles: Roles, estimate: Estimate) -> Block:
     """As many registers as there are lanes for, and as many rows as leave the others to what is read."""
     lanes, rows = estimate(roles.lanes.extent), estimate(roles.rows.extent)
-    if rows <= FEW and any(overlaps(load, roles.rows) for load in roles.first.loads):
+    if rows <= FEW and any(overlaps(load, roles.rows) for b in roles.bases for load in b.loads):
         return Block(7 if rows <= LANES else 14, 1 if lanes <= LANES else 2)
     if lanes <= LANES:
         return Block(16, 1)
@@ -94,12 +94,12 @@ class Found:
 
 def contract(members: Sequence[Member], estimate: Estimate) -> Found | None:
     """The nest of members that begin with a contraction; None where it has no two sides, or something has other lanes."""
-    first = next((m for m in members if m.is_contraction), None)
-    if first is None or not _all_follow(first, members):
+    bases = _bases(members)
+    if not bases or not _all_follow(bases, members):
         return None
-    for chosen in ways(first, members, estimate):
+    for chosen in ways(bases, members, estimate):
         made = copied(members, chosen, estimate)
-        roles = replace(chosen, first=made.first)
+        roles = replace(chosen, bases=made.bases)
         able = carried(made.members, roles.rows)
         for each in (able, NOTHING) if able.scales else (NOTHING,):
             plan = _Planner(roles, made, each, block_of(roles, estimate), _deep(roles, made, estimate)).plan()
@@ -109,12 +109,19 @@ def contract(members: Sequence[Member], estimate: Estimate) -> Found | None:
     return None
 
 
-def _all_follow(first: Member, members: Sequence[Member]) -> bool:
-    """Whether all others are made of the first."""
+def _bases(members: Sequence[Member]) -> list[Member]:
+    """The contractions that read no other member, where all of them have the same axes."""
     made = by_tensor(members)
-    follow = {first}
+    found = [m for m in members if m.is_contraction and not any(load.tensor in made for load in m.loads)]
+    return found if all(set(m.out) == set(found[0].out) for m in found) else []
+
+
+def _all_follow(bases: Sequence[Member], members: Sequence[Member]) -> bool:
+    """Whether all others are made of them."""
+    made = by_tensor(members)
+    follow = set(bases)
     for m in members:
-        if m is not first:
+        if m not in bases:
             if not any(made.get(load.tensor) in follow for load in m.loads):
                 return False
             follow.add(m)
@@ -131,13 +138,13 @@ class Deep:
 
 def _deep(roles: Roles, made: Copied, estimate: Estimate) -> Deep | None:
     """Where a small result is made of so much that it is shared out among threads, and little of it is at hand at a time."""
-    first = roles.first
+    first, inner = roles.bases[0], roles.inner[0]
     if roles.thin or first.body.dtype.is_half or any(m.over for m in made.members if m is not first):
         return None
-    points = [estimate(a.extent) for a in roles.inner]
+    points = [estimate(a.extent) for a in inner]
     if math.prod(points) < 4 * DEPTH or math.prod(estimate(a.extent) for a in first.out) > RESULT:
         return None
-    axis = max(roles.inner, key=lambda a: estimate(a.extent)) if max(points) >= 4 * DEPTH else roles.inner[0]
+    axis = max(inner, key=lambda a: estimate(a.extent)) if max(points) >= 4 * DEPTH else inner[0]
     rest = math.prod(points) // estimate(axis.extent)
     return Deep(axis, max(DEPTH // rest, 2))
 
@@ -164,9 +171,9 @@ class _Planner:
         self.kinds = made.kinds
         self.able = able
         self.made: Mapping[Tensor, Member] = by_tensor(self.members)
-        self.others = [m for m in self.members if m is not roles.first and m not in self.kinds]
-        self.seconds = [m for m in self.others if m.over and set(m.out) - set(roles.first.out)]
-        self.new = tuple(dict.fromkeys(a for m in self.seconds for a in m.out if a not in roles.first.out))
+        self.others = [m for m in self.members if m not in roles.bases and m not in self.kinds]
+        self.seconds = [m for m in self.others if m.over and set(m.out) - set(roles.out)]
+        self.new = tuple(dict.fromkeys(a for m in self.seconds for a in m.out if a not in roles.out))
         self.reduces = any(m.over for m in self.others)
         """Whether something else is reduced, so that its lanes go on through all rows."""
         self.tiled = bool(self.seconds or able.scales) or any(m.work > HEAVY or self.turns(m) for m in self.others)
@@ -176,11 +183,11 @@ class _Planner:
         self.loops: dict[object, Loop] = {}
 
     def plan(self) -> Plan | None:
-        first = self.roles.first
+        out = set(self.roles.out)
         for m in self.others:
-            if not set(m.space) <= set(first.out) | set(self.new):
+            if not set(m.space) <= out | set(self.new):
                 return None
-            if not m.over and set(m.out) - set(first.out) and not self._follows_second(m):
+            if not m.over and set(m.out) - out and not self._follows_second(m):
                 return None
         return Plan({m: tuple(self.path(m)) for m in self.members}, self.able.running)
 
@@ -196,7 +203,7 @@ class _Planner:
         if m.work > HEAVY:
             return True
         read = (self.made.get(load.tensor) for load in m.loads)
-        return any(p is not None and p is not self.roles.first and not p.over and self.is_heavy(p) for p in read)
+        return any(p is not None and p not in self.roles.bases and not p.over and self.is_heavy(p) for p in read)
 
     # Paths.
 
@@ -237,22 +244,23 @@ class _Planner:
             yield lanes
             *serial, last = [a for a in m.out if a in self.new]
             yield from map(self.loop, serial)
-            yield self.loop(last, Bind("unroll", self.block.rows))
-            yield self.loop(r.rows, SERIAL, True, "reduced")
+            yield self.loop(last, Bind("unroll", self.block.rows), name=m.name)
+            yield self.loop(r.rows, SERIAL, True, m.name)
         else:
             yield from self.rows(m, lanes, early)
 
     def rows(self, m: Member, lanes: Loop, early: bool) -> Iterator[Loop]:
         """The loops over rows: in blocks, or of what is heavy one row after the other."""
         r = self.roles
-        if m is r.first and r.thin:  # all that is read side by side, for all rows
-            *walked, last = r.inner
+        is_base = m in r.bases
+        if is_base and r.thin:  # all that is read side by side, for all rows
+            *walked, last = r.inner_of(m)
             yield from (self.loop(a, name="inner") for a in walked)
             yield self.loop(last, Bind("unroll", 4), name="inner")
             yield self.loop(r.rows, Bind("unroll", self.block.rows), self.tiled, "thin")
             yield self.loop(r.lanes, Bind("vector", 2), True, "thin")
             return
-        heavy = m is not r.first and self.tiled and self.is_heavy(m)
+        heavy = not is_base and self.tiled and self.is_heavy(m)
         rows = self.loop(r.rows, SERIAL if heavy else Bind("unroll", self.block.rows), self.tiled)
         if heavy and not self.reduces:
             lanes = self.loop(r.lanes, Bind("vector", 2), True)
@@ -262,8 +270,8 @@ class _Planner:
             yield from (lanes, rows)
         else:
             yield from (rows, lanes)
-        if m is r.first:
-            yield from (self.inner(a, name="inner") for a in r.inner)
+        if is_base:
+            yield from (self.inner(a, name=f"inner {r.bases.index(m)}") for a in r.inner_of(m))
 
     def turned(self, m: Member) -> Iterator[Loop]:
         """Results that are stored along another axis than the lanes: squares of both are turned in registers."""
@@ -300,7 +308,7 @@ class _Planner:
     def panel(self, m: Member) -> Iterator[Loop]:
         """Side by side from side by side, or turned in squares where neighbours lie along an axis that is reduced."""
         r = self.roles
-        inner = [a for a in m.out if a in r.inner]
+        inner = [a for a in m.out if a is not r.lanes and a not in r.outer]
         read = [load for load in walk.loads(m.body) if r.lanes in axes(load)]
         if all(is_unit(load.subscripts, r.lanes) for load in read):
             yield from (self.inner(a, name=m.name) for a in inner)

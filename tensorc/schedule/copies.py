@@ -36,10 +36,10 @@ Kind = Literal["panel", "window", "square"]
 
 @dataclass(frozen=True)
 class Copied:
-    """The members with copies among them, and the contraction as it reads them."""
+    """The members with copies among them, and the contractions as they read them."""
 
     members: tuple[Member, ...]
-    first: Member
+    bases: tuple[Member, ...]
     kinds: dict[Member, Kind]
 
 
@@ -49,11 +49,12 @@ def copied(members: Sequence[Member], roles: Roles, estimate: Estimate) -> Copie
     made: list[Member] = []
     kinds: dict[Member, Kind] = {}
     squares: dict[Load, Member] = {}
-    first = roles.first
+    bases: list[Member] = []
     for m in members:
-        if m is roles.first:
+        if m in roles.bases:
+            known = len(kinds)
             changed = _with_terms(m, roles, estimate, kinds)
-            made += kinds
+            made += list(kinds)[known:]
         else:
             known = len(squares)
             body = _with_squares(m.body, roles, squares)
@@ -64,11 +65,11 @@ def copied(members: Sequence[Member], roles: Roles, estimate: Estimate) -> Copie
             made += [changed, copy]
         else:
             made.append(changed)
-        if m is roles.first:
-            first = changed
+        if m in roles.bases:
+            bases.append(changed)
     for square in squares.values():
         kinds[square] = "square"
-    return Copied(tuple(made), first, kinds)
+    return Copied(tuple(made), tuple(bases), kinds)
 
 
 def _apart(m: Member) -> tuple[Member, Member]:
@@ -102,10 +103,10 @@ def _with_squares(body: Scalar, roles: Roles, squares: dict[Load, Member]) -> Sc
         inside = axes(load)
         if not isinstance(load.tensor, Input) or isinstance(load.tensor, Made) or not {roles.lanes, roles.rows} <= inside:
             return load
-        if is_unit(load.subscripts, roles.lanes) or not is_unit(load.subscripts, roles.rows) or not inside <= set(roles.first.out):
+        if is_unit(load.subscripts, roles.lanes) or not is_unit(load.subscripts, roles.rows) or not inside <= set(roles.out):
             return load
         if load not in squares:
-            squares[load] = _copy(f"{load.tensor.name}_square", tuple(a for a in roles.first.out if a in inside), load)
+            squares[load] = _copy(f"{load.tensor.name}_square", tuple(a for a in roles.out if a in inside), load)
         return _reads(squares[load], tuple(map(poly, squares[load].out)))
 
     return walk.rewrite(body, {}, change)
@@ -116,16 +117,17 @@ def _with_squares(body: Scalar, roles: Roles, squares: dict[Load, Member]) -> Sc
 
 def _with_terms(first: Member, roles: Roles, estimate: Estimate, kinds: dict[Member, Kind]) -> Member:
     reads: dict[Scalar, Load] = {}
-    for number, term in enumerate(_terms(first.body, {roles.lanes, *roles.outer, *roles.inner}, roles.lanes)):
-        if _is_worth_a_panel(term, roles, estimate):
+    inner = roles.inner_of(first)
+    for number, term in enumerate(_terms(first.body, {roles.lanes, *roles.outer, *inner}, roles.lanes)):
+        if _is_worth_a_panel(term, roles, inner, estimate):
             inside = walk.indices(term)
-            out = (*(a for a in (*roles.outer, *roles.inner) if a in inside), roles.lanes)
+            out = (*(a for a in (*roles.outer, *inner) if a in inside), roles.lanes)
             panel = _copy(f"{first.name}_panel{number or ''}", out, term)
             kinds[panel] = "panel"
             reads[term] = _reads(panel, tuple(map(poly, out)))
-    allowed = {roles.rows, *roles.outer, *roles.shared, *roles.inner}
+    allowed = {roles.rows, *roles.outer, *roles.shared, *inner}
     for number, term in enumerate(_terms(first.body, allowed, roles.rows)):
-        window = _window(f"{first.name}_window{number or ''}", term, roles, estimate) if _has_guards(term, roles) else None
+        window = _window(f"{first.name}_window{number or ''}", term, roles, inner, estimate) if _has_guards(term, roles) else None
         if window is not None:
             kinds[window[0]] = "window"
             reads[term] = window[1]
@@ -148,9 +150,9 @@ def _terms(body: Scalar, allowed: set[Index], needed: Index) -> list[Scalar]:
     return list(terms)
 
 
-def _is_worth_a_panel(term: Scalar, roles: Roles, estimate: Estimate) -> bool:
+def _is_worth_a_panel(term: Scalar, roles: Roles, inner: Sequence[Index], estimate: Estimate) -> bool:
     read = [load for load in walk.loads(term) if roles.lanes in axes(load)]
-    if roles.thin or walk.indices(term).isdisjoint(roles.inner) or any(overlaps(load, roles.lanes) for load in read):
+    if roles.thin or walk.indices(term).isdisjoint(inner) or any(overlaps(load, roles.lanes) for load in read):
         return False
     if not all(isinstance(load.tensor, Input) for load in read):
         return False
@@ -158,7 +160,7 @@ def _is_worth_a_panel(term: Scalar, roles: Roles, estimate: Estimate) -> bool:
         return True
     lines = 1
     for a in walk.indices(term):
-        if a in roles.inner:
+        if a in inner:
             lines *= estimate(a.extent)
     return lines > LINES
 
@@ -168,11 +170,12 @@ def _has_guards(term: Scalar, roles: Roles) -> bool:
     return any(isinstance(s, (Nonnegative, IsZero)) and roles.rows in walk.indices(s) for s in walk.postorder(term))
 
 
-def _window(name: str, term: Scalar, roles: Roles, estimate: Estimate) -> tuple[Member, Load] | None:
+def _window(name: str, term: Scalar, roles: Roles, over: Sequence[Index], estimate: Estimate) -> tuple[Member, Load] | None:
     """The copy of a term that depends on the rows and on one other axis by a sum of multiples of both, and the term as a read of it."""
     if not all(isinstance(load.tensor, Input) for load in walk.loads(term)):
         return None
-    found = next((f for load in walk.loads(term) for f in map(_steps, load.subscripts, [roles] * len(load.subscripts)) if f), None)
+    steps = (_steps(s, roles.rows, over) for load in walk.loads(term) for s in load.subscripts)
+    found = next((f for f in steps if f is not None), None)
     if found is None:
         return None
     step, slide, by = found
@@ -184,7 +187,7 @@ def _window(name: str, term: Scalar, roles: Roles, estimate: Estimate) -> tuple[
     values: dict[Atom, Poly] = {slide: by * (at - step * rows)} if abs(by) == 1 else {roles.rows: at - by * along}
     moved = walk.rewrite(term, values)
     inside = walk.indices(moved)
-    inner = tuple(a for a in roles.inner if a in inside)
+    inner = tuple(a for a in over if a in inside)
     if roles.rows in inside or slide in inside or (abs(by) != 1 and step != 1):
         return None
     size = estimate(reach)
@@ -198,13 +201,13 @@ def _window(name: str, term: Scalar, roles: Roles, estimate: Estimate) -> tuple[
     return window, _reads(window, [step * rows + by * along - low if a is place else poly(a) for a in out])
 
 
-def _steps(subscript: Poly, roles: Roles) -> tuple[int, Index, int] | None:
+def _steps(subscript: Poly, rows: Index, over: Sequence[Index]) -> tuple[int, Index, int] | None:
     """(a, s, b) of a subscript a * rows + b * s + (what is free of both), for constants a >= 1 and b."""
-    parts = algebra.split(subscript, roles.rows)
+    parts = algebra.split(subscript, rows)
     step = None if parts is None else parts[0].constant
     if parts is None or step is None or step < 1:
         return None
-    for slide in roles.inner:
+    for slide in over:
         inner = algebra.split(parts[1], slide) if slide in algebra.indices(parts[1]) else None
         by = None if inner is None else inner[0].constant
         if by:

@@ -122,6 +122,8 @@ def _group(members: tuple[AnyRule, ...], estimate: Estimate, facts: Facts) -> Gr
 def _fits(members: Sequence[Rule]) -> bool:
     if len(members) > RULES or sum(r.work for r in members) > INSTRUCTIONS:
         return False
+    if len({r.cluster for r in members if r.cluster is not None}) > 1:
+        return False
     made = {r.tensor: r for r in members if r.tensor is not None}
     for r in members:
         if any(isinstance(load.tensor, View) and stored(load.tensor) in made for load in r.loads):
@@ -135,9 +137,11 @@ def _begins(contractions: Sequence[Rule], made: Mapping[Tensor, Rule]) -> bool:
 
     A second contraction is of what the first makes, where that had better not be stored: it is of pairs of elements and no product, which
     there are as many as pairs; or there is a statistic of its rows beside it, and either the second is batched or nothing else that the
-    kernel reads is as large.
+    kernel reads is as large. What is computed anew may be several of them, whatever follows.
     """
     first, *others = contractions
+    if first.cluster is not None:
+        return all(_before(r, made) == {r} for r in contractions if r.cluster is not None)
     if len(others) > 1 or _before(first, made) - {first}:
         return False
     for second in others:

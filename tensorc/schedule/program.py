@@ -13,6 +13,7 @@ from tensorc.ir.program import BoundsCheck, Program
 from tensorc.ir.tensor import Load, Tensor
 from tensorc.loops.nest import Buffer, Kernel, Schedule
 from tensorc.schedule import special
+from tensorc.schedule.anew import anew
 from tensorc.schedule.derived import Derived
 from tensorc.schedule.group import Group, partition
 from tensorc.schedule.inline import inline
@@ -41,14 +42,14 @@ def grouped(program: Program, sizes: Mapping[str, int] | None = None) -> tuple[S
     program = separate(program, estimate)
     outputs = (*program.results, *(_first_outside(c) for c in program.checks))
     inlined = inline(program, outputs)
-    groups = partition(inlined.rules, estimate, program.facts)
+    rules, groups = _groups(inlined.rules, estimate, program.facts)
     names = Names(t.name for t in program.inputs)
     storage = store(program, outputs, groups, inlined.aliases, names)
     titles, derived = Names(), Derived(program)
     kernels: list[tuple[Group, tuple[Kernel, ...]]] = []
     partial: list[Buffer] = []
     for g in groups:
-        whole = _kernel(titles.unique(_title(g)), g, inlined.rules, storage, names, estimate)
+        whole = _kernel(titles.unique(_title(g)), g, rules, storage, names, estimate)
         divided = divide(whole, names, titles, derived, estimate)
         if divided is not None:
             made, totals = divided
@@ -69,6 +70,16 @@ def grouped(program: Program, sizes: Mapping[str, int] | None = None) -> tuple[S
         derived.values,
     )
     return found, kernels
+
+
+def _groups(rules: Sequence[AnyRule], estimate: Estimate, facts: Facts) -> tuple[Sequence[AnyRule], list[Group]]:
+    """The rules, and groups of them, where what is too large to be kept is in the group of what reads it, if that can be."""
+    changed = anew(rules, estimate)
+    groups = partition(changed, estimate, facts)
+    home = {r.tensor: g for g in groups for r in g.rules if isinstance(r, Rule) and r.cluster is not None}
+    if all(home.get(load.tensor, g) is g for g in groups for r in g.rules for load in r.loads):
+        return changed, groups
+    return rules, partition(rules, estimate, facts)
 
 
 def _kernel(name: str, g: Group, every: Sequence[AnyRule], storage: Storage, names: Names, estimate: Estimate) -> Kernel:

@@ -42,43 +42,52 @@ DEAR = 2.0
 
 @dataclass(frozen=True)
 class Roles:
-    """`outer` axes have a panel each, `shared` ones share it, with `rows` innermost. `inner` is what the contraction reduces, what
-    rows read side by side or the longest last.
+    """Of contractions of the same axes: `outer` axes have a panel each, `shared` ones share it, with `rows` innermost. `inner` is what each
+    contraction reduces, what rows read side by side or the longest last.
     """
 
-    first: Member
+    bases: tuple[Member, ...]
     lanes: Index
     rows: Index
     outer: tuple[Index, ...]
     shared: tuple[Index, ...]
-    inner: tuple[Index, ...]
+    inner: tuple[tuple[Index, ...], ...]
     thin: bool = False
     """Whether there are so few rows that what is read in lanes is read once or twice, and is best read as it lies in memory."""
 
+    @property
+    def out(self) -> tuple[Index, ...]:
+        return self.bases[0].out
 
-def ways(first: Member, members: Sequence[Member], estimate: Estimate) -> Iterator[Roles]:
-    """The ways of choosing lanes and rows for a contraction among members that are made of it, the best first."""
+    def inner_of(self, m: Member) -> tuple[Index, ...]:
+        return self.inner[self.bases.index(m)]
+
+
+def ways(bases: Sequence[Member], members: Sequence[Member], estimate: Estimate) -> Iterator[Roles]:
+    """The ways of choosing lanes and rows for contractions among members that are made of them, the best first."""
     found: list[tuple[float, Roles]] = []
-    reductions = [m for m in members if m.over and m is not first]
+    out = bases[0].out
+    loads = [load for b in bases for load in b.loads]
+    reductions = [m for m in members if m.over and m not in bases]
     reduced = {a for m in reductions for a in m.over}
-    for lanes in reversed(first.out):
+    for lanes in reversed(out):
         if lanes in reduced or not all(lanes in m.out for m in members) or estimate(lanes.extent) < FEW:
             continue
-        mine = [load for load in first.loads if lanes in axes(load)]
+        mine = [load for load in loads if lanes in axes(load)]
         side = frozenset[Index]().union(*map(axes, mine))
-        free = [a for a in first.out if a not in side]
-        wanted = [a for a in free if all(a in m.over for m in reductions)]
-        if not wanted or not any(a in side for a in first.over):
+        wanted = [a for a in out if a not in side and all(a in m.over for m in reductions)]
+        if not wanted or not all(any(a in side for a in b.over) for b in bases):
             continue
-        rows = max(wanted, key=lambda a: (min(estimate(a.extent), ENOUGH), _nearness(first.loads, a), first.out.index(a)))
-        roles = _shared(first, members, lanes, rows, side, reduced, estimate)
+        rows = max(wanted, key=lambda a: (min(estimate(a.extent), ENOUGH), _nearness(loads, a), out.index(a)))
+        roles = _shared(bases, members, lanes, rows, side, reduced, estimate)
         points = math.prod(estimate(a.extent) for a in (rows, *roles.shared))
-        if points < (ENOUGH if any(overlaps(load, lanes) for load in mine) else 2) or _is_of_dots(first, lanes, estimate):
-            continue
-        if points < ENOUGH <= estimate(lanes.extent) and not reductions and all(is_unit(load.subscripts, lanes) for load in mine):
-            roles = replace(roles, thin=True)
+        if len(bases) == 1:
+            if points < (ENOUGH if any(overlaps(load, lanes) for load in mine) else 2) or _is_of_dots(bases[0], lanes, estimate):
+                continue
+            if points < ENOUGH <= estimate(lanes.extent) and not reductions and all(is_unit(load.subscripts, lanes) for load in mine):
+                roles = replace(roles, thin=True)
         price = _price(roles, members, mine, estimate)
-        if price < DEAR or not _has_other_lanes(first, lanes, estimate):
+        if price < DEAR or len(bases) > 1 or not _has_other_lanes(bases[0], lanes, estimate):
             found.append((price + _idle(estimate(lanes.extent)), roles))
     found.sort(key=lambda f: f[0])
     for _, roles in found:
@@ -113,9 +122,9 @@ def _idle(extent: int) -> float:
 
 def _price(roles: Roles, members: Sequence[Member], mine: Sequence[Load], estimate: Estimate) -> float:
     """What lanes along an axis cost beyond the products themselves, in instructions for each of them."""
-    lanes, first = roles.lanes, roles.first
+    lanes = roles.lanes
     price = 0.0
-    depth = math.prod(estimate(a.extent) for a in roles.inner)
+    depth = sum(math.prod(estimate(a.extent) for a in inner) for inner in roles.inner)
     turned = sum(m.place is not None and not is_unit(m.place[1], lanes) for m in members)
     price += turned * TURN / depth
     rows = math.prod(estimate(a.extent) for a in (roles.rows, *roles.shared))
@@ -124,12 +133,13 @@ def _price(roles: Roles, members: Sequence[Member], mine: Sequence[Load], estima
             price += 1.0
         else:
             price += (COPY if is_unit(load.subscripts, lanes) else TURN) / rows
-    guards = [s for s in walk.postorder(first.body) if isinstance(s, (Nonnegative, IsZero)) and lanes in walk.indices(s)]
+    terms = [s for b in roles.bases for s in walk.postorder(b.body)]
+    guards = [s for s in terms if isinstance(s, (Nonnegative, IsZero)) and lanes in walk.indices(s)]
     return price + len(guards) * TURN / (1 if any(overlaps(load, lanes) for load in mine) else rows)
 
 
 def _shared(
-    first: Member,
+    bases: Sequence[Member],
     members: Sequence[Member],
     lanes: Index,
     rows: Index,
@@ -138,7 +148,7 @@ def _shared(
     estimate: Estimate,
 ) -> Roles:
     """Outer axes are those that the panel depends on, and so many before the others that a panel still serves many rows."""
-    others = [a for a in _as_stored(first, members) if a not in (lanes, rows)]
+    others = [a for a in _as_stored(bases[0], members) if a not in (lanes, rows)]
     free = [a for a in others if a not in side and a not in reduced]
     points = estimate(rows.extent)
     inside = [a for a in others if a in reduced]
@@ -148,15 +158,18 @@ def _shared(
         inside.insert(0, free.pop())
         points *= estimate(inside[0].extent)
     outer = tuple(a for a in others if a not in inside)
-    read = [load for load in first.loads if lanes not in axes(load)]
-    inner = sorted(
-        first.over, key=lambda a: (_is_long(a, estimate) and any(is_unit(load.subscripts, a) for load in read), estimate(a.extent))
-    )
-    return Roles(first, lanes, rows, outer, tuple(a for a in others if a in inside), tuple(inner))
+    inner = tuple(_inner(b, lanes, estimate) for b in bases)
+    return Roles(tuple(bases), lanes, rows, outer, tuple(a for a in others if a in inside), inner)
 
 
-def _is_long(axis: Index, estimate: Estimate) -> bool:
-    return estimate(axis.extent) >= ENOUGH
+def _inner(base: Member, lanes: Index, estimate: Estimate) -> tuple[Index, ...]:
+    read = [load for load in base.loads if lanes not in axes(load)]
+
+    def last(a: Index) -> tuple[bool, int]:
+        points = estimate(a.extent)
+        return points >= ENOUGH and any(is_unit(load.subscripts, a) for load in read), points
+
+    return tuple(sorted(base.over, key=last))
 
 
 def _as_stored(first: Member, members: Sequence[Member]) -> list[Index]:

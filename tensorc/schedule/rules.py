@@ -46,6 +46,8 @@ class Rule:
     reduced: tuple[Index, ...]
     body: Scalar
     targets: list[Target] = field(default_factory=list)
+    cluster: int | None = None
+    """The number of the kernel that it is computed for, and that alone reads it, because there is too much of it to be kept: see `anew`."""
 
     @cached_property
     def out(self) -> tuple[Index, ...]:
