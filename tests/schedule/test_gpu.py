@@ -99,9 +99,9 @@ MEGABYTES: list[tuple[str, str, dict[str, int], int, float]] = [
     ("gelu of a sum", "fn f(x: f32[N, D], b: f32[D]) = gelu(x + b)", {"N": 4096, "D": 1024}, 1, 33.6),
     ("its backward", backward("gelu(x + b)", {"x": "f32[N, D]", "b": "f32[D]"}, "f32[N, D]"), {"N": 4096, "D": 1024}, 2, 51.0),
     ("layer norm", "fn f(x: f32[N, D], w: f32[D], b: f32[D]) = layer_norm(x, w, b)", {"N": 4096, "D": 1024}, 1, 33.6),
-    ("its backward", backward("layer_norm(x, w, b)", NORM, "f32[N, D]"), {"N": 4096, "D": 1024}, 2, 52.5),
+    ("its backward", backward("layer_norm(x, w, b)", NORM, "f32[N, D]"), {"N": 4096, "D": 1024}, 2, 51.0),
     ("RMS norm", "fn f(x: f32[N, D], w: f32[D]) = rms_norm(x, w)", {"N": 4096, "D": 1024}, 1, 33.6),
-    ("its backward", backward("rms_norm(x, w)", {"x": "f32[N, D]", "w": "f32[D]"}, "f32[N, D]"), {"N": 4096, "D": 1024}, 2, 51.5),
+    ("its backward", backward("rms_norm(x, w)", {"x": "f32[N, D]", "w": "f32[D]"}, "f32[N, D]"), {"N": 4096, "D": 1024}, 2, 51.0),
     ("cross-entropy", "fn f(x: f32[N, D], t: i64[N]) = cross_entropy(x, t)", {"N": 4096, "D": 32000}, 1, 525.0),
     ("the sum of all", "fn f(x: f32[N, D]) = sum(x)", {"N": 4096, "D": 1024}, 1, 16.9),
     ("sums of columns", "fn f(x: f32[N, D]) = sum(x, axis=0)", {"N": 4096, "D": 1024}, 2, 17.1),
@@ -131,6 +131,13 @@ def test_kernels_and_bytes(what: str, source: str, sizes: dict[str, int], kernel
     _, found = planned(source, sizes)
     assert len(found.schedule.kernels) <= kernels
     assert sum(traffic(found, sizes).values()) <= most * 1e6
+
+
+def test_little_between_kernels_stays_in_the_cache() -> None:
+    _, found = planned(backward("layer_norm(x, w, b)", NORM, "f32[N, D]"), {"N": 4096, "D": 1024})
+    sizes = {"N": 4096, "D": 1024}
+    partial = 128 * 2 * 1024 * 4  # of 128 programs, for w and b
+    assert sum(traffic(found, sizes, cached=0).values()) == sum(traffic(found, sizes).values()) + 2 * partial
 
 
 def grid(found: Planned) -> list[list[tuple[Any, int]]]:
