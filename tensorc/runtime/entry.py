@@ -288,7 +288,7 @@ def _made_code() -> Code:
 
     context = row([0] * words.CONTEXT_WORDS)
     imports = {**_imports(), "tensorc_context": address(context)}
-    loaded = target.load(_image(text()), [f"tensorc.{name}" for name in EXPORTED], imports)
+    loaded = target.load([_image(text())], [f"tensorc.{name}" for name in EXPORTED], imports)
     addresses = {name: loaded.addresses[f"tensorc.{name}"] for name in EXPORTED}
     context[words.BYPASS] = _bypassing
     context[words.KEPT] = memory.KEPT

@@ -40,9 +40,9 @@ Key = tuple[Strides, ...]
 
 @dataclass(frozen=True)
 class Image:
-    """An object file with the function `entry`, which takes the address of a frame; `symbols` are the C functions that it calls."""
+    """Object files with the function `entry`, which takes the address of a frame; `symbols` are the C functions that they call."""
 
-    object: bytes
+    objects: tuple[bytes, ...]
     entry: str
     symbols: tuple[str, ...]
 
@@ -124,7 +124,7 @@ class Executable:
 
     def _made(self, key: Key) -> Callable[[bytes], None]:
         image = self.kernels.image(key)
-        loaded = target.load(image.object, [image.entry], library.addresses(image.symbols))
+        loaded = target.load(image.objects, [image.entry], library.addresses(image.symbols))
         self._loaded.append(loaded)
         function: Callable[[bytes], None] = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(loaded.addresses[image.entry])
         return function

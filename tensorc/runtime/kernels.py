@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 
 from tensorc.algebra import ZERO
 from tensorc.backends.llvm import target
 from tensorc.backends.llvm.emit import ENTRY, Emitted, emit, lanes_of
 from tensorc.backends.llvm.frame import Frame, usual_strides
+from tensorc.backends.llvm.objects import Objects
 from tensorc.backends.llvm.parallel import pieces
 from tensorc.loops.nest import Buffer, Memory, Schedule
 from tensorc.loops.work import work
@@ -26,7 +27,7 @@ class Scheduled:
         self.schedule = schedule
         self.target = cpu
         self.frame = Frame(schedule)
-        self.texts: Mapping[str, str] = texts.stages(lambda: self.emitted().text, cpu)
+        self.texts: Mapping[str, str] = texts.stages(self.module, cpu)
 
     @cached_property
     def plan(self) -> Plan:
@@ -57,13 +58,21 @@ class Scheduled:
         return {"schedule": show_schedule(self.schedule).encode(), "loops": "\n\n".join(map(show, self.schedule.kernels)).encode()}
 
     def image(self, key: Key) -> Image:
-        emitted = self.emitted(key)
-        return Image(target.emit_object(emitted.text, self.target), self.entry, tuple(emitted.symbols))
+        return self.compiled(key)[1]
 
-    def emitted(self, key: Key | None = None) -> Emitted:
-        """The module for arrays of whose strides so much is known: by default, row-major ones."""
-        known = self.plan.usual if key is None else key
-        return emit(self.frame, dict(zip(self.frame.strided, known, strict=True)), self.target)
+    def compiled(self, key: Key) -> tuple[str, Image]:
+        """(the module's text, its code)."""
+        with Objects(self.target) as objects:
+            emitted = self._emitted(key, objects.add)
+            return emitted.text, Image(objects.finish(emitted.rest), self.entry, emitted.symbols)
+
+    def module(self) -> str:
+        """The module's text for row-major arrays."""
+        return self._emitted(self.plan.usual, lambda part: None).text
+
+    def _emitted(self, key: Key, ready: Callable[[str], None]) -> Emitted:
+        """The module for arrays of whose strides so much is known."""
+        return emit(self.frame, dict(zip(self.frame.strided, key, strict=True)), self.target, ready)
 
 
 def _lifetimes(frame: Frame) -> list[tuple[int, int]]:

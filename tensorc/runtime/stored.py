@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache, cached_property
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,7 +110,7 @@ class Stored:
 
     def _made(self, key: str, strides: str, known: Key) -> Entry:
         made = self._scheduled
-        emitted = made.emitted(known)
+        text, image = made.compiled(known)
         header: dict[str, Any] = {
             "kind": "program",
             "name": self.name,
@@ -118,11 +119,12 @@ class Stored:
             "tensorc": __version__,
             "llvm": target.llvm_version(),
             "entry": made.entry,
-            "symbols": list(emitted.symbols),
+            "symbols": list(image.symbols),
+            "lengths": list(map(len, image.objects)),
             "plan": plan.to_json(made.plan),
         }
         parts = {stage: self._text(stage).encode() for stage in STAGES} | made.stages
-        parts |= {"llvm": emitted.text.encode(), "object": target.emit_object(emitted.text, self.target)}
+        parts |= {"llvm": text.encode(), "object": b"".join(image.objects)}
         entry = Entry(header, parts)
         put(key, entry)
         return entry
@@ -134,7 +136,9 @@ class Stored:
 
 
 def _image(entry: Entry) -> Image:
-    return Image(entry.parts["object"], entry.header["entry"], tuple(entry.header["symbols"]))
+    whole, ends = entry.parts["object"], list(accumulate(entry.header["lengths"], initial=0))
+    objects = tuple(whole[start:end] for start, end in pairwise(ends))
+    return Image(objects, entry.header["entry"], tuple(entry.header["symbols"]))
 
 
 def _texts(program: Program) -> tuple[str, ...]:

@@ -141,7 +141,7 @@ def _load() -> Pool:
     written = text(machine.triple)
     key = key_of("entry", written, machine.triple, target.llvm_version())
     image = kept(key, {"kind": "entry", "name": "threads"}, lambda: target.emit_object(written, machine))
-    loaded = target.load(image, EXPORTED, imports)
+    loaded = target.load([image], EXPORTED, imports)
     pool = Pool(loaded, loaded.addresses["tensorc.parallel"])
     pool.call("tensorc.reset")
     code = entry.code()

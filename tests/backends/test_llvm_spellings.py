@@ -74,7 +74,7 @@ def build(operation: str, argument: DType, result: DType, lanes: int, cpu: str |
     code.loop(integer(0), Value("%n", of("i64")), 1, [], step)
     code.effect("ret void")
     parameters = "".join(f", ptr %p{k}" for k in range(arity + 1))
-    module.functions.append(f"define void @f(i64 %n{parameters}) #0 {{\n{code.text()}}}\n")
+    module.define("f", lambda: f"define void @f(i64 %n{parameters}) #0 {{\n{code.text()}}}\n")
     return module.text(), module
 
 
@@ -88,7 +88,7 @@ def run(
     constant_second: float | None = None,
 ) -> Any:
     text, module = build(operation, argument, result, lanes, cpu, constant_second)
-    loaded = target.load(target.emit_object(text, target.host(cpu)), ["f"], library.addresses(module.symbols))
+    loaded = target.load([target.emit_object(text, target.host(cpu))], ["f"], library.addresses(module.symbols))
     width = max(lanes, 1)
     n = -(-len(arrays[0]) // width)
     padded = [np.resize(a, n * width) for a in arrays]

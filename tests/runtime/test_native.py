@@ -19,7 +19,7 @@ def compiled(source: str, count: int, names: dict[str, Any] | None = None, impor
     """The function `f` of a module's text, of so many words."""
     signature = f"i64 ({', '.join(['i64'] * count)})"
     text = translate([textwrap.dedent(source)], names or {}, {"f": signature}) + "attributes #0 = { nounwind }\n"
-    loaded = target.load(target.emit_portable(text), ["tensorc.f"], imports or {})
+    loaded = target.load([target.emit_portable(text)], ["tensorc.f"], imports or {})
     made = ctypes.PYFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(loaded.addresses["tensorc.f"])
     made.loaded = loaded  # type: ignore[attr-defined]
     return made

@@ -228,7 +228,7 @@ end:
 
 @pytest.fixture(scope="module")
 def part() -> target.Loaded:
-    return target.load(target.emit_object(PART, target.host()), ["part"], {})
+    return target.load([target.emit_object(PART, target.host())], ["part"], {})
 
 
 def visit(part: target.Loaded, units: int, chunk: int, count: int) -> tuple[Any, Any]:

@@ -27,34 +27,65 @@ class Module:
     fast: bool = False
     """Whether functions may be off by 4 units in the last place rather than by 1."""
     declarations: set[str] = field(default_factory=set)
-    functions: list[str] = field(default_factory=list)
-    helpers: set[str] = field(default_factory=set)
+    functions: dict[str, str] = field(default_factory=dict)
+    called: dict[str, set[str]] = field(default_factory=dict)
+    """The helpers that each function needs."""
     symbols: dict[str, None] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    writing: set[str] = field(default_factory=set)
+    """The helpers that the function being written needs."""
 
     def declare(self, name: str, result: Type | str, *arguments: Type | str) -> None:
         self.declarations.add(f"declare {result} @{name}({', '.join(map(str, arguments))})")
 
     def helper(self, name: str, result: Type | None, arguments: Sequence[Type], body: Callable[[Code, list[Value]], Value | None]) -> str:
         """The name of an internal function, emitted once: `body` is given its code and its arguments, and gives the result if any."""
-        if name not in self.helpers:
-            self.helpers.add(name)
+
+        def write() -> str:
             code = Code(self)
             values = [Value(f"%a{n}", t) for n, t in enumerate(arguments)]
             returned = body(code, values)
             code.effect("ret void" if returned is None else f"ret {returned.type} {returned.text}")
             parameters = ", ".join(f"{t} %a{n}" for n, t in enumerate(arguments))
-            self.functions.append(f"define internal {result or 'void'} @{name}({parameters}) #0 {{\n{code.text()}}}\n")
+            return f"define internal {result or 'void'} @{name}({parameters}) #0 {{\n{code.text()}}}\n"
+
+        self.once(name, write)
         return name
+
+    def once(self, name: str, write: Callable[[], str]) -> None:
+        """Adds a helper function or a table, whose text `write` gives, unless there is one of the name; what is being written needs it."""
+        self.writing.add(name)
+        if name not in self.functions:
+            self.define(name, write)
+
+    def define(self, name: str, write: Callable[[], str]) -> None:
+        """Adds the function whose text `write` gives; the helpers that are asked for meanwhile are those that it needs."""
+        outer, self.writing = self.writing, set()
+        self.functions[name] = ""
+        self.functions[name] = write()
+        self.called[name], self.writing = self.writing, outer
 
     def counted(self, name: str) -> int:
         """How often this was asked of a name, this time included."""
         self.counts[name] += 1
         return self.counts[name]
 
-    def text(self) -> str:
+    def text(self, names: Sequence[str] | None = None, elsewhere: Sequence[str] = ()) -> str:
+        """A module of these functions and what they need, by default of all; `elsewhere` declares functions of other modules."""
+        chosen = self.functions if names is None else self._closed(names)
+        functions = [self.functions[name] for name in chosen]
         weights = f'{RARELY} = !{{!"branch_weights", i32 1, i32 4096}}'
-        return "\n".join([*self.functions, *sorted(self.declarations), f"attributes #0 = {{ {self.attributes} }}", weights, ""])
+        return "\n".join([*functions, *elsewhere, *sorted(self.declarations), f"attributes #0 = {{ {self.attributes} }}", weights, ""])
+
+    def _closed(self, names: Sequence[str]) -> Sequence[str]:
+        """The names and those of the helpers that they call, directly or not."""
+        found = dict.fromkeys(names)
+        queue = list(found)
+        for name in queue:
+            new = [callee for callee in self.called[name] if callee not in found]
+            found |= dict.fromkeys(new)
+            queue += new
+        return [name for name in self.functions if name in found]
 
 
 @dataclass

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from tensorc.algebra import Poly
 from tensorc.backends.llvm import index, parallel, statements
@@ -23,56 +24,102 @@ ENTRY = "tensorc.run"
 MOST_LANES = 32
 
 
+ENOUGH = 30_000
+"""So many characters of functions make a module that is worth compiling while the next ones are written."""
+
+
 @dataclass(frozen=True)
 class Emitted:
-    """`text` is the module; `symbols` are the C functions it calls."""
+    """`text` is the module; `symbols` are the C functions it calls. `rest` is what of it was not given away in parts."""
 
     text: str
     symbols: tuple[str, ...]
+    rest: str
 
 
-def emit(frame: Frame, strides: Mapping[Input, Strides], target: Target) -> Emitted:
-    """The module of a schedule for inputs and results of whose strides so much is known."""
+@dataclass(frozen=True)
+class Part:
+    """A function that runs a piece of a kernel. `word`: that of the frame with its units, where it is shared out."""
+
+    name: str
+    word: int | None
+
+    @property
+    def parameters(self) -> str:
+        return "ptr %frame" if self.word is None else "ptr %frame, i64 %low, i64 %high, ptr %scratch"
+
+
+def emit(frame: Frame, strides: Mapping[Input, Strides], target: Target, ready: Callable[[str], None] = lambda text: None) -> Emitted:
+    """The module of a schedule for inputs and results of whose strides so much is known.
+
+    `ready` is given parts of it, each a module on its own, as soon as they are written, so that they may be compiled meanwhile.
+    """
     schedule = frame.schedule
     module = module_for(target)
-    calls = [call for number in range(len(schedule.kernels)) for call in _kernel(module, frame, number, strides, target)]
-    body = "".join(f"  call void {call}\n" for call in calls)
-    module.functions.append(f'define void @"{ENTRY}"(ptr %frame) #0 {{\n{body}  ret void\n}}\n')
-    return Emitted(f"; {schedule.name}\n\n{module.text()}", tuple(module.symbols))
+    given: list[Part] = []
+    kept: list[Part] = []
+    for number in range(len(schedule.kernels)):
+        if sum(len(module.functions[part.name]) for part in kept) >= ENOUGH:
+            ready(module.text([part.name for part in kept]))
+            given, kept = [*given, *kept], []
+        kept += _kernel(module, frame, number, strides, target)
+    module.define(ENTRY, lambda: _entry(module, frame, [*given, *kept]))
+    text = f"; {schedule.name}\n\n{module.text()}"
+    declared = [f"declare void @{part.name}({part.parameters})" for part in given]
+    return Emitted(text, tuple(module.symbols), module.text([*(part.name for part in kept), ENTRY], declared) if given else text)
 
 
 def module_for(target: Target) -> Module:
     return Module(target.attributes, target.has_fused_multiply_add, target.has_half_conversions, target.vector_bytes == 64, target.fast)
 
 
-def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, Strides], target: Target) -> list[str]:
-    """Emits a kernel, a function for each piece; the calls that run them, in order."""
+def _entry(module: Module, frame: Frame, parts: Sequence[Part]) -> str:
+    """The function that runs the parts in order."""
+    calls = (_call(module, frame, part) for part in parts)
+    body = "".join(f"  call void {call}\n" for call in calls)
+    return f'define void @"{ENTRY}"(ptr %frame) #0 {{\n{body}  ret void\n}}\n'
+
+
+def _call(module: Module, frame: Frame, part: Part) -> str:
+    if part.word is None:
+        return f"@{part.name}(ptr %frame)"
+    return f"@{_region(module, frame)}(ptr @{part.name}, ptr %frame, i64 {part.word})"
+
+
+def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, Strides], target: Target) -> list[Part]:
+    """Emits a kernel, a function for each piece; they run in order."""
     kernel = frame.schedule.kernels[number]
-    calls = []
+    made = []
     for n, piece in enumerate(parallel.pieces(kernel)):
         name = f"kernel.{number}.{n}.{re.sub('[^0-9A-Za-z_]', '_', kernel.name)}"
-        code = Code(module)
-        context = Context(
-            code,
-            lanes_of(kernel, target),
-            frame.schedule.facts,
-            {},
-            {size: _word(code, frame.size(size), INT) for size in (*frame.sizes, *frame.schedule.derived)},
-            _read_and_written(kernel, frame.schedule.aliases),
-            frame.schedule.aliases,  # type: ignore[arg-type]  # a mapping is invariant in its keys
-            target.vector_registers,
-        )
-        scratch = Value("%scratch", POINTER) if piece.shared else _slots(code, frame)
-        context.places = {m: _place(context, frame, number, m, strides, scratch) for m in (*kernel.memory, *kernel.scratch)}
-        if piece.shared:
-            parallel.begin(context, piece, Value("%low", INT), Value("%high", INT))
-        statements.emit(context, piece.body)
-        code.effect("ret void")
-        parameters = "ptr %frame, i64 %low, i64 %high, ptr %scratch" if piece.shared else "ptr %frame"
-        module.functions.append(f"define internal void @{name}({parameters}) #0 {{\n{code.text()}}}\n")
-        word = frame.threads("units", (number, n)) if piece.shared else 0
-        calls.append(f"@{_region(module, frame)}(ptr @{name}, ptr %frame, i64 {word})" if piece.shared else f"@{name}(ptr %frame)")
-    return calls
+        part = Part(name, frame.threads("units", (number, n)) if piece.shared else None)
+        module.define(name, partial(_piece, module, frame, number, piece, part, strides, target))
+        made.append(part)
+    return made
+
+
+def _piece(
+    module: Module, frame: Frame, number: int, piece: parallel.Piece, part: Part, strides: Mapping[Input, Strides], target: Target
+) -> str:
+    kernel = frame.schedule.kernels[number]
+    code = Code(module)
+    context = Context(
+        code,
+        lanes_of(kernel, target),
+        frame.schedule.facts,
+        {},
+        {size: _word(code, frame.size(size), INT) for size in (*frame.sizes, *frame.schedule.derived)},
+        _read_and_written(kernel, frame.schedule.aliases),
+        frame.schedule.aliases,  # type: ignore[arg-type]  # a mapping is invariant in its keys
+        target.vector_registers,
+    )
+    scratch = Value("%scratch", POINTER) if piece.shared else _slots(code, frame)
+    context.places = {m: _place(context, frame, number, m, strides, scratch) for m in (*kernel.memory, *kernel.scratch)}
+    if piece.shared:
+        parallel.begin(context, piece, Value("%low", INT), Value("%high", INT))
+    statements.emit(context, piece.body)
+    code.effect("ret void")
+    return f"define void @{part.name}({part.parameters}) #0 {{\n{code.text()}}}\n"
 
 
 def _region(module: Module, frame: Frame) -> str:
@@ -80,10 +127,11 @@ def _region(module: Module, frame: Frame) -> str:
     chunk.
     """
     name = "tensorc.region"
-    if name in module.helpers:
-        return name
-    module.helpers.add(name)
-    code = Code(module)
+    module.once(name, lambda: _region_text(name, frame, Code(module)))
+    return name
+
+
+def _region_text(name: str, frame: Frame, code: Code) -> str:
     scratch = _slots(code, frame)
     threads, slot = (_word(code, frame.threads(word), INT) for word in ("threads", "slot"))
     run = _word(code, frame.threads("parallel"), POINTER)
@@ -107,8 +155,7 @@ def _region(module: Module, frame: Frame) -> str:
         "  ret void",
     ]
     body = "\n".join(lines)
-    module.functions.append(f"define internal void @{name}(ptr %part, ptr %frame, i64 %word) #0 {{\n{code.text()}{body}\n}}\n")
-    return name
+    return f"define internal void @{name}(ptr %part, ptr %frame, i64 %word) #0 {{\n{code.text()}{body}\n}}\n"
 
 
 def _slots(code: Code, frame: Frame) -> Value:

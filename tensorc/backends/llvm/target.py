@@ -113,7 +113,12 @@ def llvm_version() -> str:
 def emit_object(text: str, target: Target) -> bytes:
     """The object file of a module. The code generator alone: explicit vectors need no pass before it."""
     with LOCK:
-        return bytes(_machine(target).emit_object(_parse(text, target)))
+        return object_of(text, target)
+
+
+def object_of(text: str, target: Target) -> bytes:
+    """The same while the lock is held, by this thread or by who waits for it."""
+    return bytes(_machine(target).emit_object(_parse(text, target)))
 
 
 def emit_portable(text: str) -> bytes:
@@ -157,13 +162,17 @@ def _jit() -> Any:
     return llvm.create_lljit_compiler(_machine(host()), use_jit_link=not _WINDOWS)
 
 
-def load(image: bytes, names: Sequence[str], imports: Mapping[str, int]) -> Loaded:
-    """Links an object file into this process. Each has its own table of symbols, so names need not differ from another's."""
+def load(objects: Sequence[bytes], names: Sequence[str], imports: Mapping[str, int]) -> Loaded:
+    """Links object files, which may call one another, into this process. They have a table of symbols of their own, so names need not
+    differ from those of others.
+    """
     global _linked
     with LOCK:
         while _dead:
             del _libraries[_dead.pop()]
-        builder = llvm.JITLibraryBuilder().add_object_img(image).add_current_process()
+        builder = llvm.JITLibraryBuilder().add_current_process()
+        for image in objects:
+            builder.add_object_img(image)
         for name, address in imports.items():
             builder.import_symbol(name, address)
         for name in names:

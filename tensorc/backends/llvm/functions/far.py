@@ -75,10 +75,8 @@ def _reduced(code: Code, x: Value) -> tuple[Value, Value, Value]:
 
 def _words(code: Code, start: Value) -> list[Value]:
     """The 192 bits of the table from bit `start` on, in words of 64."""
-    if TABLE not in code.module.helpers:
-        code.module.helpers.add(TABLE)
-        words = ", ".join(f"i64 {constant(INT, word).text}" for word in (0, 0, 0, *TWO_OVER_PI))
-        code.module.functions.append(f"@{TABLE} = internal constant [{len(TWO_OVER_PI) + 3} x i64] [{words}]\n")
+    words = ", ".join(f"i64 {constant(INT, word).text}" for word in (0, 0, 0, *TWO_OVER_PI))
+    code.module.once(TABLE, lambda: f"@{TABLE} = internal constant [{len(TWO_OVER_PI) + 3} x i64] [{words}]\n")
     first = code.binary("lshr", start, integer(6))
     raw = []
     for k in range(4):
