@@ -53,7 +53,7 @@ def test_intermediates_share_memory() -> None:
 
 def test_the_text_of_each_stage() -> None:
     program = chain(2)
-    assert set(program.texts) == {"llvm", "asm"}
+    assert set(program.texts) == {"llvm", "llvm-opt", "asm"}
     assert "fadd <" in program.texts["llvm"] and "ret" in program.texts["asm"]
 
 

@@ -73,10 +73,14 @@ def _reduced(code: Code, x: Value) -> tuple[Value, Value, Value]:
     return high, low, code.select(negative, code.binary("sub", integer(0), quadrant), quadrant)
 
 
+def _table() -> str:
+    words = ", ".join(f"i64 {constant(INT, word).text}" for word in (0, 0, 0, *TWO_OVER_PI))
+    return f"@{TABLE} = internal constant [{len(TWO_OVER_PI) + 3} x i64] [{words}]\n"
+
+
 def _words(code: Code, start: Value) -> list[Value]:
     """The 192 bits of the table from bit `start` on, in words of 64."""
-    words = ", ".join(f"i64 {constant(INT, word).text}" for word in (0, 0, 0, *TWO_OVER_PI))
-    code.module.once(TABLE, lambda: f"@{TABLE} = internal constant [{len(TWO_OVER_PI) + 3} x i64] [{words}]\n")
+    code.module.once(TABLE, _table)
     first = code.binary("lshr", start, integer(6))
     raw = []
     for k in range(4):

@@ -85,12 +85,14 @@ def _log(code: Code, u: Pair, more: Value | None) -> Pair:
     return Pair(product.high, n.plus(code, low, n.divide(code, lost, u.high)))
 
 
+def _table() -> str:
+    rows = ", ".join(f"double {number_text('double', v)}" for row in LGAMMA_ZEROS for v in row)
+    return f"@{TABLE} = internal constant [{len(LGAMMA_ZEROS) * WIDTH} x double] [{rows}]\n"
+
+
 def _row(code: Code, x: Value) -> list[Value]:
     """The numbers of the row: of the zeros by the poles from -2 down, of each but -2 first that on its right."""
-    if TABLE not in code.module.helpers:
-        code.module.helpers.add(TABLE)
-        rows = ", ".join(f"double {number_text('double', v)}" for row in LGAMMA_ZEROS for v in row)
-        code.module.functions.append(f"@{TABLE} = internal constant [{len(LGAMMA_ZEROS) * WIDTH} x double] [{rows}]\n")
+    code.module.once(TABLE, _table)
     pole = n.choose(code, n.compare(code, "ogt", x, LEAST[1]), -2.0, code.intrinsic("roundeven", x))
     number = code.convert("fptosi", code.negate(pole), INT)
     right = code.convert("zext", n.compare(code, "ogt", x, pole), INT)
