@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from tensorc.collector import seldom
 from tensorc.config import config
 from tensorc.config import log as log
 from tensorc.diagnostics import CompileError, Diagnostic
@@ -149,7 +150,7 @@ class Compilation:
 
     def _stage(self, stage: str, run: Callable[[], Result]) -> Result:
         """Run a stage; what it raises that is no error of the user's becomes an InternalError with a file to reproduce it."""
-        with LOCK:
+        with LOCK, seldom():
             try:
                 return run()
             except (CompileError, ShapeError, DTypeError, ConfigError, TargetUnavailable, InternalError, MemoryError):

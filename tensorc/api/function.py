@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from tensorc import compiler
 from tensorc.api.definition import Definition, Instance, Prepared, split_out
 from tensorc.api.lanes import handle, in_graph, is_dynamo, taker
+from tensorc.collector import seldom
 from tensorc.config import config
 from tensorc.errors import DTypeError
 from tensorc.frontend.trace import active_trace, find_trace
@@ -111,7 +112,7 @@ class Function(Callable):
     def _entry(self, prepared: Prepared, target: str | None = None) -> _Entry:
         """The program for a key, made if it is new."""
         target = target or self._target or config.current.code
-        with compiler.LOCK:
+        with compiler.LOCK, seldom():
             found = self._entries.get((target, prepared.key))
             if found is None:
                 compiler.refuse_compile(self.name)

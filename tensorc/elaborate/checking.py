@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
 
+from tensorc.collector import seldom
 from tensorc.diagnostics import CompileError, Diagnostic
 from tensorc.dtypes import DTYPES, DType
 from tensorc.elaborate.context import merge
@@ -15,6 +16,7 @@ from tensorc.elaborate.values import MISSING
 from tensorc.syntax import tree
 
 
+@seldom()
 def check(unit: Unit) -> list[Diagnostic]:
     """The diagnostics of a unit, in the order of the text; a mistake that calls lead to as well is reported once."""
     signatures = Signatures(frozenset(key for name in unit.functions for key in _reported(unit, name)))

@@ -11,6 +11,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tensorc.collector import seldom
 from tensorc.diagnostics import CompileError, error
 from tensorc.elaborate.declarations import declaration_errors, defined_twice
 from tensorc.source import Source
@@ -47,6 +48,7 @@ def resolve_path(path: str, importer: Source) -> Source:
     return Source(str(target), target.read_text(encoding="utf-8-sig"))
 
 
+@seldom()
 def load_unit(source: Source, resolver: Resolver | None = None) -> Unit:
     """The unit of a source. CompileError with its mistakes of syntax; `check` gives all others."""
     return _Loader(resolver or resolve_path).load(source, ())

@@ -66,66 +66,82 @@ def unify(rules: Sequence[Rule], facts: Facts = NO_FACTS) -> Space | None:
     members = {r.tensor: r for r in rules if r.tensor is not None}
     classes = _Classes(rules)
     for r in rules:
-        for load in r.loads:
-            p = members.get(load.tensor)
+        for tensor, places in r.reads:
+            p = members.get(tensor)
             if p is None:
                 continue
-            for sub, axis in zip(load.subscripts, p.axes, strict=True):
-                if axis.extent is not ONE and not (isinstance(sub.atom, Index) and classes.union((r, sub.atom), (p, axis))):
+            for place, axis in zip(places, p.axes, strict=True):
+                if axis.extent is not ONE and (place is None or not classes.union(r, place, p, axis)):
                     return None
     first: dict[tuple[Tensor, int, Poly], tuple[Rule, Index]] = {}
     for r in rules:
-        for load in r.loads:
-            if load.tensor not in members:
-                for position, sub in enumerate(load.subscripts):
-                    if isinstance(sub.atom, Index) and sub.atom.extent is not ONE:
-                        mine = (r, sub.atom)
-                        classes.union(mine, first.setdefault((load.tensor, position, sub.atom.extent), mine))
+        for tensor, places in r.reads:
+            if tensor not in members:
+                for position, place in enumerate(places):
+                    if place is not None and place.extent is not ONE:
+                        other, axis = first.setdefault((tensor, position, place.extent), (r, place))
+                        if other is not r or axis is not place:
+                            classes.union(r, place, other, axis)
     return Space(tuple(rules), classes.loops(facts))
 
 
 class _Classes:
-    """Union-find over (rule, index); a class has at most one index of a rule, and one extent."""
+    """Union-find over the indices of rules, which are numbered; a class has at most one index of a rule, and one extent."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:
-        self.parent = {(r, a): (r, a) for r in rules for a in r.space}
-        self.rules = {key: {key[0]} for key in self.parent}
+        self.rules = rules
+        self.start: dict[Rule, int] = {}
+        self.indices: list[Index] = []
+        self.inside: list[int] = []  # of each root, a bit for each rule that has an index in the class
+        for bit, r in enumerate(rules):
+            self.start[r] = len(self.indices)
+            self.indices += r.space
+            self.inside += [1 << bit] * len(r.space)
+        self.parent = list(range(len(self.indices)))
 
-    def find(self, key: tuple[Rule, Index]) -> tuple[Rule, Index]:
-        while self.parent[key] is not key:
-            key = self.parent[key]
-        return key
+    def find(self, number: int) -> int:
+        parent = self.parent
+        while parent[number] != number:
+            number = parent[number]
+        return number
 
-    def union(self, a: tuple[Rule, Index], b: tuple[Rule, Index]) -> bool:
+    def union(self, r: Rule, a: Index, p: Rule, b: Index) -> bool:
         """Make the two one; False where they may not be."""
-        if a not in self.parent or b not in self.parent or a[1].extent is not b[1].extent:
+        m, n = r.numbers.get(a), p.numbers.get(b)
+        if m is None or n is None or a.extent is not b.extent:
             return False
-        a, b = self.find(a), self.find(b)
-        if a is b:
+        x, y = self.find(self.start[r] + m), self.find(self.start[p] + n)
+        if x == y:
             return True
-        if len(self.rules[a]) < len(self.rules[b]):
-            a, b = b, a
-        if not self.rules[a].isdisjoint(self.rules[b]):
+        inside = self.inside
+        if inside[x] & inside[y]:
             return False
-        self.parent[b] = a
-        self.rules[a] |= self.rules.pop(b)
+        if inside[x].bit_count() < inside[y].bit_count():
+            x, y = y, x
+        self.parent[y] = x
+        inside[x] |= inside[y]
         return True
 
     def loops(self, facts: Facts = NO_FACTS) -> dict[tuple[Rule, Index], Loops]:
-        divisors: dict[tuple[Rule, Index], set[Poly]] = {}
-        for r in {key[0] for key in self.parent}:
+        divisors: dict[int, set[Poly]] = {}
+        for r in self.rules:
             for a, d in r.divided:
-                if (r, a) in self.parent:
-                    divisors.setdefault(self.find((r, a)), set()).add(d)
-        made: dict[tuple[Rule, Index], Loops] = {}
+                number = r.numbers.get(a)
+                if number is not None:
+                    divisors.setdefault(self.find(self.start[r] + number), set()).add(d)
+        made: dict[int, Loops] = {}
+        result: dict[tuple[Rule, Index], Loops] = {}
         count = 0
-        for key in self.parent:
-            root = self.find(key)
-            if root not in made:
-                extents = _digits(root[1].extent, divisors.get(root, ()), facts)
-                made[root] = tuple(Index(count + n, e) for n, e in enumerate(extents))
-                count += len(extents)
-        return {key: made[self.find(key)] for key in self.parent}
+        for r in self.rules:
+            for number, a in enumerate(r.space, self.start[r]):
+                root = self.find(number)
+                found = made.get(root)
+                if found is None:
+                    extents = _digits(self.indices[root].extent, divisors.get(root, ()), facts)
+                    found = made[root] = tuple(Index(count + n, e) for n, e in enumerate(extents))
+                    count += len(extents)
+                result[r, a] = found
+        return result
 
 
 def _digits(extent: Poly, divisors: Iterable[Poly], facts: Facts) -> list[Poly]:

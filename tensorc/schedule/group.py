@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from tensorc.algebra import NO_FACTS, Facts
 from tensorc.ir.tensor import Tensor, View
 from tensorc.schedule.axes import Space, unify
+from tensorc.schedule.members import Unplaced
 from tensorc.schedule.nests import fits
 from tensorc.schedule.rules import AnyRule, Rule, covers
 from tensorc.schedule.sizes import Estimate
@@ -48,6 +49,7 @@ class _Groups:
     def __init__(self, estimate: Estimate, facts: Facts) -> None:
         self.estimate = estimate
         self.facts = facts
+        self.unplaced = Unplaced()
         self.made: list[Group | None] = []
         self.moved: dict[int, int] = {}  # where the rules of a group went
         self.home: dict[Tensor, int] = {}  # the group of what makes a tensor
@@ -60,7 +62,7 @@ class _Groups:
         place = self._join(r, latest) if isinstance(r, Rule) else None
         if place is None:
             place = len(self.made)
-            self.made.append(_group((r,), self.estimate, self.facts) if isinstance(r, Rule) else Group((r,)))
+            self.made.append(_group((r,), self.estimate, self.facts, self.unplaced) if isinstance(r, Rule) else Group((r,)))
             self.readers.append(set())
         if r.tensor is not None:
             self.home[r.tensor] = place
@@ -85,7 +87,7 @@ class _Groups:
             candidates += sorted((place for place in near if place > latest), reverse=True)[:SIBLINGS]
         for place in candidates:
             old = self.made[place]
-            made = None if old is None else _group((*old.rules, r), self.estimate, self.facts)
+            made = None if old is None else _group((*old.rules, r), self.estimate, self.facts, self.unplaced)
             if made is not None:
                 self.made[place] = made
                 return place
@@ -97,20 +99,20 @@ class _Groups:
         between = {self._now(g) for g in self.readers[earlier]} - {earlier, place}
         if old is None or reader is None or any(g < place for g in between):
             return
-        made = _group((*old.rules, *reader.rules), self.estimate, self.facts)
+        made = _group((*old.rules, *reader.rules), self.estimate, self.facts, self.unplaced)
         if made is not None:
             self.made[earlier], self.made[place] = None, made
             self.moved[earlier] = place
             self.readers[place] |= self.readers[earlier]
 
 
-def _group(members: tuple[AnyRule, ...], estimate: Estimate, facts: Facts) -> Group | None:
+def _group(members: tuple[AnyRule, ...], estimate: Estimate, facts: Facts, unplaced: Unplaced) -> Group | None:
     """The rules as one group, where one nest holds them."""
     pointwise = [r for r in members if isinstance(r, Rule)]
     if len(pointwise) < len(members) or (len(members) > 1 and not _fits(pointwise)):
         return None
     space = unify(pointwise, facts)
-    nest = None if space is None else fits(space, estimate)
+    nest = None if space is None else fits(space, estimate, unplaced)
     if space is None or nest is None:
         return None
     root = nest[0]

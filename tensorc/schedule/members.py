@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from tensorc import algebra
-from tensorc.algebra import ONE, Index, Poly, indices, substitute
+from tensorc.algebra import ONE, Atom, Index, Poly, indices, substitute
 from tensorc.ir import build, walk
 from tensorc.ir.tensor import Apply, Const, Load, Scalar, Select, Tensor
 from tensorc.schedule.axes import Loops, Space
@@ -57,14 +57,31 @@ class Member:
         return bool(self.over) and contracts(self.loads, self.space)
 
 
-def members(space: Space, storage: Storage | None = None) -> tuple[Member, ...]:
-    """The rules of a space, in order. Without storage, loads name tensors, and places are not known."""
-    return tuple(_member(space, r, storage) for r in space.rules)
+def members(space: Space, storage: Storage) -> tuple[Member, ...]:
+    """The rules of a space, in order."""
+    return tuple(_member(space, r, space.values(r), storage) for r in space.rules)
 
 
-def _member(space: Space, r: Rule, storage: Storage | None) -> Member:
-    values = space.values(r)
+class Unplaced:
+    """Members of which it is not known yet where they are stored: their loads name tensors. Each is made once for its axes in a nest."""
 
+    def __init__(self) -> None:
+        self._made: dict[Hashable, Member] = {}
+
+    def members(self, space: Space) -> tuple[Member, ...]:
+        """The rules of a space, in order."""
+        return tuple(self._member(space, r) for r in space.rules)
+
+    def _member(self, space: Space, r: Rule) -> Member:
+        values = space.values(r)
+        key = r, space.out[r], space.over[r], tuple(values.items())
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = _member(space, r, values, None)
+        return found
+
+
+def _member(space: Space, r: Rule, values: Mapping[Atom, Poly], storage: Storage | None) -> Member:
     def memory(load: Load) -> Load:
         return load if storage is None or load.tensor in space.members else storage.load(load)
 

@@ -6,7 +6,7 @@ from tensorc.loops.nest import Kernel
 from tensorc.schedule import build
 from tensorc.schedule.axes import Space
 from tensorc.schedule.contraction import contract
-from tensorc.schedule.members import members
+from tensorc.schedule.members import Unplaced, members
 from tensorc.schedule.memory import Names, Storage
 from tensorc.schedule.online import NOTHING
 from tensorc.schedule.sizes import Estimate
@@ -26,8 +26,8 @@ def kernel(name: str, space: Space, storage: Storage, names: Names, estimate: Es
     return build.kernel(name, nest, NOTHING, names, estimate if plan is None else None)
 
 
-def fits(space: Space, estimate: Estimate) -> tuple[Part, ...] | None:
+def fits(space: Space, estimate: Estimate, unplaced: Unplaced) -> tuple[Part, ...] | None:
     """The nest of the rules of a space, before it is known where they are stored."""
-    every = members(space)
+    every = unplaced.members(space)
     found = contract(every, estimate)
     return found.nest if found is not None else arrange(every)

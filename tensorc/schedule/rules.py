@@ -68,6 +68,16 @@ class Rule:
         return walk.loads(self.body)
 
     @cached_property
+    def reads(self) -> tuple[tuple[Tensor, tuple[Index | None, ...]], ...]:
+        """What is read, with the index that each subscript is, None where it is none."""
+        return tuple((load.tensor, tuple(a if isinstance(a := s.atom, Index) else None for s in load.subscripts)) for load in self.loads)
+
+    @cached_property
+    def numbers(self) -> dict[Index, int]:
+        """The positions of the indices in `space`."""
+        return {a: n for n, a in enumerate(self.space)}
+
+    @cached_property
     def work(self) -> int:
         """Instructions for one point."""
         return operations(self.body)
