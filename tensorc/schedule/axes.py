@@ -62,9 +62,15 @@ class Space:
 
 
 def unify(rules: Sequence[Rule], facts: Facts = NO_FACTS) -> Space | None:
-    """The rules in one nest, given what holds of sizes; None where one reads another elsewhere than at its own indices."""
+    """The rules in one nest; None where one reads another elsewhere than at its own indices."""
+    classes = joined(rules)
+    return None if classes is None else Space(tuple(rules), classes.loops(facts))
+
+
+def joined(rules: Sequence[Rule]) -> Classes | None:
+    """The classes of indices that are one axis, where the rules are in one nest; None where they can't be."""
     members = {r.tensor: r for r in rules if r.tensor is not None}
-    classes = _Classes(rules)
+    classes = Classes(rules)
     for r in rules:
         for tensor, places in r.reads:
             p = members.get(tensor)
@@ -82,10 +88,10 @@ def unify(rules: Sequence[Rule], facts: Facts = NO_FACTS) -> Space | None:
                         other, axis = first.setdefault((tensor, position, place.extent), (r, place))
                         if other is not r or axis is not place:
                             classes.union(r, place, other, axis)
-    return Space(tuple(rules), classes.loops(facts))
+    return classes
 
 
-class _Classes:
+class Classes:
     """Union-find over the indices of rules, which are numbered; a class has at most one index of a rule, and one extent."""
 
     def __init__(self, rules: Sequence[Rule]) -> None:

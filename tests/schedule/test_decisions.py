@@ -16,7 +16,7 @@ from tensorc.loops.check import check
 from tensorc.loops.nest import Bind, For, Kernel, Schedule, Update, statements
 from tensorc.schedule.axes import unify
 from tensorc.schedule.inline import inline
-from tensorc.schedule.members import members
+from tensorc.schedule.members import Unplaced
 from tensorc.schedule.program import schedule
 from tensorc.schedule.rules import Rule
 from tensorc.schedule.separate import separate
@@ -255,7 +255,7 @@ def test_a_reader_of_a_reduction_is_in_a_later_sweep() -> None:
     y = tensor((N, M), lambda i, j: op("sub", at(X, i, j), at(m, i)))
     space = unify(rules(y))
     assert space is not None
-    nest = arrange(members(space))
+    nest = arrange(Unplaced().members(space))
     assert nest is not None
     (root,) = nest
     assert isinstance(root, Sweep) and [type(p) for p in root.body] == [Sweep, Sweep]

@@ -16,8 +16,7 @@ from tensorc.algebra import ONE, Atom, Index, Poly, Quotient, Remainder, poly
 from tensorc.ir import build
 from tensorc.ir.tensor import Apply, Scalar, Tensor
 from tensorc.schedule import axes
-from tensorc.schedule.axes import Loops
-from tensorc.schedule.axes import _Classes as Classes
+from tensorc.schedule.axes import Classes, Loops, joined
 from tensorc.schedule.gpu.sizes import Sizes
 from tensorc.schedule.rules import Made, Rule
 
@@ -114,29 +113,14 @@ def unify(rules: Sequence[Rule]) -> Space | None:
     Indices by which one rule reads another are one loop. So are, where nothing speaks against it, those that read the same memory at the
     same place, and those of two rules of the same shape.
     """
-    members = {r.tensor: r for r in rules if r.tensor is not None}
-    classes = Classes(rules)
-    for r in rules:
-        for load in r.loads:
-            p = members.get(load.tensor)
-            if p is None:
-                continue
-            for sub, axis in zip(load.subscripts, p.axes, strict=True):
-                if axis.extent is not ONE and not (isinstance(sub.atom, Index) and classes.union((r, sub.atom), (p, axis))):
-                    return None
-    first: dict[tuple[Tensor, int, Poly], tuple[Rule, Index]] = {}
-    for r in rules:
-        for load in r.loads:
-            if load.tensor not in members:
-                for position, sub in enumerate(load.subscripts):
-                    if isinstance(sub.atom, Index) and sub.atom.extent is not ONE:
-                        mine = (r, sub.atom)
-                        classes.union(mine, first.setdefault((load.tensor, position, sub.atom.extent), mine))
+    classes = joined(rules)
+    if classes is None:
+        return None
     shapes: dict[Hashable, Rule] = {}
     for r in rules:
         twin = shapes.setdefault(shape(r), r)
         for a, b in zip(_by_extent(r), _by_extent(twin), strict=True):
-            classes.union((r, a), (twin, b))
+            classes.union(r, a, twin, b)
     return _space(tuple(rules), classes)
 
 
