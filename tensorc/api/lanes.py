@@ -12,6 +12,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from tensorc.dtypes import DType
+from tensorc.runtime import dlpack
 
 if TYPE_CHECKING:
     from tensorc.api.function import Function
@@ -48,6 +49,9 @@ def _taker_of(value: Any, tensors: list[Any]) -> Taker | None:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(value, getattr(torch, "Tensor", ())):
         tensors.append(value)
+    elif hasattr(type(value), "__dlpack_device__") and not isinstance(value, np.ndarray) and dlpack.is_on_gpu(value):
+        taker: Taker = import_module("tensorc.api.on_gpu").call
+        return taker
     elif isinstance(value, (list, tuple, dict)):
         for part in value.values() if isinstance(value, dict) else value:
             found = _taker_of(part, tensors) if type(part) not in PLAIN else None

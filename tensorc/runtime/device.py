@@ -19,11 +19,13 @@ from tensorc.backends.triton import compile
 from tensorc.backends.triton.compile import ALIGNED, Target
 from tensorc.backends.triton.emit import FINISHED, EmittedKernel
 from tensorc.config import config
+from tensorc.dtypes import bool_
 from tensorc.errors import TargetUnavailable
 from tensorc.ir.program import Program
 from tensorc.loops.nest import Memory
-from tensorc.runtime import arrays, tuning
+from tensorc.runtime import arrays, dlpack, tuning
 from tensorc.runtime.arrays import Array
+from tensorc.runtime.dlpack import OnGPU
 from tensorc.runtime.gpu import PASSED, RELIEF, Strides, Variant, Variants, grid_of, options, shape_of, workspace
 from tensorc.schedule.gpu import Launch
 
@@ -179,6 +181,27 @@ def _launches(variant: Variant, compiled: Sequence[Any], sizes: Mapping[str, int
     results = tuple(shape_of(b.extents, sizes) for b in s.results)
     counts = any(FINISHED in k.pointers for k in variant.emitted.kernels)
     return Launches(tuple(steps), results, space.bytes, tuple(space.offsets[b] for b in s.checks), counts)
+
+
+def settings() -> tuple[object, ...]:
+    """The settings that kernels depend on."""
+    return config.precision, config.deterministic, config.fp_fusion
+
+
+# Arrays that come by DLPack.
+
+
+def run_arrays(kernels: OnDevice, sizes: Mapping[str, int], given: Sequence[OnGPU], library: Any) -> tuple[list[Any], int | None]:
+    """The results of a program, as arrays of a library that follows the array API, on the default stream; the first check that failed."""
+    launches = kernels.launches(sizes, [a.strides for a in given], [a.address for a in given])
+    types = [getattr(library, "bool" if r.dtype is bool_ else arrays.torch_name(r.dtype)) for r in kernels.program.results]
+    results = [library.empty(shape, dtype=t) for shape, t in zip(launches.results, types, strict=True)]
+    space = library.empty((-(-launches.workspace // 8),), dtype=library.int64)
+    finished = library.zeros((1,), dtype=library.int32)
+    every = [*given, *(dlpack.read(a, "a result") for a in (*results, space, finished))]
+    launches([a.address for a in every], 0)
+    cells = [int(space[offset // 8]) for offset in launches.checks]
+    return results, next((n for n, cell in enumerate(cells) if cell != PASSED), None)
 
 
 # Tensors of torch.

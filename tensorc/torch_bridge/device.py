@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from tensorc.api.primitive import Primitive
-from tensorc.config import config
 from tensorc.errors import TargetUnavailable
 from tensorc.runtime import arrays, device
 from tensorc.runtime.call import Call
@@ -43,7 +42,7 @@ def _device(primitive: Primitive, tensors: Sequence[Tensor]) -> torch.device:
 
 
 def _program(primitive: Primitive, place: torch.device) -> _Program:
-    key = ("gpu", place.index, config.precision, config.deterministic, config.fp_fusion)
+    key = ("gpu", place.index, *device.settings())
     found = primitive.memory.get(key)
     if found is None:
         program = primitive.compilation.optimised

@@ -27,6 +27,7 @@ class Recorded:
 
     found: ClassVar[list[Any]] = []
     passes = True
+    counts = False
 
     def __init__(self, program: Any) -> None:
         self.program = program
@@ -40,8 +41,8 @@ class Recorded:
             for place in checks:
                 ctypes.c_int64.from_address(pointers[-1] + place).value = PASSED if Recorded.passes else 0
 
-        every = tuple((n, 0) for n in range(len(addresses) + len(results) + 1))
-        return Launches((Step(run, (1, 1, 1), None, None, every, ()),), results, 128, checks)
+        every = tuple((n, 0) for n in range(len(addresses) + len(results) + 1 + Recorded.counts))
+        return Launches((Step("kernel", run, (1, 1, 1), None, None, every, ()),), results, 128, checks, Recorded.counts)
 
 
 @pytest.fixture
@@ -50,7 +51,8 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> type[Recorded]:
     monkeypatch.setattr(launching, "_on", lambda d: nullcontext())
     monkeypatch.setattr(launching, "_stream", lambda d: 5)
     monkeypatch.setattr(launching, "_is_captured", lambda: False)
-    Recorded.found, Recorded.passes = [], True
+    Recorded.found, Recorded.passes, Recorded.counts = [], True, False
+    launching._counters.clear()
     return Recorded
 
 
@@ -68,6 +70,21 @@ def test_a_call(recorded: type[Recorded]) -> None:
     assert y.shape == (4, 6) and s.shape == (4,) and y.dtype == torch.float32
     device.execute(p, [x, w])
     assert len(recorded.found) == 2 and len([k for k in p.memory if isinstance(k, tuple) and k[0] == "gpu"]) == 1
+
+
+def test_what_counts_programs_is_zero_and_of_the_stream(recorded: type[Recorded], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph that is captured has one of its own."""
+    Recorded.counts = True
+    p = primitive("fn f(x: f32[N]) = sum(x)", "f32[N]")
+    counters = []
+    for stream, is_captured in ((5, False), (5, False), (6, False), (5, True)):
+        monkeypatch.setattr(launching, "_stream", lambda d, stream=stream: stream)
+        monkeypatch.setattr(launching, "_is_captured", lambda is_captured=is_captured: is_captured)
+        device.execute(p, [torch.ones(6)])
+        counters.append(recorded.found[-1][2][-1])
+        if not is_captured:
+            assert ctypes.c_int32.from_address(counters[-1]).value == 0
+    assert counters[0] == counters[1] != counters[2] and counters[3] not in counters[:3]
 
 
 def test_wrong_calls(recorded: type[Recorded]) -> None:

@@ -8,6 +8,7 @@ import pickle
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,16 +34,20 @@ def driver(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def launch(
-    driver: Path, source: str, specs: list[str], sizes: dict[str, int], strides: list[Any], addresses: list[int], tuned: Path | None = None
-) -> Any:
-    program = simplify(tc.compile(source).f.lower(*map(tc.spec, specs)).program)
-    environment = {
+def environment_of(driver: Path) -> dict[str, str]:
+    return {
         **{k: v for k, v in os.environ.items() if not k.startswith(("TRITON", "TENSORC"))},
         "LD_LIBRARY_PATH": str(driver.parent),
         "TRITON_LIBCUDA_PATH": str(driver.parent),
         "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path]),
     }
+
+
+def launch(
+    driver: Path, source: str, specs: list[str], sizes: dict[str, int], strides: list[Any], addresses: list[int], tuned: Path | None = None
+) -> Any:
+    program = simplify(tc.compile(source).f.lower(*map(tc.spec, specs)).program)
+    environment = environment_of(driver)
     if tuned is not None:
         environment["TENSORC_CACHE_DIR"] = str(tuned)
     job = pickle.dumps((program, sizes, strides, addresses, 77, tuned is not None))
@@ -96,3 +101,14 @@ def test_tuned_launches_are_kept(driver: Path, tmp_path: Path) -> None:
     first, second = (launch(driver, *job, tuned=tmp_path) for _ in range(2))
     assert set(first["tries"]) == {32, 64, 128} and not second["tries"]
     assert [k["threads"] for found in (first, second) for k in found["kernels"]] == [128, 128]
+
+
+@pytest.mark.skipif(find_spec("triton") is not None and version("triton") < "3.8", reason="Triton before 3.8 launches with torch alone")
+def test_arrays_of_other_libraries(driver: Path) -> None:
+    """Without torch: memory is read where it is, by its strides, and results are arrays of the same library."""
+    command = [sys.executable, str(HERE / "elsewhere.py"), str(driver), "fn f(x: f32[N, D], y: f32[D, N]) = x + y.T"]
+    ran = subprocess.run(command, capture_output=True, env=environment_of(driver))
+    assert ran.returncode == 0, ran.stderr.decode()
+    found = json.loads(ran.stdout)
+    assert found["launched"] == 1 and set(found["arguments"]) == set(found["addresses"]) and found["shape"] == [64, 48]
+    assert "`y` of `f` is not on the GPU" in found["refused"]
