@@ -315,6 +315,8 @@ def stored(s: Scalar, dtype: DType) -> Scalar:
     """A canonical value as an element of a tensor of the dtype."""
     if isinstance(s, Const) and s.dtype is not dtype:
         return build.constant(float(s.value), dtype)
+    if isinstance(s, Apply) and s.operation == "cast" and s.arguments[0].dtype is dtype and s.dtype.bits >= dtype.bits:
+        return s.arguments[0]
     return s if s.dtype is dtype else Apply("cast", (s,), dtype)
 
 

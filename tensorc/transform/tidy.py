@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from tensorc import algebra
 from tensorc.algebra import Atom, Poly, poly
 from tensorc.ir import walk
-from tensorc.ir.tensor import Define, Load, Scalar, Scatter, Select, Tensor
+from tensorc.ir.tensor import Define, IsZero, Load, Scalar, Scatter, Select, Tensor
 from tensorc.transform import canonical
-from tensorc.transform.canonical import is_sum, mul, power, stored, terms, value
+from tensorc.transform.canonical import is_constant, is_sum, mul, power, stored, terms, value
 from tensorc.transform.graph import body_changed, elements_changed, number_changed, with_sources
 from tensorc.transform.readback import Products, everywhere
 from tensorc.transform.workspace import Workspace, common_factor, common_guard
@@ -33,13 +33,20 @@ def tidy(work: Workspace, outputs: Sequence[Tensor]) -> list[Tensor]:
 
 
 def tidy_anew(work: Workspace, outputs: Sequence[Tensor]) -> list[Tensor]:
-    """As `tidy`, for what is not canonical yet: everything outside of the workspace's program."""
+    """As `tidy`, for what is not canonical yet: everything outside of the workspace's program. Diagonals are read through."""
     new: dict[Tensor, Tensor] = {}
+
+    def read(moved: Load) -> Scalar:
+        t = new.get(moved.tensor, moved.tensor)
+        if isinstance(t, Define) and _is_diagonal(t):
+            return canonical.rewrite(t.body, dict(zip(t.indices, moved.subscripts, strict=True)))
+        return canonical.load(t, moved.subscripts)
+
     for t in walk.topological(outputs):
         if t in work.program or not isinstance(t, (Define, Scatter)) or not t.dtype.is_float:
             new[t] = t if t in work.program else with_sources(t, new)
             continue
-        body = body_changed(stored(value(t.body), t.dtype), new, canonical.rewrite, canonical.load)
+        body = canonical.rewrite(stored(value(t.body), t.dtype), {}, read, elements_changed(new))
         if isinstance(t, Scatter):
             places = tuple(number_changed(p, new) for p in t.subscripts)
             new[t] = Scatter(t.extents, t.iteration, places, body, t.base and new[t.base])
@@ -48,6 +55,14 @@ def tidy_anew(work: Workspace, outputs: Sequence[Tensor]) -> list[Tensor]:
         else:
             new[t] = work.pointwise(t.extents, body) if t.monoid is None else Define(t.extents, t.monoid, t.bound, body)
     return tidy(work, [new[t] for t in outputs])
+
+
+def _is_diagonal(t: Define) -> bool:
+    """Whether t is 0 but where some of its indices are equal."""
+    body = t.body
+    if t.monoid is not None or not isinstance(body, Select) or not is_constant(body.otherwise, 0) or len(walk.postorder(body)) > BODY:
+        return False
+    return all(isinstance(c, IsZero) for c in canonical.conjuncts(body.condition))
 
 
 def _rebuilt(

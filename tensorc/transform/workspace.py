@@ -290,14 +290,25 @@ def _cheapest(used: Sequence[Index], body: Scalar) -> tuple[Index, list[Scalar],
 
 
 def common_factor(s: Scalar) -> tuple[list[tuple[Scalar, int]], Scalar]:
-    """(bases with exponents, rest): the factors that every term of a sum has, and the sum of what is left."""
-    sets = [dict(factors(t)) for t, _ in terms(s)]
+    """(bases with exponents, rest): the factors that every term of a sum has, and the sum of what is left.
+
+    A term that is chosen, else 0, gives up a factor too where another one has it in any case: an inf of it is not kept out anyway.
+    """
+    guarded = [isinstance(t, Select) and is_constant(t.otherwise, 0) for t, _ in terms(s)]
+    if all(guarded):
+        return [], s
+    sets = [dict(factors(_uncoefficiented(t.then) if isinstance(t, Select) and g else t)) for (t, _), g in zip(terms(s), guarded, strict=True)]
     common = {b: min((f.get(b, 0) for f in sets), key=abs) for b in sets[0]}
     common = {b: n for b, n in common.items() if n and all(f.get(b, 0) * n > 0 for f in sets) and not isinstance(b, Const)}
     if not common:
         return [], s
     inverse = [power(b, -n) for b, n in common.items()]
     return list(common.items()), add(*(scale(k, mul(t, *inverse)) for t, k in terms(s)))
+
+
+def _uncoefficiented(s: Scalar) -> Scalar:
+    """The term of a sum of one, which differs from s by a constant factor."""
+    return terms(s)[0][0] if len(terms(s)) == 1 else s
 
 
 def common_guard(s: Scalar) -> Scalar:
