@@ -10,10 +10,11 @@ from collections.abc import Sequence
 
 from tensorc import algebra
 from tensorc.algebra import Facts, Index, Poly
+from tensorc.dtypes import f64
 from tensorc.ir import walk
 from tensorc.ir.program import Program
-from tensorc.ir.tensor import Define, Int, Load, Scalar, Scatter, Tensor
-from tensorc.ir.text import _COMPARE, _MUL, _Printer
+from tensorc.ir.tensor import Apply, Const, Define, Int, Load, Scalar, Scatter, Tensor
+from tensorc.ir.text import _COMPARE, _INFIX, _MUL, _Printer
 
 
 def source(program: Program) -> str:
@@ -21,11 +22,25 @@ def source(program: Program) -> str:
     return _SourcePrinter(program).program()
 
 
+def _is_of_sizes(s: Scalar) -> bool:
+    """Whether s is a float of sizes, computed in f64 as what has no dtype of its own is."""
+    match s:
+        case Apply("cast", (Int(p),), _):
+            return not algebra.elements(p) and not algebra.indices(p)
+        case Apply("cast", (inner,), _):
+            return inner.dtype is f64 and _is_of_sizes(inner)
+        case Apply(operation, arguments, dtype) if dtype is f64 and operation not in ("cast", "bitcast"):
+            return all(isinstance(a, Const) or _is_of_sizes(a) for a in arguments) and not all(isinstance(a, Const) for a in arguments)
+        case _:
+            return False
+
+
 class _SourcePrinter(_Printer):
     def __init__(self, program: Program) -> None:
         super().__init__(program)
         self.facts: Facts = frozenset(p for c in program.conditions for p in ((c.value,) if c.relation == ">=" else (c.value, -c.value)))
         self.plain: frozenset[Load] = frozenset()
+        self.bare: frozenset[Scalar] = frozenset()  # operands whose dtype is that of the other one
 
     def tensor(self, t: Tensor) -> list[str]:
         if isinstance(t, (Define, Scatter)):
@@ -35,9 +50,30 @@ class _SourcePrinter(_Printer):
     def number(self, p: Poly) -> str:
         return self.poly(p)
 
+    def is_worth_a_name(self, s: Scalar) -> bool:
+        return bool(walk.loads(s))
+
+    def apply(self, s: Apply, level: int) -> str:
+        """Numbers that are made of sizes take the dtype of the elements beside them: `x[i] / sqrt(D)`."""
+        kept = self.bare
+        reads = [a for a in s.arguments if walk.loads(a)] if s.operation in _INFIX else []
+        self.bare = frozenset(a for a in s.arguments if reads and a not in reads and _is_of_sizes(a))
+        text = super().apply(s, level)
+        self.bare = kept
+        return text
+
+    def of_sizes(self, s: Scalar, level: int) -> str:
+        """A number made of sizes, in f64."""
+        kept, self.bare = self.bare, frozenset(walk.postorder(s))
+        text = super().apply(s, level) if isinstance(s, Apply) else super().scalar(s, level)
+        self.bare = kept
+        return text
+
     def scalar(self, s: Scalar, level: int) -> str:
         if s in self.shared:
             return self.shared[s]
+        if s in self.bare and isinstance(s, Apply):
+            return self.of_sizes(s.arguments[0] if s.operation == "cast" else s, level)
         match s:
             case Int(p) if algebra.elements(p):
                 text = self.number(p)

@@ -206,7 +206,7 @@ class _Printer:
             if uses.get(s, 0) > 1 and isinstance(s, (Apply, Select)) and s is not body:
                 mine = [i for i in every if i in walk.atoms(s)]
                 text = self.scalar(s, _OR)
-                if _weak(s):
+                if not self.is_worth_a_name(s):
                     continue
                 self.counter += 1
                 name = f"_{self.counter}"
@@ -214,6 +214,9 @@ class _Printer:
                 lines.append(f"let {name}{f'[{ranges}]' if ranges else ''} = {text}")
                 self.shared[s] = name + (f"[{', '.join(self.letter(i.level) for i in mine)}]" if mine else "")
         return lines
+
+    def is_worth_a_name(self, s: Scalar) -> bool:
+        return not _weak(s)
 
     # Scalars.
 
@@ -241,7 +244,7 @@ class _Printer:
                 if guarded is not None:
                     return guarded
                 then, otherwise = self.scalar(a, _OR), self.scalar(b, _OR)
-                if _weak(a) and _weak(b) and s.dtype not in (i64, DTYPES["bool"]):
+                if _weak(a) and _weak(b) and s.dtype not in (i64, DTYPES["bool"]) and (s.dtype is not f32 or _weak(c)):
                     then = f"cast({then}, {s.dtype})"
                 return f"where({self.scalar(c, _OR)}, {then}, {otherwise})"
             case Apply():

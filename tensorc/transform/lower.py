@@ -102,6 +102,7 @@ class _Body:
         if len(parts) > LONG:
             half = len(parts) // 2
             return build.apply("add", self._added(parts[:half]), self._added(parts[half:]))
+        parts = list(map(_of_positive, parts))
         first = next((n for n, (t, k) in enumerate(parts) if k > 0 and not isinstance(t, Const)), None)
         if first is None:
             first = next((n for n, (_, k) in enumerate(parts) if k > 0), 0)
@@ -143,6 +144,15 @@ class _Body:
         if size is not algebra.ONE:
             parts.append(build.cast(build.integer(size), dtype))
         return _multiplied(parts) if parts else constant(1.0, dtype)
+
+
+def _of_positive(part: tuple[Scalar, float]) -> tuple[Scalar, float]:
+    """where(c, -1, 0) is taken off where(c, 1, 0)."""
+    match part:
+        case Select(c, Const(value, dtype), Const() as zero), k if isinstance(value, float) and value < 0 and zero.value == 0:
+            return Select(c, constant(-value, dtype), zero), -k
+        case _:
+            return part
 
 
 def _multiplied(parts: list[Scalar]) -> Scalar:

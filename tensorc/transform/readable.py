@@ -1,4 +1,5 @@
-"""A program made pleasant to read: axes of extent 1 go from what lies between, and what has no name and is read once goes into its reader.
+"""A program made pleasant to read: axes of extent 1 go from what lies between, what has no name and is read once goes into its reader,
+and what several definitions compute has one of its own.
 
 The order of arithmetic is kept, so results are the same to the bit.
 """
@@ -11,17 +12,23 @@ from dataclasses import replace
 from tensorc import algebra
 from tensorc.algebra import Atom, Index, Poly, poly
 from tensorc.ir import build, walk
+from tensorc.ir.operations import OPERATIONS
 from tensorc.ir.program import Program
-from tensorc.ir.tensor import Define, Load, Scalar, Scatter, Tensor
+from tensorc.ir.tensor import Apply, Define, Load, Scalar, Scatter, Select, Tensor
 from tensorc.transform.graph import elements_changed, number_changed, with_sources
 from tensorc.transform.simplify import simplify
+
+ROUNDS = 8
+
+FUNCTION = 6
+"""Instructions of what is called a function here."""
 
 BODY = 24
 """Scalars of a body that still reads well."""
 
 
 def readable(program: Program) -> Program:
-    return _inlined(_squeezed(simplify(program)))
+    return _shared(_inlined(_squeezed(simplify(program))))
 
 
 def _rebuilt(program: Program, read: Callable[[Load, dict[Tensor, Tensor]], Scalar], change: Callable[[Tensor, Tensor], Tensor]) -> Program:
@@ -115,3 +122,72 @@ def _inlined(program: Program) -> Program:
         return walk.rewrite(t.body, values, lambda inner: build.load(inner.tensor, inner.subscripts))
 
     return _rebuilt(program, read, lambda old, t: t)
+
+
+def _shared(program: Program) -> Program:
+    """The program with a definition of each function of elements that several definitions compute."""
+    for _ in range(ROUNDS):
+        after = _shared_once(program)
+        if after.results == program.results:
+            break
+        program = after
+    return program
+
+
+def _shared_once(program: Program) -> Program:
+    readers: dict[Scalar, set[Tensor]] = {}
+    for t in walk.topological(program.outputs):
+        for s in walk.postorder(t.body) if isinstance(t, (Define, Scatter)) else ():
+            if _is_function(s):
+                readers.setdefault(_renamed(s)[0], set()).add(t)
+    chosen = {s for s, found in readers.items() if len(found) > 1}
+
+    def named(body: Scalar) -> Scalar:
+        memo: dict[Scalar, Scalar] = {}
+
+        def go(s: Scalar) -> Scalar:
+            found = memo.get(s)
+            if found is None:
+                found = memo[s] = one(s)
+            return found
+
+        def one(s: Scalar) -> Scalar:
+            if _is_function(s):
+                own, at = _renamed(s)
+                if own in chosen:
+                    return Load(Define(tuple(i.extent for i in at), None, (), inner(own)), tuple(map(poly, at)))
+            return inner(s)
+
+        def inner(s: Scalar) -> Scalar:
+            match s:
+                case Apply(operation, arguments, dtype):
+                    return build.apply(operation, *map(go, arguments), dtype=dtype)
+                case Select(c, a, b):
+                    return build.select(go(c), go(a), go(b))
+                case _:
+                    return s
+
+        return go(body)
+
+    def change(old: Tensor, t: Tensor) -> Tensor:
+        if not chosen or not isinstance(t, (Define, Scatter)):
+            return t
+        if isinstance(t, Define) and t.monoid is None and _is_function(t.body):  # it is the definition itself
+            return t
+        body = named(t.body)
+        if isinstance(t, Define):
+            return Define(t.extents, t.monoid, t.bound, body)
+        return Scatter(t.extents, t.iteration, t.subscripts, body, t.base)
+
+    return _rebuilt(program, lambda moved, new: build.load(new.get(moved.tensor, moved.tensor), moved.subscripts), change)
+
+
+def _is_function(s: Scalar) -> bool:
+    """Whether s is a function, as exp, of what reads elements: dearer than to read a definition of it."""
+    return isinstance(s, Apply) and s.dtype.is_float and OPERATIONS[s.operation].cost >= FUNCTION and bool(walk.loads(s))
+
+
+def _renamed(s: Scalar) -> tuple[Scalar, tuple[Index, ...]]:
+    """(s over the levels 0, 1, ..., the indices that these stand for)."""
+    at = tuple(sorted(walk.indices(s), key=lambda i: i.level))
+    return walk.rewrite(s, {i: poly(Index(level, i.extent)) for level, i in enumerate(at)}), at

@@ -297,7 +297,8 @@ def common_factor(s: Scalar) -> tuple[list[tuple[Scalar, int]], Scalar]:
     guarded = [isinstance(t, Select) and is_constant(t.otherwise, 0) for t, _ in terms(s)]
     if all(guarded):
         return [], s
-    sets = [dict(factors(_uncoefficiented(t.then) if isinstance(t, Select) and g else t)) for (t, _), g in zip(terms(s), guarded, strict=True)]
+    bodies = [_uncoefficiented(t.then) if isinstance(t, Select) and g else t for (t, _), g in zip(terms(s), guarded, strict=True)]
+    sets = [dict(factors(b)) for b in bodies]
     common = {b: min((f.get(b, 0) for f in sets), key=abs) for b in sets[0]}
     common = {b: n for b, n in common.items() if n and all(f.get(b, 0) * n > 0 for f in sets) and not isinstance(b, Const)}
     if not common:
