@@ -16,6 +16,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import scipy.special
+import sections
 import torch
 
 import tensorc as tc
@@ -26,7 +27,9 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "accuracy.md"
 DIGITS = 40
 """Decimal digits that mpmath computes with."""
 EXACT_POINTS = 2000
-"""The most points of a function that mpmath judges."""
+"""The most points of a function that mpmath judges where long doubles tell which."""
+MANY_POINTS = 100_000
+"""And where there are none of that function."""
 
 Array = np.ndarray[Any, Any]
 Interval = tuple[float, float]
@@ -250,7 +253,7 @@ def compare(function: Function, form: Format, columns: list[Array], got: Array, 
     return Comparison(columns, got, error, int(different.sum()))
 
 
-def measure(name: str, dtype: str, points: int, exact_points: int = EXACT_POINTS) -> Measurement:
+def measure(name: str, dtype: str, points: int, exact_points: int | None = None) -> Measurement:
     """Compiles the function, runs it on about 1.3 times `points` points, and compares.
 
     Errors of f32 are those against float64, the largest of them confirmed by mpmath. Errors of f64 are those that mpmath finds at
@@ -262,9 +265,11 @@ def measure(name: str, dtype: str, points: int, exact_points: int = EXACT_POINTS
     worst = int(np.argmax(compared.error))
     difference = float(compared.error[worst])
     if dtype == "f32":
-        at, largest, mean = confirm(function, form, compared, exact_points)
+        at, largest, mean = confirm(function, form, compared, exact_points or EXACT_POINTS)
     else:
-        at, largest, mean = judge(function, form, compared, closest(function, form, compared), exact_points)
+        expected = closest(function, form, compared)
+        most = EXACT_POINTS if expected is not None else MANY_POINTS
+        at, largest, mean = judge(function, form, compared, compared.error if expected is None else expected, exact_points or most)
     return Measurement(name, len(compared.got), largest, mean, compared.point(at), difference, compared.point(worst), compared.mismatches)
 
 
@@ -278,12 +283,12 @@ def confirm(function: Function, form: Format, compared: Comparison, exact_points
     return at, float(error[at]), float(error[error >= 0].mean())
 
 
-def closest(function: Function, form: Format, compared: Comparison) -> Array:
-    """The errors of f64 by the widest reference there is: of NumPy's functions that of long doubles, of others the float64 one."""
+def closest(function: Function, form: Format, compared: Comparison) -> Array | None:
+    """The errors of f64 by NumPy's functions of long doubles; None of a function that NumPy has not."""
     try:
         return compare(function, form, compared.columns, compared.got, np.longdouble).error
     except TypeError:
-        return compared.error
+        return None
 
 
 def judge(function: Function, form: Format, compared: Comparison, expected: Array, exact_points: int) -> tuple[int, float, float]:
@@ -310,19 +315,33 @@ def machine() -> str:
 INTRODUCTION = """\
 # Accuracy
 
-How far the functions that tensorc compiles are from their exact values. `benchmarks/accuracy.py --write` made this page.
+How far the functions that tensorc compiles for a CPU are from their exact values, and how fast they are. The table of operations
+promises a *bound* for each: 1 unit in the last place, or 4 with the setting `math="fast"` (see [settings](cli.md#settings)), which leaves
+out what keeps the error small where that is worth time. The functions are tensorc's own (`tensorc/backends/llvm/functions/`), written
+with fused multiply-add; an element has the same bits wherever it stands in an array and however wide the vectors are. A CPU without fused
+multiply-add gets the C library's functions, whose bounds are that library's. Half floats are computed in f32 and rounded once.
 
 Errors are in units in the last place of the result: the distance between neighbouring floats of the exact value's size, in the subnormal
-range the least float. A correctly rounded result is off by 0.5 at most. Each function is compiled alone and run on {points:,} points or
-more: {share:,} even in the bit patterns of its domain (f32 by a stride through them, f64 at random), a quarter as many dense where the
-function is difficult, some of any bits, and zeros, infinities and NaN. The errors of f32 are those against float64 functions of NumPy,
-SciPy and PyTorch, and mpmath with {digits} digits confirms the largest. mpmath is too slow for every point of f64: it judges {exact:,}
-points a function, half of them at random, which give the mean, and half those that NumPy's long doubles (where it has the function) or
-else the float64 function find worst. The difference of the two float64 functions, tensorc's and the library's, is over all points;
-neither is exact, and where it is great, as for `lgamma` near its zeros, it is mostly the library's error. *Bound* is what the table of
-operations promises; the functions without one are written in the language from those that have one. `gelu` and `logaddexp` subtract
-nearly equal numbers where the result is small, so that their errors are in the last place of the largest of the result and the arguments.
-*Mismatches* counts points where only one of the two is NaN or infinite. Measured on {machine}.
+range the least float. A correctly rounded result is off by 0.5 at most. *Mismatches* counts points where only one of the two is NaN or
+infinite. `benchmarks/coefficients.py` makes the polynomials.
+"""
+
+SAMPLED = """\
+Each function is compiled alone and run on {points:,} points or more: {share:,} even in the bit patterns of its domain (f32 by a stride
+through them, f64 at random), a quarter as many dense where the function is difficult, some of any bits, and zeros, infinities and NaN.
+The functions without a bound are written in the language from those that have one. `gelu` and `logaddexp` subtract nearly equal numbers
+where the result is small, so that their errors are in the last place of the largest of the result and the arguments.
+`benchmarks/accuracy.py --write` made this table on {machine}.
+"""
+
+OF_F32 = (
+    "The errors are those against float64 functions of NumPy, SciPy and PyTorch, and mpmath with {digits} digits confirms the largest.\n"
+)
+
+OF_F64 = """\
+mpmath judges {exact:,} points a function, half of them at random, which give the mean, and half those that NumPy's long doubles find worst;
+of `erf`, `erfc`, `lgamma` and `gelu`, which NumPy has not, {many:,}. The difference of the two float64 functions, tensorc's and the
+library's, is over all points; neither is exact, and where it is great, as for `lgamma` near its zeros, it is mostly the library's error.
 """
 
 
@@ -352,15 +371,17 @@ def main() -> None:
     parser.add_argument("--dtype", default="f32,f64", help="f32, f64 or both with a comma")
     parser.add_argument("--write", action="store_true", help="write docs/accuracy.md")
     options = parser.parse_args()
-    page, fewest = "", math.inf
+    if options.write:
+        sections.introduce(PAGE, INTRODUCTION)
     for dtype in options.dtype.split(","):
         measurements = [measure(name, dtype, options.points) for name in FUNCTIONS]
-        fewest = min(fewest, *(m.points for m in measurements))
-        page += f"\n## {dtype}\n\n{table(dtype, measurements)}"
-    introduction = INTRODUCTION.format(points=fewest, share=options.points, digits=DIGITS, exact=EXACT_POINTS, machine=machine())
-    print(introduction + page)
-    if options.write:
-        PAGE.write_text(introduction + page, encoding="utf-8")
+        fewest = min(m.points for m in measurements)
+        text = SAMPLED.format(points=fewest, share=options.points, machine=machine())
+        text += OF_F32.format(digits=DIGITS) if dtype == "f32" else OF_F64.format(exact=EXACT_POINTS, many=MANY_POINTS)
+        text += f"\n{table(dtype, measurements)}"
+        print(text)
+        if options.write:
+            sections.replace(PAGE, f"Samples of {dtype}", text)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,13 @@ def replace(page: Path, title: str, body: str) -> None:
     page.write_text(text, encoding="utf-8")
 
 
+def introduce(page: Path, text: str) -> None:
+    """Write what stands before the sections anew."""
+    old = page.read_text(encoding="utf-8") if page.is_file() else ""
+    found = re.search(r"^## ", old, re.MULTILINE)
+    page.write_text(f"{text.strip()}\n" + (f"\n{old[found.start() :]}" if found else ""), encoding="utf-8")
+
+
 def rows(page: Path, title: str) -> dict[str, str]:
     """The rows of the section's table by their first cells, without the head."""
     text = page.read_text(encoding="utf-8") if page.is_file() else ""

@@ -27,7 +27,11 @@ def script() -> Any:
         spec = importlib.util.spec_from_file_location(name, SCRIPT)
         assert spec is not None and spec.loader is not None
         sys.modules[name] = importlib.util.module_from_spec(spec)  # dataclasses look their module up
-        spec.loader.exec_module(sys.modules[name])
+        sys.path.insert(0, str(SCRIPT.parent))  # as when it is run
+        try:
+            spec.loader.exec_module(sys.modules[name])
+        finally:
+            sys.path.remove(str(SCRIPT.parent))
     return sys.modules[name]
 
 

@@ -51,6 +51,12 @@ def power(a: Array, b: Array) -> Array:
     return np.where(b >= 0, positive, np.where(unit, np.where(odd, a, np.ones_like(a)), np.zeros_like(a)))
 
 
+def sigmoid(x: Array) -> Array:
+    """By e**-|x|, which does not overflow."""
+    e = np.exp(-np.abs(x))
+    return np.asarray(np.where(x < 0, e, np.ones_like(e)) / (1 + e))
+
+
 # Order. Comparisons decide, so that the first of two equal zeros is taken whatever their signs.
 
 

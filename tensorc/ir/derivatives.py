@@ -61,6 +61,7 @@ DERIVATIVES: dict[str, Partials] = {
     "exp": lambda ops, x, r: (r,),
     "exp2": lambda ops, x, r: (LN2 * r,),
     "expm1": lambda ops, x, r: (r + 1,),
+    "sigmoid": lambda ops, x, r: (r * (1 - r),),
     "log": lambda ops, x, r: (1 / x,),
     "log2": lambda ops, x, r: (1 / (LN2 * x),),
     "log10": lambda ops, x, r: (1 / (LN10 * x),),

@@ -108,6 +108,7 @@ _ROWS = (
     _function("log2", np.log2, "the logarithm to base 2", 15),
     _function("log10", np.log10, "the logarithm to base 10", 15),
     _function("log1p", np.log1p, "log(1 + x), accurate near 0", 18),
+    _function("sigmoid", arithmetic.sigmoid, "the logistic function 1 / (1 + e ** -x)", 20),
     Operation("sqrt", 1, "float", np.sqrt, "the square root, correctly rounded", cost=6),
     _function("rsqrt", lambda x: 1 / np.sqrt(x), "1 / sqrt(x)", 10),
     _function("cbrt", np.cbrt, "the cube root", 20),

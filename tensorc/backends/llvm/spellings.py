@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from tensorc.backends.llvm import casts, floats, integers, library
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.functions import exponential, gamma, hyperbolic, inverse, logarithm, power, root, special, trigonometric
-from tensorc.backends.llvm.types import Value
+from tensorc.backends.llvm.types import Value, constant
 from tensorc.dtypes import DType, bool_
 
 Floats = Callable[..., Value]
@@ -44,12 +44,20 @@ def _c(name: str) -> Spelling:
     return Spelling(lambda code, *arguments: library.call(code, name, *arguments))
 
 
+def _plain_sigmoid(code: Code, x: Value) -> Value:
+    """By the C library's exponential."""
+    e = library.call(code, "exp", code.negate(code.intrinsic("fabs", x)))
+    one = constant(x.type, 1.0)
+    top = code.select(code.compare("fcmp olt", x, constant(x.type, 0.0)), e, one)
+    return code.binary("fdiv", top, code.binary("fadd", one, e))
+
+
 INLINED = 24
 """So often an approximation is written out in a module; where there is more of it, it is called."""
 
 
-def _own(function: Floats, name: str, compensated: bool = False) -> Spelling:
-    """An approximation that is written with fused multiply-add; the C library's function where the CPU has none.
+def _own(function: Floats, name: str, compensated: bool = False, plain: Floats | None = None) -> Spelling:
+    """An approximation that is written with fused multiply-add; where the CPU has none, `plain` or the C library's function.
 
     One that is `compensated` in fast mode too would be too far off without.
     """
@@ -60,7 +68,7 @@ def _own(function: Floats, name: str, compensated: bool = False) -> Spelling:
 
     def spelled(code: Code, *xs: Value) -> Value:
         if not code.module.fused:
-            return library.call(code, name, *xs)
+            return plain(code, *xs) if plain is not None else library.call(code, name, *xs)
         type = xs[0].type
         if code.module.counted(f"{name}.{type.suffix}") <= INLINED:
             return written(code, *xs)
@@ -100,6 +108,7 @@ SPELLINGS: dict[str, Spelling] = {
     "log2": _own(logarithm.log2, "log2"),
     "log10": _own(logarithm.log10, "log10"),
     "log1p": _own(logarithm.log1p, "log1p"),
+    "sigmoid": _own(exponential.sigmoid, "sigmoid", plain=_plain_sigmoid),
     "sqrt": Spelling(_intrinsic("sqrt")),
     "rsqrt": Spelling(root.rsqrt),
     "cbrt": _own(root.cube_root, "cbrt"),

@@ -77,6 +77,13 @@ def sign(x):
 
 
 @triton.jit
+def sigmoid(x):
+    """1 / (1 + e**-x) by e**-|x|, which does not overflow."""
+    e = libdevice.exp(-tl.abs(x))
+    return tl.where(x < 0, e, 1.0) / (1.0 + e)
+
+
+@triton.jit
 def sign_unsigned(x):
     return (x != 0).to(x.dtype)
 

@@ -81,6 +81,7 @@ SPELLINGS: dict[str, Spelling] = {
     "exp": _library("exp"),
     "exp2": _library("exp2"),
     "expm1": _library("expm1"),
+    "sigmoid": Spelling("sigmoid({a})"),
     "log": _library("log"),
     "log2": _library("log2"),
     "log10": _library("log10"),

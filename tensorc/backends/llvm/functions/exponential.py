@@ -64,6 +64,23 @@ def reduced(code: Code, x: Value, whole: Value) -> Pair:
     return Pair(high, n.multiply_add(code, whole, -second, n.subtract(code, most, high)) if code.compensated else None)
 
 
+def sigmoid(code: Code, x: Value) -> Value:
+    """1 / (1 + e) with e = e**-|x|, or e / (1 + e), where e is needed to more than its rounding."""
+    negative = n.compare(code, "olt", x, 0.0)
+    limited = n.at_least(code, code.negate(code.intrinsic("fabs", x)), RANGE[x.type.element][0])
+    whole, exponent = n.nearest(code, limited, LOG2_E)
+    r = n.multiply_add(code, whole, -LN2_PARTS[x.type.element][1], n.multiply_add(code, whole, -LN2_PARTS[x.type.element][0], limited))
+    slope = n.multiply_add(code, r, n.polynomial(code, r, EXP[x.type.element]), 1.0)
+    one, zero = n.number(x, 1.0), n.number(x, 0.0)
+    power = n.multiply_add(code, r, slope, one)
+    e = scale(code, power, whole, exponent)
+    top, bottom = code.select(negative, e, one), n.exact_sum(code, one, e)
+    if not code.compensated:
+        return n.divide(code, top, bottom.high)
+    lost = scale(code, n.multiply_add(code, r, slope, n.subtract(code, one, power)), whole, exponent)
+    return n.sum_of(code, n.quotient(code, Pair(top, code.select(negative, lost, zero)), bottom))
+
+
 def of_pair(code: Code, r: Pair) -> Pair:
     """e**r for |r| <= ln(2) / 2, more accurate than its rounding."""
     most = n.exact_sum(code, n.number(r.high, 1.0), r.high)
