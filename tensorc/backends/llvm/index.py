@@ -141,6 +141,8 @@ def along_lanes(context: Context, p: Poly, at: Coordinates) -> tuple[Value, Valu
 def is_nonnegative(context: Context, p: Poly, at: Coordinates) -> Value:
     if p in context.proved:
         return constant(of("i1"), True)
+    if context.proved and -p - 1 in context.proved:
+        return constant(of("i1"), False)
     return _guard(context, p, at, "icmp sge")
 
 

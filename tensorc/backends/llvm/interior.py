@@ -1,6 +1,7 @@
-"""Guards that hold in all of a loop but a few points at its ends: the interior is done without them.
+"""Guards that hold in all of a loop but a few points at its ends, where the interior is done without them; and guards that divide a loop.
 
-`where(j >= 1, u[j - 1], 0)` under a loop over j needs its test for the first point only.
+`where(j >= 1, u[j - 1], 0)` under a loop over j needs its test for the first point only, and `where(j < M, x[j], y[j - M])` none in either
+part of one.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from tensorc.algebra import Facts, Index, Poly
 from tensorc.backends.llvm import index
 from tensorc.ir import walk
 from tensorc.ir.tensor import Nonnegative, Scalar
-from tensorc.loops.nest import For, scalars, statements
+from tensorc.loops.nest import For, Let, Store, scalars, statements
 
 FEW = 64
 """An end with more points than this is no end: its guard divides the loop in two."""
+
+
+SHORT = 8
+"""Statements in a loop, at most, that are worth being written twice."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,24 @@ def interior(loop: For, facts: Facts) -> Interior | None:
             low, high = max(low, ends[0]), max(high, ends[1])
             found.add(guard)
     return Interior(low, high, frozenset(found)) if found else None
+
+
+def boundary(loop: For, facts: Facts, known: frozenset[Poly]) -> Poly | None:
+    """A guard that divides a loop in two, in each of which it is decided; `known` are those that are already.
+
+    Only where the loop makes every point by itself: what is folded stays in one sweep.
+    """
+    inside = list(statements(loop.body))
+    if not all(isinstance(s, (Let, Store)) or (isinstance(s, For) and not s.only) for s in inside) or len(inside) > SHORT:
+        return None
+    inner = {s.axis for s in inside if isinstance(s, For)}
+    for guard in _guards(loop):
+        parts = index.split(guard, loop.axis)
+        if guard in known or -guard - 1 in known or parts is None or parts[0].constant not in (1, -1):
+            continue
+        if inner.isdisjoint(algebra.indices(parts[1])) and not algebra.elements(parts[1]) and _ends(guard, loop.axis, facts) is None:
+            return guard
+    return None
 
 
 def _guards(loop: For) -> Iterator[Poly]:

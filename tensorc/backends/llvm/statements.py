@@ -6,10 +6,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
+from tensorc import algebra
 from tensorc.algebra import Index, Poly
 from tensorc.backends.llvm import access, accumulate, index, padding, parallel, rolled, sort
 from tensorc.backends.llvm.context import Block, Context, Tile
-from tensorc.backends.llvm.interior import interior
+from tensorc.backends.llvm.interior import boundary, interior
 from tensorc.backends.llvm.scalar import evaluate
 from tensorc.backends.llvm.types import Value, integer, number_of
 from tensorc.loops import bounds
@@ -68,6 +69,9 @@ def _store(context: Context, s: Store) -> None:
 
 # Loops.
 
+PARTS = 3
+"""Into so many loops guards divide one, at most."""
+
 SHORTER = ((10, 4), (5, 2))
 """Blocks of accumulators of at least so many points leave enough for shorter ones to be worth their code."""
 
@@ -79,9 +83,21 @@ SQUARE = 8
 def loop(context: Context, s: For) -> None:
     """Whole blocks, then what is left: shorter blocks and single points, or one register at a time with the lanes masked that are none."""
     start, stop, count = _range(context, s)
-    kind, width = s.bind.kind, _fitting(context, s)
     if s.only:
         start, stop, count = *_narrowed(context, s, start, stop), None
+    _between(context, s, start, stop, count, PARTS)
+
+
+def _between(context: Context, s: For, start: Value, stop: Value, count: int | None, parts: int) -> None:
+    kind, width = s.bind.kind, _fitting(context, s)
+    guard = boundary(s, context.facts, context.proved) if parts > 1 and kind in ("serial", "vector") and not s.within else None
+    if guard is not None and _is_at_points(context, guard, s.axis):
+        middle, before, after = _divided(context, s, guard, start, stop)
+        for low, high, known in ((start, middle, before), (middle, stop, after)):
+            context.proved, proved = context.proved | {known}, context.proved
+            _between(context, s, low, high, None, parts - 1)
+            context.proved = proved
+        return
     if kind == "tile":
         _run(context, s, start, stop, width, None)
         return
@@ -120,6 +136,24 @@ def loop(context: Context, s: For) -> None:
         start = _run(context, s, start, context.code.sub(stop, integer(shorter - 1)), shorter, Block(start, shorter, False))
     if count is None or count % step or inner is not None:
         _run(context, s, start, stop, small, Block(start, 1, vector), stop if vector else None)
+
+
+def _is_at_points(context: Context, guard: Poly, axis: Index) -> bool:
+    """Whether the other axes of a guard are bound to a point each, so that it changes at one place."""
+    others = algebra.indices(guard) - {axis}
+    return all(a in context.bound and context.bound[a].count == 1 and not context.bound[a].vector for a in others)
+
+
+def _divided(context: Context, s: For, guard: Poly, start: Value, stop: Value) -> tuple[Value, Poly, Poly]:
+    """(where a guard changes, within the loop's range; what is at least 0 before that; and from there on)."""
+    code = context.code
+    parts = index.split(guard, s.axis)
+    assert parts is not None
+    rest = index.number(context, parts[1], {})
+    ends = parts[0].constant == -1
+    place = code.add(rest, integer(1)) if ends else code.sub(integer(0), rest)
+    middle = code.greatest(code.least(place, stop), start)
+    return (middle, guard, -guard - 1) if ends else (middle, -guard - 1, guard)
 
 
 def _fitting(context: Context, s: For) -> int:
