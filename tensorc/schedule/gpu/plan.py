@@ -57,6 +57,9 @@ ROW = 32768
 TILE = 8192
 """Elements of a tile of columns that registers hold."""
 
+LONG = 4096
+"""Elements of a tile of rows that registers do not hold."""
+
 COLUMNS = 128
 """Columns of a tile that a program goes down where it stores the tile too."""
 
@@ -141,9 +144,11 @@ class Planner:
         yield self._tiled(space, ())
         if not any(space.over.values()):
             return
-        if len(space.rules) > 1 and any(self._is_product(space, r) for r in space.rules):
+        if len(space.rules) > 1:
+            has_products = any(self._is_product(space, r) for r in space.rules)
             for axis in space.loops:
-                yield self._streamed(space, axis)
+                if has_products or self.sizes.whole(axis.extent) > ROW // 2:
+                    yield self._streamed(space, axis)
         for axis in space.loops:
             reducing = space.reducing(axis)
             if reducing and not space.read & set(reducing) and all(axis in space.of(r) for r in space.rules):
@@ -289,7 +294,8 @@ class Planner:
         live = self._live(space, order, wide)
         if lane is wide:
             limit = max(ROW // power_of_two(live) >> self.situation.relief, 1024)
-            blocks[wide] = whole if whole <= limit else min(whole, 2048 if live <= 2 else 1024)
+            part = (2048 if live <= 2 else 1024) >> max(self.situation.relief - 1, 0)
+            blocks[wide] = whole if whole <= limit else min(whole, part)
             near = grid[-1] if grid else None
             while near is not None and _size(blocks) < ELEMENTS and blocks[near] < self.sizes.estimate(near.extent):
                 if programs / (2 * blocks[near]) < WAVES * PROCESSORS and blocks[near] * blocks[wide] >= 128:
@@ -310,21 +316,18 @@ class Planner:
             blocks[wide] = min(whole, max(2048 // columns, 16))
 
     def _live(self, space: Space, order: Sequence[Index], wide: Index) -> int:
-        """How many values of a row registers hold at a time, about: what several sweeps read, what accumulates, what the last reads."""
+        """How many values of a row registers hold at a time, about: what several sweeps read, and what accumulates."""
         sweeps_of: dict[tuple[Tensor, Poly], set[int]] = {}
-        last = -1
         for r, path in _paths(sweeps(space, space.rules, order), ()):
             mine = next((n for n, s in enumerate(path) if s.axis is wide), None)
             if mine is None:
                 continue
-            last = id(path[mine])
             for a in self.accesses(space, r):
                 if not a.store and wide in algebra.indices(a.address):
                     sweeps_of.setdefault((a.tensor, a.address), set()).add(id(path[mine]))
         held = sum(len(found) > 1 for found in sweeps_of.values())
-        more = any(found == {last} for found in sweeps_of.values()) and held > 0
         accumulated = sum(wide in space.out[r] and bool(space.over[r]) for r in space.rules)
-        return max(held + more + accumulated, 1)
+        return max(held + accumulated, 1)
 
     def _is_possible(self, plan: Plan) -> bool:
         """Whether what must stay in registers is of whole axes."""
@@ -394,7 +397,7 @@ class Planner:
     # Streams.
 
     def _streamed(self, space: Space, axis: Index) -> Plan | None:
-        """Passes over tiles of an axis, where all the others are whole or of the grid: chains of matrix products."""
+        """Passes over tiles of an axis, where all the others are whole or of the grid: chains of matrix products, and the longest rows."""
         reduced = {a for r in space.rules for a in space.over[r]}
         longest = max(space.rules, key=lambda r: len(space.out[r]))
         grid = [a for a in space.out[longest] if a not in reduced and a is not axis and all(a in space.out[r] for r in space.rules)]
@@ -402,10 +405,15 @@ class Planner:
         wide = {a: max(self.sizes.whole(a.extent), LEAST) for a in inner}
         if axis not in reduced or not grid or any(n > WIDEST for n in wide.values()):
             return None
-        found = stream.passes(space, axis, self._stream_tile(axis), self._is_stored(space))
+        products = [s for r in space.rules if r.is_contraction and (s := self._sides(space, r)) is not None]
+        tile = self._stream_tile(axis) if products else LONG >> self.situation.relief
+        found = stream.passes(space, axis, tile, self._is_stored(space))
         if found is None:
             return None
-        products = [s for r in space.rules if r.is_contraction and (s := self._sides(space, r)) is not None]
+        if not products:
+            blocks = dict.fromkeys(grid, 1) | wide | {axis: tile}
+            loops = tuple((a, blocks[a]) for a in grid), (*wide.items(), (axis, tile))
+            return self._priced(Plan(space, *loops, warps=max(tile // 512, 1), passes=found)) if not wide else None
         sides_of = {a for s in products for a in s.rows + s.columns}
         row = max(grid, key=lambda a: (a in sides_of, self.sizes.estimate(a.extent)))
         blocks = dict.fromkeys(grid, 1) | wide | {axis: found.tile}
@@ -477,7 +485,7 @@ class Planner:
         seen: set[tuple[object, ...]] = set()
         moved = 0.0
         work = 0.0
-        for r, where in self._runs(plan, blocks):
+        for r, where in dict.fromkeys(self._runs(plan, blocks)):
             points = self._points(space.of(r))
             product_ = self._sides(space, r) if r.is_contraction else None
             rate = MATRIX[product_.dtype.bits] if product_ is not None else SCALAR
@@ -503,7 +511,8 @@ class Planner:
         if plan.passes is None:
             nest = sweeps(space, space.rules, [a for a, _ in plan.inner])
             for r, path in _paths(nest, ()):
-                yield r, tuple(id(s) for s in path if not self.sizes.is_whole(s.axis.extent, blocks[s.axis]))
+                where = tuple(id(s) for s in path if not self.sizes.is_whole(s.axis.extent, blocks[s.axis]))
+                yield from ((p, where) for p in _with_pointwise(space, r))
             return
         for number in range(plan.passes.count):
             for part in stream.needed(space, plan.passes, number, self._is_stored(space)):
@@ -580,6 +589,20 @@ def _every_sweep(parts: Sequence[Part]) -> Iterator[Sweep]:
         if isinstance(p, Sweep):
             yield p
             yield from _every_sweep(p.body)
+
+
+def _with_pointwise(space: Space, r: Rule) -> dict[Rule, None]:
+    """A rule and the pointwise ones that it reads: they are made where it is."""
+    found: dict[Rule, None] = {}
+    stack = [r]
+    while stack:
+        here = stack.pop()
+        found[here] = None
+        for load in here.loads:
+            p = space.members.get(load.tensor)
+            if p is not None and p not in found and not space.over[p]:
+                stack.append(p)
+    return found
 
 
 def _reads(space: Space, reader: Rule, made: Rule) -> bool:

@@ -47,7 +47,7 @@ def passes(space: Space, axis: Index, tile: int, is_stored: Callable[[Rule], boo
     """The passes along an axis; None where rules reduce in other ways than one axis at a time."""
     if any(len(space.over[r]) > 1 for r in space.rules) or not space.reducing(axis):
         return None
-    if any(axis in space.over[r] and r.body.dtype.is_half for r in space.rules):
+    if any(axis in space.over[r] and r.body.dtype.is_half and r.monoid not in ("max", "min") for r in space.rules):
         return None
     scales, running = _carried(space, axis)
     while True:
