@@ -12,6 +12,9 @@ from tensorc.backends.llvm.types import POINTER, Type, Value, constant, integer,
 from tensorc.ir.tensor import Apply, Load, Nonnegative, Scalar, Tensor
 from tensorc.loops.nest import Memory, Scratch, Var
 
+GROUP = 4
+"""Lanes that are a step apart have their places from every so manieth one's."""
+
 
 @dataclass(frozen=True)
 class Address:
@@ -214,13 +217,33 @@ def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
         axis = transpose.contiguous_axis(context, memory, subscripts)
         if axis is not None:
             return transpose.load_transposed(context, memory, subscripts, at, axis)
-    pointers = _lane_pointers(context, memory, place)
     type = element.with_lanes(context.lanes)
+    if place.offsets is None and place.valid is None:
+        return _load_strided(context, memory, place, type)
+    pointers = _lane_pointers(context, memory, place)
     name = f"llvm.masked.gather.{type.suffix}.{pointers.type.suffix}"
     mask = of("i1", context.lanes)
     context.code.module.declare(name, type, pointers.type, "i32", mask, type)
     text = f"call {type} @{name}({pointers.type} {pointers.text}, i32 {align}, {mask} splat (i1 true), {type} zeroinitializer)"
     return _placed(context, memory, type, text, pointers)
+
+
+def _load_strided(context: Context, memory: Memory, place: Address, type: Type) -> Value:
+    """Elements a step apart, one by one: faster than an instruction that gathers them, which makes as many loads of more steps."""
+    code, element = context.code, type.with_lanes(0)
+    align = context.places[memory].alignment
+    vector = Value("poison", type)
+    for lane in range(context.lanes):
+        pointer = place.pointer
+        for steps in (lane - lane % GROUP, lane % GROUP):  # few products of the step are kept in registers
+            if steps:
+                offset = code.mul(integer(steps), place.step)
+                text = f"getelementptr {element}, ptr {pointer.text}, i64 {offset.text}"
+                pointer = code.pure(POINTER, text, pointer, offset)
+        loaded = _placed(context, memory, element, f"load {element}, ptr {pointer.text}, align {align}", pointer)
+        text = f"insertelement {type} {vector.text}, {element} {loaded.text}, i64 {lane}"
+        vector = code.pure(type, text, loaded, vector)
+    return vector
 
 
 def load_contiguous(context: Context, memory: Memory, pointer: Value, mask: Value | None) -> Value:
