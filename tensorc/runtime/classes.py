@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from tensorc.collector import seldom
 from tensorc.config import log
 from tensorc.errors import CompileForbidden
 from tensorc.locks import LOCK
@@ -44,7 +45,7 @@ class Classes(Executable):
             self._fixed = made
 
     def _new(self, key: Class) -> Executable:
-        with LOCK:
+        with LOCK, seldom():
             if key in self._classes:
                 return self._classes[key]
             if self._classes:
