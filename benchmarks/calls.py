@@ -112,30 +112,111 @@ def imported(name: str) -> Any:
 
 # Compiles.
 
+HEAD = "(q: f32[B, H, S, D], k: f32[B, H, T, D], v: f32[B, H, T, D])"
+ATTENTION = f"""
+fn f{HEAD} {{
+    let s[b, h, i, j] = sum[d](q[b, h, i, d] * k[b, h, j, d]) / sqrt(D)
+    let p = softmax(s, axis=-1)
+    let o[b, h, i, d] = sum[j](p[b, h, i, j] * v[b, h, j, d])
+    return o
+}}
+fn g{HEAD} = sum(f(q, k, v))
+"""
+LAYER_NORM = """
+fn f(x: f32[N, D], w: f32[D], b: f32[D]) = layer_norm(x, w, b)
+fn g(x: f32[N, D], w: f32[D], b: f32[D]) = sum(f(x, w, b) ** 2)
+"""
+NEAREST = """
+fn f(a: f32[N, D], b: f32[M, D]) {
+    let d[i] = min[j](sum[k]((a[i, k] - b[j, k]) ** 2))
+    return d
+}"""
+MEANS = """
+fn f(e: f32[V, D], rows: i64[B, T]) {
+    let y[b, d] = mean[t](e[rows[b, t], d])
+    return y
+}"""
+ADAM = """
+fn f(p: f32[N], g: f32[N], m: f32[N], v: f32[N]) {
+    let m2 = 0.9 * m + 0.1 * g
+    let v2 = 0.999 * v + 0.001 * g * g
+    return p - 1e-3 * m2 / (sqrt(v2) + 1e-8), m2, v2
+}"""
+
+PROGRAMS: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "a scaled sum": ("fn f(x: f32[N], y: f32[N]) = 2.5 * x + y", (), "4096;4096"),
+    "gelu": ("fn f(x: f32[N, M], b: f32[M]) = gelu(x + b)", (), "64,64;64"),
+    "Adam": (ADAM, (), "4096;4096;4096;4096"),
+    "a transpose": ("fn f(x: f32[N, M], y: f32[M, N]) = x + y.T", (), "64,64;64,64"),
+    "softmax": ("fn f(x: f32[N, M]) = softmax(x, axis=-1)", (), "64,64"),
+    "layer norm": (LAYER_NORM, (), "64,64;64;64"),
+    "layer norm, gradient": (LAYER_NORM, ("x", "w", "b"), "64,64;64;64"),
+    "cross entropy, gradient": ("fn g(x: f32[N, K], y: i64[N]) = cross_entropy(x, y)", ("x",), "64,64;64"),
+    "sum": ("fn f(x: f32[N]) = sum(x)", (), "4096"),
+    "column sums": ("fn f(x: f32[N, M]) = sum(x, axis=0)", (), "64,64"),
+    "argmax": ("fn f(x: f32[N, M]) = argmax(x, axis=-1)", (), "64,64"),
+    "cumsum": ("fn f(x: f32[N, M]) = cumsum(x, axis=-1)", (), "64,64"),
+    "a stencil": ("fn f(u: f32[N, M]) = u[2:, 1:-1] + u[:-2, 1:-1] + u[1:-1, 2:] + u[1:-1, :-2] - 4 * u[1:-1, 1:-1]", (), "64,64"),
+    "nearest point": (NEAREST, (), "64,3;64,3"),
+    "means of rows by number": (MEANS, (), "64,64;8,8"),
+    "a matrix product": ("fn f(a: f32[N, K], b: f32[K, M]) = a @ b", (), "512,512;512,512"),
+    "attention": (ATTENTION, (), "2,8,512,64;2,8,512,64;2,8,512,64"),
+    "attention, value and gradient": (ATTENTION, ("q", "k", "v"), "2,8,512,64;2,8,512,64;2,8,512,64"),
+}
+"""The text, what it is differentiated by, and the shapes: of programs without matrix products, but for the last ones."""
+
 
 def compiles() -> None:
-    """Each function of the examples whose types say enough: from its text to code, in a process that has compiled before, without the
-    cache."""
-    rows, times = [], []
+    """From text to code that can be called, in a process that has compiled before and without the cache. Processor time is what a busy
+    machine takes too."""
     with tc.config.scope(cache="off"):
-        for path in sorted(EXAMPLES.glob("*.tx")):
+        examples, programs = [], []
+        for path in sorted([*EXAMPLES.glob("*.tx"), *EXAMPLES.glob("digits/*.tx")]):
             for name, function in tc.load(path)._functions.items():
                 if function._definition.representative() is not None:
-                    seconds = statistics.median(text_to_code(path, name) for _ in range(5))
-                    times.append(seconds)
-                    rows.append((f"{path.stem}.{name}", f"{seconds * 1e3:.1f} ms"))
-    rows.append(("median", f"{statistics.median(times) * 1e3:.1f} ms"))
-    rows.append(("largest", f"{max(times) * 1e3:.1f} ms"))
-    table("From text to code", ("function", "median"), rows)
+                    examples.append((f"{path.stem}.{name}", *timed(lambda path=path, name=name: example(path, name))))
+        for name, parts in PROGRAMS.items():
+            programs.append((name, *timed(lambda parts=parts: program(*parts))))
+    times("From the text of an example's file to a function's code", examples)
+    times("From the text of a program to code", programs)
 
 
-def text_to_code(path: Path, name: str) -> float:
-    started = time.perf_counter()
+def times(title: str, rows: list[tuple[str, float, float]]) -> None:
+    medians, least = [wall for _, wall, _ in rows], [cpu for _, _, cpu in rows]
+    summary = [("median of all", statistics.median(medians), statistics.median(least)), ("largest", max(medians), max(least))]
+    every = [(name, f"{wall * 1e3:.1f} ms", f"{cpu * 1e3:.1f} ms") for name, wall, cpu in [*rows, *summary]]
+    table(title, ("what", "median time", "least processor time"), every)
+
+
+def timed(run: Callable[[], object], repeats: int = 5) -> tuple[float, float]:
+    """(the median of the times, the least of the processor times), after a first run."""
+    run()
+    walls, cpus = [], []
+    for _ in range(repeats):
+        cpu, wall = time.process_time(), time.perf_counter()
+        run()
+        walls.append(time.perf_counter() - wall)
+        cpus.append(time.process_time() - cpu)
+    return statistics.median(walls), min(cpus)
+
+
+def example(path: Path, name: str) -> None:
     function = tc.load(path)[name]
     prepared = function._definition.representative()
     assert prepared is not None
-    function._executable(function._entry(prepared))
-    return time.perf_counter() - started
+    function._executable(function._entry(prepared)).executable.settle({})
+
+
+def program(text: str, wrt: tuple[str, ...], shapes: str) -> None:
+    module = tc.compile(text)
+    function = tc.value_and_grad(module.g, wrt=wrt) if wrt else module.f
+    function.warmup(*arguments(module["g" if wrt else "f"], shapes))
+
+
+def arguments(function: tc.Function, shapes: str) -> list[Any]:
+    made = [np.ones([int(n) for n in shape.split(",")], np.float32) for shape in shapes.split(";")]
+    integers = [": i64" in part for part in function.signature.split("],")]
+    return [a.astype(np.int64) if whole else a for a, whole in zip(made, integers, strict=False)]
 
 
 # Processes.
@@ -143,13 +224,19 @@ def text_to_code(path: Path, name: str) -> float:
 SCRIPT = """
 import time
 import numpy as np
-started = time.perf_counter()
+def now():
+    return time.perf_counter(), time.process_time()
+started = now()
 import tensorc as tc
-imported = time.perf_counter()
+imported = now()
 f = tc.load({path!r}).softmax
 value = f(np.ones((4, 8), np.float32))
-print(imported - started, time.perf_counter() - started)
+for moment in (imported, now()):
+    print(moment[0] - started[0], moment[1] - started[1])
 """
+
+Moments = tuple[tuple[float, float], ...]
+"""Until the import, and until the first result: the time, and that of the processor."""
 
 
 def processes() -> None:
@@ -157,19 +244,23 @@ def processes() -> None:
         cold = [process(Path(folder) / str(n)) for n in range(5)]
         warm = [process(Path(folder) / "0") for _ in range(9)]
     rows = [
-        ("import tensorc", f"{statistics.median(i for i, _ in warm) * 1e3:.0f} ms", "60 ms"),
-        ("first result, from a cold cache", f"{statistics.median(t for _, t in cold) * 1e3:.0f} ms", "400 ms"),
-        ("first result, from a warm cache", f"{statistics.median(t for _, t in warm) * 1e3:.0f} ms", "150 ms"),
+        shown("import tensorc", warm, 0, "60 ms"),
+        shown("first result, from a cold cache", cold, 1, "400 ms"),
+        shown("first result, from a warm cache", warm, 1, "150 ms"),
     ]
-    table("A fresh process, beyond `import numpy`", ("until", "median", "aim"), rows)
+    table("A fresh process, beyond `import numpy`", ("until", "median time", "least processor time", "aim"), rows)
 
 
-def process(cache: Path) -> tuple[float, float]:
+def shown(what: str, runs: list[Moments], moment: int, aim: str) -> tuple[str, ...]:
+    wall, cpu = statistics.median(run[moment][0] for run in runs), min(run[moment][1] for run in runs)
+    return what, f"{wall * 1e3:.0f} ms", f"{cpu * 1e3:.0f} ms", aim
+
+
+def process(cache: Path) -> Moments:
     env = {**os.environ, "TENSORC_CACHE": "rw", "TENSORC_CACHE_DIR": str(cache), "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])}
     script = SCRIPT.format(path=str(EXAMPLES / "softmax.tx"))
     out = subprocess.run([sys.executable, "-c", script], env=env, check=True, capture_output=True, text=True).stdout
-    imported_after, first_after = map(float, out.split())
-    return imported_after, first_after
+    return tuple((float(wall), float(cpu)) for wall, cpu in (line.split() for line in out.splitlines()))
 
 
 def parts(words: list[str]) -> Iterator[Callable[[], None]]:
