@@ -377,13 +377,13 @@ def rewrite(
             case Select(c, a, b):
                 return (select if s.dtype.is_float else build.select)(go(c), go(a), go(b))
             case Apply(operation, arguments, dtype):
-                if operation == SUM:
-                    return add(*(scale(k, go(t)) for t, k in terms(s)))
-                if operation == PRODUCT:
-                    return mul(*(power(go(b), n) for b, n in factors(s)))
                 new = tuple(map(go, arguments))
                 if new == arguments:
                     return s
+                if operation == SUM:
+                    return add(*(scale(k, t) for t, (_, k) in zip(new[::2], terms(s), strict=True)))
+                if operation == PRODUCT:
+                    return mul(*(power(b, n) for b, (_, n) in zip(new[::2], factors(s), strict=True)))
                 if operation == "cast" and dtype.is_float and not dtype.is_half:
                     if new[0].dtype.is_float:
                         return convert(new[0], dtype)
