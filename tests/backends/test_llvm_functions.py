@@ -91,9 +91,9 @@ def points(operation: str, dtype: DType) -> tuple[Any, ...]:
     return one, np.concatenate([random.permutation(one[:-400]), np.rint(random.uniform(-9, 9, 400)).astype(dtype.numpy)])
 
 
-def text(operation: str, dtype: DType, lanes: tuple[int, ...], fast: bool) -> str:
+def text(operation: str, dtype: DType, lanes: tuple[int, ...], fast: bool, cpu: str | None) -> str:
     """A module with a function f<lanes>(n, a, b, y) of n registers for each width."""
-    module = module_for(replace(target.host(), fast=fast))
+    module = module_for(replace(target.host(cpu), fast=fast))
     arity = OPERATIONS[operation].arity
     for width in lanes:
         code = Code(module)
@@ -110,19 +110,20 @@ def text(operation: str, dtype: DType, lanes: tuple[int, ...], fast: bool) -> st
         code.loop(integer(0), Value("%n", of("i64")), 1, [], step)
         code.effect("ret void")
         parameters = "".join(f", ptr %p{k}" for k in range(arity + 1))
-        module.functions.append(f"define void @f{width}(i64 %n{parameters}) #0 {{\n{code.text()}}}\n")
+        body = f"define void @f{width}(i64 %n{parameters}) #0 {{\n{code.text()}}}\n"
+        module.define(f"f{width}", lambda body=body: body)
     assert not module.symbols or not target.host().has_fused_multiply_add, module.symbols  # nothing of the C library
     return module.text()
 
 
 @cache
-def results(operation: str, dtype: DType, lanes: tuple[int, ...], fast: bool = False) -> list[Any]:
+def results(operation: str, dtype: DType, lanes: tuple[int, ...], fast: bool = False, cpu: str | None = None) -> list[Any]:
     """What each width makes of the points."""
     from tensorc.backends.llvm import library
 
     names = [f"f{width}" for width in lanes]
-    image = target.emit_object(text(operation, dtype, lanes, fast), target.host())
-    loaded = target.load(image, names, library.addresses([]))
+    image = target.emit_object(text(operation, dtype, lanes, fast, cpu), target.host(cpu))
+    loaded = target.load([image], names, library.addresses([]))
     found = []
     for width, name in zip(lanes, names, strict=True):
         given = points(operation, dtype)
@@ -172,6 +173,17 @@ def test_every_width_has_the_same_bits(operation: str, dtype: DType) -> None:
         same = (first == other) | (nan & np.isnan(other.view(dtype.numpy)))
         at = int(np.argmin(same))
         assert same.all(), (width, [a[at] for a in points(operation, dtype)], first[at], other[at])
+
+
+@fused
+@pytest.mark.skipif("avx512f" not in target.host().features, reason="the CPU has narrower vectors anyway")
+@pytest.mark.parametrize("operation", ["exp", "expm1", "sigmoid", "log", "sinh", "tanh", "sin", "erfc", "pow", "lgamma"])
+@DTYPES
+def test_a_cpu_with_narrower_vectors_has_the_same_bits(operation: str, dtype: DType) -> None:
+    """One without the instructions of AVX-512, by which powers of two are put in."""
+    (wide,), (narrow,) = results(operation, dtype, (64 // dtype.bytes,)), results(operation, dtype, (8,), cpu="x86-64-v3")
+    nan = np.isnan(wide)
+    assert np.array_equal(wide.view(f"u{dtype.bytes}")[~nan], narrow.view(f"u{dtype.bytes}")[~nan]) and np.isnan(narrow[nan]).all()
 
 
 @fused

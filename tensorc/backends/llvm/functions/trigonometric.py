@@ -52,7 +52,7 @@ def tan(code: Code, x: Value) -> Value:
 
 def _near_or_far(code: Code, x: Value, function: Callable[[Turn], Value], odd: bool) -> Value:
     """The function of the angle; one that is odd keeps the sign of zero."""
-    large = n.compare(code, "uge", code.intrinsic("fabs", x), LARGEST[x.type.element])
+    large = n.compare(code, "oge", code.intrinsic("fabs", x), LARGEST[x.type.element])
     result = function(_turn(code, x))
     if odd:
         result = n.choose(code, n.compare(code, "oeq", x, 0.0), x, result)
