@@ -115,11 +115,35 @@ def loop(context: Context, s: For) -> None:
     start = context.names.of(("start", s.axis), f"{name}_start")
     context.bound[s.axis] = Bound(name, s.bind.count, None, False)
     block = context.block_name(s.axis)
-    with context.block(f"for {start} in range(0, {stop}, {block}):"):
+    first, stop = _narrowed(context, s, stop, block)
+    with context.block(f"for {start} in range({first}, {stop}, {block}):"):
         context.bound[s.axis] = Bound(name, s.bind.count, None)
         context.line(f"{name} = {start} + {arange(context, block)}")
         mask(context, s.axis)
         emit(context, s.body)
+
+
+def _narrowed(context: Context, s: For, stop: str, block: str) -> tuple[str, str]:
+    """Where the loop begins and ends: where nothing is left out but what its guards let be for every point at hand."""
+    first = "0"
+    name = context.kernel.names[s.axis]
+    for guard in s.only:
+        parts = algebra.split(guard, s.axis)
+        assert parts is not None
+        up = parts[0].constant == 1  # axis + rest >= 0; else rest - axis >= 0
+        rest = index.number(context, -parts[1] if up else parts[1])
+        if len(rest.axes) > 1 or not all(context.bound[a].is_here for a in algebra.indices(parts[1])):
+            continue
+        text_ = f"tl.{'min' if up else 'max'}({rest.text.text}, 0)" if rest.axes else rest.text.text
+        if up:
+            line = f"tl.maximum({first}, {text_}) // {block} * {block}"
+            first = context.names.of(("first", s.axis, guard), f"{name}_first")
+            context.line(f"{first} = {line}")
+        else:
+            line = f"tl.minimum({stop}, {text_} + 1)"
+            stop = context.names.of(("stop", s.axis, guard), f"{name}_stop")
+            context.line(f"{stop} = {line}")
+    return first, stop
 
 
 def _before(context: Context, s: For) -> None:

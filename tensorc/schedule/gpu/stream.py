@@ -14,7 +14,7 @@ from tensorc.algebra import Index
 from tensorc.schedule import online
 from tensorc.schedule.gpu.space import Space
 from tensorc.schedule.members import Member, by_tensor
-from tensorc.schedule.memory import lower
+from tensorc.schedule.memory import Place, lower
 from tensorc.schedule.rules import Rule
 
 
@@ -60,13 +60,15 @@ def passes(space: Space, axis: Index, tile: int, is_stored: Callable[[Rule], boo
             del scales[r]
 
 
+def member(space: Space, r: Rule, place: Place | None = None) -> Member:
+    """The rule as `online` and `narrow` look at it."""
+    out, over = space.out[r], space.over[r]
+    return Member(r.name, r.tensor, out, over, (*out, *over), r.monoid, lower(r.body, space.values[r], lambda load: load), place)
+
+
 def _carried(space: Space, axis: Index) -> tuple[dict[Rule, Scale], frozenset[tuple[Rule, Rule]]]:
     """The sums that may be rescaled, and what reads their maxima. A value in between is made again where the complete ones are wanted."""
-    rules: dict[Member, Rule] = {}
-    for r in space.rules:
-        body = lower(r.body, space.values[r], lambda load: load)
-        out, over = space.out[r], space.over[r]
-        rules[Member(r.name, r.tensor, out, over, (*out, *over), r.monoid, body, None)] = r
+    rules = {member(space, r): r for r in space.rules}
     made = by_tensor(tuple(rules))
     sums = ((r, online.scale(m, made, axis)) for m, r in rules.items() if r.monoid == "sum" and axis in m.over)
     scales = {r: Scale(rules[found.of], found) for r, found in sums if found is not None}

@@ -35,8 +35,9 @@ from tensorc.loops.nest import (
 from tensorc.schedule import online
 from tensorc.schedule.gpu.nest import Block
 from tensorc.schedule.gpu.space import Space
-from tensorc.schedule.gpu.stream import Passes, needed
+from tensorc.schedule.gpu.stream import Passes, member, needed
 from tensorc.schedule.memory import Names, Storage, lower
+from tensorc.schedule.narrow import narrowed
 from tensorc.schedule.rules import Rule
 
 
@@ -170,7 +171,9 @@ class _Builder:
         wanted, also = needed(self.space, self.passes, number, lambda r: self._place(r) is not None)
         reductions = [r for r in wanted if self.axis in self.space.over[r]]
         body: list[Statement] = []
-        for r in [r for r in self.space.rules if r in wanted or r in also]:
+        here = [r for r in self.space.rules if r in wanted or r in also]
+        only = narrowed([member(self.space, r, self.storage.places.get(r) if r in wanted else None) for r in here], self.axis)
+        for r in here:
             if r in reductions:
                 body += self._found(r, number)
                 continue
@@ -178,7 +181,7 @@ class _Builder:
             body += self._stored(r, number) if r in wanted else ()
         before = [s for r in reductions for s in self._loops(self.space.out[r], [Store(*self.rows[r], self._identity(r))])]
         after = [s for r in reductions for s in self._stored(r, number)]
-        return [*before, For(self.axis, Bind("tile", self.passes.tile), tuple(body)), *after]
+        return [*before, For(self.axis, Bind("tile", self.passes.tile), tuple(body), only=only), *after]
 
     def _identity(self, r: Rule) -> Scalar:
         assert r.monoid is not None

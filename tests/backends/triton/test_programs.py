@@ -79,6 +79,10 @@ fn backward(q: f32[N, K], k: f32[M, K], v: f32[M, K], c: f32[N, K]) {
     let (y, d) = vjp(attention)(q, k, v, c)
     return (y, d)
 }
+fn causal_backward(q: f32[N, K], k: f32[N, K], v: f32[N, K], c: f32[N, K]) {
+    let (_, d) = vjp(causal)(q, k, v, c)
+    return d
+}
 fn most(q: f32[N, K], k: f32[M, K]) = amax(q @ k.T, axis=1)
 fn ties(q: f32[N, K], k: f32[M, K], c: f32[N]) {
     let (y, d) = vjp(most)(q, k, c)
@@ -89,7 +93,13 @@ fn nearest(q: f32[N, K], k: f32[M, K]) = (amax(q @ k.T, axis=1), sum(exp(q @ k.T
 """
 
 
-@pytest.mark.parametrize("name", ["attention", "halves", "causal", "backward", "ties", "scores", "nearest"])
+def test_what_a_guard_leaves_out_is_no_loop() -> None:
+    program = tensorc.compile(STREAMS).causal.lower(*[tensorc.spec("f32[N, K]")] * 3).program
+    text = emit(schedule(simplify(program), Situation(Sizes.of({"N": 4096, "K": 64})))).text
+    assert "_stop = tl.minimum(N, tl.max(i, 0) + 1)" in text
+
+
+@pytest.mark.parametrize("name", ["attention", "halves", "causal", "backward", "causal_backward", "ties", "scores", "nearest"])
 def test_streams(interpreter: Worker, name: str) -> None:
     """Chains of matrix products in passes over tiles, whose last ones are short, or alone."""
     f = tensorc.compile(STREAMS)[name]
