@@ -184,11 +184,13 @@ def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Est
     """The loop that contractions go along several points at a time, so that each register that they read serves as many terms.
 
     It is the innermost one, outside of lanes, over an axis of the result that what is read in lanes does not have, or along which a window
-    slides: for all contractions.
+    slides: for all contractions, and for a sum of products that is the only one.
     """
+    reductions = [m for m, _ in paths(nest) if m.over]
+    alone = reductions[0] if len(reductions) == 1 else None
     common: list[Sweep] | None = None
     for m, path in paths(nest):
-        if not m.is_contraction:
+        if not (m.is_contraction or (m is alone and len(m.loads) > 1)):
             continue
         lanes = next((n for n, s in enumerate(path) if s.bind.kind == "vector"), 0)
         wide = [found for load in accesses[m].loads if path[lanes].axis in (found := axes(load))]

@@ -14,8 +14,8 @@ from tensorc.schedule.members import Member, axes, is_unit
 from tensorc.schedule.rules import overlaps
 from tensorc.schedule.sizes import Estimate
 
-AMORTIZED = 2048
-"""Rows for which a panel is worth copying anew."""
+CHEAP, AMORTIZED = 256, 2048
+"""Rows for which a panel may be copied anew, so that there is something to do for several threads; and for which it is, without more."""
 
 LANES = 16
 """Lanes of a register of f32."""
@@ -154,7 +154,11 @@ def _shared(
     inside = [a for a in others if a in reduced]
     for a in inside:
         points *= estimate(a.extent)
-    while free and points < AMORTIZED:
+    tiles = -(-estimate(lanes.extent) // (4 * LANES))
+    while free:
+        left = tiles * math.prod(estimate(a.extent) for a in others if a in side or a in free[:-1])
+        if points >= (AMORTIZED if left > 1 else CHEAP):
+            break
         inside.insert(0, free.pop())
         points *= estimate(inside[0].extent)
     outer = tuple(a for a in others if a not in inside)

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly
-from tensorc.backends.llvm import access, accumulate, index, padding, parallel, rolled, sort
+from tensorc.backends.llvm import access, accumulate, index, padding, parallel, prefetch, rolled, sort
 from tensorc.backends.llvm.context import Block, Context, Tile
 from tensorc.backends.llvm.interior import boundary, interior
 from tensorc.backends.llvm.scalar import evaluate
@@ -78,6 +78,10 @@ SHORTER = ((10, 4), (5, 2))
 
 SQUARE = 8
 """Points that are worth a loop, whatever the lanes."""
+
+
+PREFETCHED = 6
+"""Blocks of at least so many points ask for what the next one reads."""
 
 
 def loop(context: Context, s: For) -> None:
@@ -266,6 +270,10 @@ def _run(
                 context.vector = s.axis
                 context.valid_lanes = None if masked is None else code.sub(masked, counter)
                 context.mask = index.lanes_below(context, context.valid_lanes) if context.valid_lanes is not None else None
+            elif block.count >= PREFETCHED:
+                prefetch.next_rows(context, s, block.count)
+            elif block.count == 1:
+                prefetch.copied(context, s)
         emit(context, s.body)
         context.memo.pop()
         context.loop_writes.pop()

@@ -1,0 +1,88 @@
+"""Asks for the rows that the next block of a loop reads while this one is computed: processors foresee a row once they are in it, and no
+sooner.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tensorc import algebra
+from tensorc.algebra import Atom, Index, Poly, poly
+from tensorc.backends.llvm import access
+from tensorc.backends.llvm.context import Block, Context
+from tensorc.ir import walk
+from tensorc.ir.tensor import Load
+from tensorc.loops.nest import Bind, Fold, For, Memory, Scratch, Statement, Store, Var
+
+LINES = 4
+"""Lines of memory at the begin of a row, until the processor sees what comes."""
+
+AHEAD = 12
+"""Rows between a piece that is copied and one that is fetched."""
+
+LINE = 64
+"""Bytes of a line."""
+
+
+def next_rows(context: Context, loop: For, count: int) -> None:
+    """Prefetches the begins of what the folds in the next block of `count` points read along each of its points."""
+    for load in dict.fromkeys(_rows(loop)):
+        memory = load.tensor
+        assert isinstance(memory, Memory)
+        values: dict[Atom, Poly] = {a: algebra.ZERO for s in load.subscripts for a in algebra.indices(s) if a not in context.bound}
+        values[loop.axis] = loop.axis + poly(count)
+        subscripts = tuple(algebra.substitute(s, values) for s in load.subscripts)
+        for at in context.points(frozenset((loop.axis,))):
+            place = access.address(context, memory, subscripts, at, reading=False)
+            for line in range(LINES):
+                _prefetch(context, place.pointer.text, line * LINE)
+
+
+def copied(context: Context, loop: For) -> None:
+    """Prefetches what a loop that copies a piece of a row at each of its points copies some points later: pieces lie far apart."""
+    match loop.body:
+        case (For(lanes, Bind("vector"), (Store(Scratch(), _, Load(memory, subscripts)),), within=True),):
+            if isinstance(memory, (Scratch, Var)) or not isinstance(memory, Memory) or not subscripts:
+                return
+            if lanes not in algebra.indices(subscripts[-1]) or loop.axis in algebra.indices(subscripts[-1]):
+                return
+            if not any(loop.axis in algebra.indices(s) for s in subscripts):
+                return
+            values: dict[Atom, Poly] = {loop.axis: loop.axis + poly(AHEAD)}
+            tile = context.tiles[lanes][-1]
+            context.bind(lanes, Block(tile.start, 1, False))
+            place = access.address(context, memory, tuple(algebra.substitute(s, values) for s in subscripts), {}, reading=False)
+            del context.bound[lanes]
+            for offset in range(0, tile.count * memory.dtype.bytes, LINE):
+                _prefetch(context, place.pointer.text, offset)
+        case _:
+            pass
+
+
+def _prefetch(context: Context, pointer: str, offset: int) -> None:
+    code = context.code
+    moved = code.fresh()
+    code.effect(f"{moved} = getelementptr i8, ptr {pointer}, i64 {offset}")
+    code.module.declare("llvm.prefetch.p0", "void", "ptr", "i32", "i32", "i32")
+    code.effect(f"call void @llvm.prefetch.p0(ptr {moved}, i32 0, i32 3, i32 1)")
+
+
+def _rows(loop: For) -> Iterator[Load]:
+    """What folds inside of a loop read along the innermost of their loops, at each point of the loop and whatever the lanes."""
+
+    def go(body: tuple[Statement, ...], inner: Index | None, lanes: frozenset[Index]) -> Iterator[Load]:
+        for s in body:
+            match s:
+                case For(axis, bind):
+                    yield from go(s.body, axis, lanes | {axis} if bind.kind == "vector" else lanes)
+                case Fold(_, _, value, over) if inner in over:
+                    for load in walk.loads(value):
+                        last = load.subscripts[-1] if load.subscripts else algebra.ZERO
+                        inside = frozenset[Index]().union(*map(algebra.indices, load.subscripts))
+                        moves = loop.axis in inside and inner in algebra.indices(last) and lanes.isdisjoint(inside)
+                        if moves and not isinstance(load.tensor, (Scratch, Var)):
+                            yield load
+                case _:
+                    pass
+
+    return go(loop.body, None, frozenset())
