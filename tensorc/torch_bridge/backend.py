@@ -17,6 +17,7 @@ from tensorc.api.primitive import Primitive
 from tensorc.compiler import log
 from tensorc.torch_bridge.aten import VIEWS
 from tensorc.torch_bridge.graphs import NodeRefused, Translator, is_known, operator_name, sources
+from tensorc.torch_bridge.joint import partition
 from tensorc.torch_bridge.memory import execute
 
 MORE = [torch.ops.aten._native_batch_norm_legit_functional, torch.ops.aten.native_group_norm, torch.ops.aten.native_batch_norm]
@@ -30,7 +31,6 @@ _numbers = itertools.count()
 
 def backend(module: GraphModule, inputs: Sequence[Any], **options: Any) -> Any:
     """Compiles what Dynamo captured: the graph and, for training, its backward graph."""
-    from functorch.compile import min_cut_rematerialization_partition
     from torch._decomp import core_aten_decompositions, get_decompositions
     from torch._dynamo.backends.common import aot_autograd
     from torch.nn.attention import SDPBackend, sdpa_kernel
@@ -41,7 +41,7 @@ def backend(module: GraphModule, inputs: Sequence[Any], **options: Any) -> Any:
         bw_compiler=_compiler("backward"),
         inference_compiler=_compiler("inference"),
         decompositions={op: f for op, f in known.items() if op not in FUSED},
-        partition_fn=min_cut_rematerialization_partition,
+        partition_fn=partition,
     )
     with sdpa_kernel(SDPBackend.MATH):  # attention in its parts: of the fused kernels only the forward pass could be taken apart
         return compiled(module, inputs)

@@ -218,3 +218,10 @@ def test_parts_are_whole_graphs() -> None:
 def test_the_entry_point_is_declared() -> None:
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     assert project["project"]["entry-points"]["torch_dynamo_backends"]["tensorc"] == "tensorc.torch:backend"
+
+
+def test_a_maximum_is_split_from_nothing_that_it_is_compared_with() -> None:
+    def f(x: Any, w: Any, b: Any) -> Any:
+        return (torch.log(1 + torch.exp(x[:, None] * w)) / (1 + w * w) + b[:, None]).amax(1)
+
+    check(f, *(torch.randn(n, requires_grad=True) for n in (33, 65, 33)))
