@@ -1,7 +1,7 @@
 """PyTorch's split of a joint graph into a forward and a backward graph, where what is compared comes from one of the two.
 
 A derivative of amax finds the elements that are equal to the maximum. Of a maximum that the forward graph computed and elements that the
-backward graph computes again, none need be: a program may compute `log(1 + exp(x))` in another way where it reads the parts of it elsewhere.
+backward graph computes again, none need be: a program may compute `log(1 + exp(x))` otherwise where its parts are read elsewhere too.
 """
 
 from __future__ import annotations
