@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from tensorc import algebra
-from tensorc.algebra import ONE, ZERO, Index, Poly, Quotient, Remainder, atoms, elements, indices, is_static, poly
+from tensorc.algebra import ONE, ZERO, Atom, Index, Poly, Quotient, Remainder, atoms, elements, indices, is_static, poly
 from tensorc.ir import walk
 from tensorc.ir.operations import OPERATIONS
 from tensorc.ir.tensor import Apply, Const, Input, IsZero, Load, Nonnegative, Scalar, Select, Tensor
@@ -219,13 +219,10 @@ def contracts(loads: Sequence[Load], space: Sequence[Index]) -> bool:
 
 def _is_read_once(load: Load, space: Sequence[Index]) -> bool:
     """Whether all points of a space read different elements."""
-    inside = frozenset[Index]().union(*map(indices, load.subscripts))
-    if not all(a in inside for a in space):
-        return False
-    divided = {a for s in load.subscripts for q in atoms(s) if isinstance(q, Quotient) for a in indices(q.numerator)}
     known = {a for s in load.subscripts for a in indices(s) if algebra.split(s, a) is not None}
-    known |= {a for s in load.subscripts for q in atoms(s) if isinstance(q, Remainder) for a in indices(q.numerator)}
-    return divided <= known and not any(overlaps(load, a) for a in space)
+    inside = frozenset[Atom]().union(*map(atoms, load.subscripts))
+    high, low = ({a for q in inside if isinstance(q, kind) for a in indices(q.numerator)} for kind in (Quotient, Remainder))
+    return all(a in known or (a in high and a in low) for a in space) and not any(overlaps(load, a) for a in space)
 
 
 def covers(body: Scalar, axes: Iterable[Index]) -> bool:
