@@ -27,6 +27,7 @@ parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--only", default="", help="workloads whose name or group has one of these words, separated by commas")
 parser.add_argument("--seconds", type=float, default=0.3, help="for each contender of a workload")
 parser.add_argument("--write", action="store_true", help="write docs/performance.md")
+parser.add_argument("--note", default="", help="a sentence about the circumstances, for the page")
 
 
 def limit(threads: int) -> None:
@@ -172,7 +173,12 @@ def main() -> None:
     print(summary)
     if options.write:
         roof = roofs(1 << 28)
-        page = INTRODUCTION.format(threads=options.threads, machine=machine(options.threads), copy=roof.bytes / 1e9, flops=roof.flops / 1e9)
+        page = INTRODUCTION.format(
+            threads=options.threads,
+            machine=f"{machine(options.threads)}. {options.note}".rstrip(". ") + ".",
+            copy=roof.bytes / 1e9,
+            flops=roof.flops / 1e9,
+        )
         PAGE.write_text("\n".join([page, *lines, "", summary, ""]) + REST, encoding="utf-8")
 
 
@@ -181,7 +187,7 @@ INTRODUCTION = """# Performance
 What programs take on one machine, beside PyTorch, `torch.compile` and JAX. This page was made from `benchmarks/workloads.py` by
 `python benchmarks/performance.py --threads {threads} --write`; `tensorc bench` measures a program of yours in the same way.
 
-{machine}.
+{machine}
 
 A generated kernel that copies 128 MB moves {copy:.1f} GB/s here, and one that multiplies matrices in the cache does {flops:.0f} GFLOP/s.
 
