@@ -89,6 +89,11 @@ def test_no_row_spills(source: str, dtype: str, target: str) -> None:
             assert not c.spills, (d, c.usage, c.kernel.text)
 
 
+def test_blocks_of_rows_that_are_swept_shrink_too() -> None:
+    (c,) = compiled("fn f(x: f32[N, D]) = argmax(x, axis=1)", {"N": 4096, "D": 32768}, "cuda:sm_80")
+    assert not c.spills, (c.usage, c.kernel.text)
+
+
 def test_registers_that_do_not_suffice_make_rows_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Compiled, "spills", property(lambda c: any(n >= 32768 for n in c.kernel.constants.values())))
     assert [dict(c.kernel.constants) for c in compiled(SOFTMAX.format(t="f32"), {"N": 4096, "D": 32768})] == [{"BLOCK_J": 2048}]
@@ -121,6 +126,14 @@ def test_matrix_products_use_tensor_cores(dtype: str, precision: str, target: st
         assert not re.search(r"\bw?g?mma", ptx) and "fma.rn.f32" in ptx
     else:
         assert instruction in ptx and not c.spills
+
+
+@pytest.mark.parametrize(("target", "instruction"), [("cuda:sm_80", "mma.sync"), ("cuda:sm_90", "wgmma"), ("cuda:sm_100", "tcgen05.mma")])
+def test_attention_is_one_kernel_on_tensor_cores(target: str, instruction: str) -> None:
+    parameters = "q: f16[B, H, T, D], k: f16[B, H, T, D], v: f16[B, H, T, D]"
+    source = f"fn f({parameters}) = scaled_dot_product_attention(q, k, v, is_causal=true)"
+    (c,) = compiled(source, {"B": 4, "H": 16, "T": 1024, "D": 64}, target)
+    assert instruction in c.text("ptx") and not c.spills and "ld 32" not in accesses(c)
 
 
 # Everything compiles.
@@ -160,6 +173,12 @@ KINDS: Sequence[tuple[str, dict[str, int]]] = [
     ("fn f(x: f32[N, D], p: i64[K]) = x[p]", {"N": 50, "D": 64, "K": 40}),
     ("fn f(x: f16[N, C, H, W], w: f16[O, C, 3, 3]) = conv2d(x, w, padding=1)", {"N": 4, "C": 64, "H": 28, "W": 28, "O": 64}),
     ("fn f(k: u64, x: f32[N, D]) = x * random_normal(k, [N, D])", {"N": 50, "D": 64}),
+    (
+        "fn l(q: f16[N, D], k: f16[M, D], v: f16[M, D]) = scaled_dot_product_attention(q, k, v)\n"
+        "fn f(q: f16[N, D], k: f16[M, D], v: f16[M, D], c: f16[N, D]) = vjp(l)(q, k, v, c)",
+        {"N": 128, "M": 256, "D": 32},
+    ),
+    ("fn f(x: f32[N, D], t: i64[N]) = cross_entropy(x, t)", {"N": 512, "D": 1000}),
     ("fn f(x: f64[N, K], y: f64[K, M]) = x @ y", {"N": 64, "K": 64, "M": 64}),
     ("fn f(x: i32[N, K], y: i32[K, M]) = x @ y", {"N": 64, "K": 64, "M": 64}),
     ("fn f(x: bool[N, D]) = (any(x, axis=0), all(x, axis=1), argmax(cast(x, i32), axis=1))", {"N": 64, "D": 64}),
@@ -167,7 +186,7 @@ KINDS: Sequence[tuple[str, dict[str, int]]] = [
 
 
 @pytest.mark.parametrize("target", ["cuda:sm_90", "hip:gfx942"])
-@pytest.mark.parametrize(("source", "sizes"), KINDS, ids=[s.partition("= ")[2][:30] for s, _ in KINDS])
+@pytest.mark.parametrize(("source", "sizes"), KINDS, ids=[s.rpartition(") = ")[2][:30] for s, _ in KINDS])
 def test_programs_of_every_kind_compile(source: str, sizes: dict[str, int], target: str) -> None:
     if "f64" in source and target.startswith("hip") and version("triton") < "3.8":
         pytest.skip("Triton before 3.8 has no products of f64 matrices for AMD's GPUs")
