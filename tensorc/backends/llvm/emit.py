@@ -108,7 +108,7 @@ def _piece(
         lanes_of(kernel, target),
         frame.schedule.facts,
         {},
-        {size: _word(code, frame.size(size), INT) for size in (*frame.sizes, *frame.schedule.derived)},
+        _Sizes(code, frame),
         _read_and_written(kernel, frame.schedule.aliases),
         frame.schedule.aliases,  # type: ignore[arg-type]  # a mapping is invariant in its keys
         target.vector_registers,
@@ -168,6 +168,20 @@ def _read_and_written(kernel: Kernel, owners: Mapping[Buffer, Buffer]) -> frozen
     written = frozenset[Memory](kernel.writes)
     read = {m for m in kernel.reads if m in written or (isinstance(m, Buffer) and owners.get(m) in written)}
     return frozenset(read) | frozenset(kernel.scratch)
+
+
+class _Sizes(dict[str, Value]):
+    """Sizes by name, each loaded from the frame when it is first asked for, ahead of all loops."""
+
+    def __init__(self, code: Code, frame: Frame) -> None:
+        super().__init__()
+        self._code = code
+        self._frame = frame
+
+    def __missing__(self, name: str) -> Value:
+        slot = self._code.placed(POINTER, f"getelementptr i64, ptr %frame, i64 {self._frame.size(name)}", 0, 0)
+        found = self[name] = self._code.placed(INT, f"load i64, ptr {slot.text}, align 8", 0, 0)
+        return found
 
 
 def _word(code: Code, word: int, type: object) -> Value:
