@@ -76,6 +76,14 @@ TABLES = (
         {"float": 5, "double": 10},
     ),
     Table(
+        "EXPM1",
+        "the same for -0.3 <= r <= 0.4",
+        lambda r: (mp.exp(r) - 1 - r) / r**2,
+        lambda r: abs(r**2 / mp.expm1(r)),
+        (-0.305, 0.405),
+        {"float": 5, "double": 10},
+    ),
+    Table(
         "EXP2",
         "(2**r - 1) / r for |r| <= 1/2",
         lambda r: (2**r - 1) / r,

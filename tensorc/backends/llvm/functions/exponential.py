@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.functions import numeric as n
-from tensorc.backends.llvm.functions.coefficients import EXP, EXP2
+from tensorc.backends.llvm.functions.coefficients import EXP, EXP2, EXPM1
 from tensorc.backends.llvm.functions.numeric import Pair
 from tensorc.backends.llvm.types import Value
 
@@ -22,6 +22,10 @@ RANGE = {"float": (-104.5, 89.0), "double": (-746.0, 710.0)}
 # Below this expm1 rounds to -1; within SMALL of 0 it is x.
 LEAST_EXPM1 = {"float": -20.0, "double": -40.0}
 SMALL = {"float": 2.0**-26, "double": 2.0**-55}
+
+
+# expm1 takes n from this much less, since 2**n - 1 and r cancel where n is 1 and r is -0.35.
+SHIFT = 0.053
 
 
 def exp(code: Code, x: Value) -> Value:
@@ -45,12 +49,14 @@ def expm1(code: Code, x: Value) -> Value:
     """2 * (2**(n-1) - 1/2 + 2**(n-1) * (e**r - 1)), by halves, so that 2**n need not be finite."""
     element = x.type.element
     limited = n.at_least(code, n.at_most(code, x, RANGE[element][1]), LEAST_EXPM1[element])
-    whole, exponent = n.nearest(code, limited, LOG2_E)
+    whole, exponent = n.nearest(code, n.add(code, limited, -SHIFT), LOG2_E)
     r = reduced(code, limited, whole)
     half = n.power_of_two(code, n.minus_one(code, exponent), x)
     base = n.exact_sum(code, half, n.number(x, -0.5))  # where half is the smaller, the sum is exact
     most = n.exact_sum(code, base.high, n.multiply(code, half, r.high))
-    tail = n.plus_product(code, n.multiply(code, r.high, r.high), n.polynomial(code, r.high, EXP[element]), r.low)
+    square = n.exact_product(code, r.high, r.high)
+    lost = n.plus_product(code, square.low, 0.5, r.low)
+    tail = n.plus_product(code, square.high, n.polynomial(code, r.high, EXPM1[element]), lost)
     result = n.sum_of(code, Pair(most.high, n.plus_product(code, tail, half, n.plus(code, most.low, base.low))))
     small = n.compare(code, "olt", code.intrinsic("fabs", x), SMALL[element])
     return n.choose(code, small, x, n.add(code, result, result))
