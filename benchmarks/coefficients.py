@@ -182,10 +182,10 @@ TABLES = (
     ),
     Table(
         "ERF_NEAR_0",
-        "erf(x) / x - 1 by x**2, for |x| <= 3/4, for 1 - erf(x)",
+        "erf(x) / x - 1 by x**2, for |x| <= 0.71875, for 1 - erf(x)",
         of_square(lambda x: mp.erf(x) / x - 1),
         of_square(lambda x: x),
-        (NEAR_0, 0.563),
+        (NEAR_0, 0.517),
         {"float": 5, "double": 10},
     ),
     Table(
@@ -199,12 +199,12 @@ TABLES = (
     ),
     Table(
         "ERFCX",
-        "(1 + 2 x) * e**(x*x) * erfc(x) - 1.25 by q = (x - 3) / (x + 3), for x >= 3/4",
+        "(1 + 2 x) * e**(x*x) * erfc(x) - 1.25 by q = (x - 3) / (x + 3), for x >= 0.71875",
         lambda q: _scaled_erfc(3 * (1 + q) / (1 - q)) - 1.25,
         lambda q: 1 / _scaled_erfc(3 * (1 + q) / (1 - q)),
-        (-0.601, 0.804),
+        (-0.6135, 0.804),
         {"float": 10, "double": 22},
-        single=(-0.601, 0.5556),
+        single=(-0.6135, 0.5556),
     ),
     Table(
         "ATANH_ROUGH",

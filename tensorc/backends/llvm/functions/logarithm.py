@@ -26,12 +26,15 @@ LEAST_NORMAL = {"float": 2.0**-126, "double": 2.0**-1022}
 class Parts:
     """log x = exponent * ln 2 + f + rest, where 1 + f is in 2/3 .. 4/3; any values where x is not positive and finite.
 
+    `half` is -f**2 / 2, and `tail` what is left of the rest, for those who add them up with more bits than the rest has.
     `bits` are those of the power of two that x was divided by, as a difference of exponents in place.
     """
 
     exponent: Value
     f: Value
     rest: Value
+    half: Value
+    tail: Value
     bits: Value
 
 
@@ -62,18 +65,20 @@ def log2(code: Code, x: Value) -> Value:
     whole = n.exact_product(code, p.f, first)
     most = n.exact_sum(code, p.exponent, whole.high)
     small = n.plus(code, n.plus_product(code, p.f, second, whole.low), most.low)
-    low = n.plus_product(code, p.rest, first, small)
+    low = n.plus_product(code, p.half, first, n.plus_product(code, p.tail, first, small))
     return _special(code, x, n.sum_of(code, Pair(most.high, low)))
 
 
 def log10(code: Code, x: Value) -> Value:
-    p = parts(code, x)
+    """From a little above 2/3 on, so that what cancels is not just less than 1/8, of which a unit in the last place is half as much."""
+    p = parts(code, x, least=0.6668)
     first, second = LOG10_2[x.type.element]
     factor, more = LOG10_E[x.type.element]
     whole = n.exact_product(code, p.f, factor)
     most = n.exact_sum(code, n.multiply(code, p.exponent, first), whole.high)
     small = n.plus(code, n.plus_product(code, p.f, more, whole.low), most.low)
-    low = n.plus_product(code, p.exponent, second, n.plus_product(code, p.rest, factor, small))
+    small = n.plus_product(code, p.half, factor, n.plus_product(code, p.tail, factor, small))
+    low = n.plus_product(code, p.exponent, second, small)
     return _special(code, x, n.sum_of(code, Pair(most.high, low)))
 
 
@@ -99,18 +104,19 @@ def log_of_pair_in_parts(code: Code, u: Value, lost: Value) -> Parts:
     return replace(p, rest=n.multiply_add(code, c, n.polynomial(code, p.f, (1.0, -1.0, 1.0)), p.rest))
 
 
-def parts(code: Code, x: Value, subnormal: bool = True, tail: tuple[float, ...] = ATANH["double"]) -> Parts:
-    """x in parts; `subnormal` says whether it may be so small, `tail` how precise the rest of f64 is to be."""
-    exponent, f, above = exponent_and_rest(code, x, subnormal)
-    return Parts(exponent, f, _rest_double(code, f, tail) if n.is_double(x) else _rest_single(code, f), above)
+def parts(code: Code, x: Value, subnormal: bool = True, tail: tuple[float, ...] = ATANH["double"], least: float = 2 / 3) -> Parts:
+    """x in parts; `subnormal` says whether it may be so small, `tail` how precise the rest of f64 is to be, `least` is that of 1 + f."""
+    exponent, f, above = exponent_and_rest(code, x, subnormal, least)
+    first, second, half = _rest_double(code, f, tail) if n.is_double(x) else _rest_single(code, f)
+    return Parts(exponent, f, n.multiply_add(code, first, second, half), half, n.multiply(code, first, second), above)
 
 
-def exponent_and_rest(code: Code, x: Value, subnormal: bool = True) -> tuple[Value, Value, Value]:
+def exponent_and_rest(code: Code, x: Value, subnormal: bool = True, least: float = 2 / 3) -> tuple[Value, Value, Value]:
     """(e, f, the bits of e in place) with x = 2**e * (1 + f)."""
     mantissa = _mantissa(x)
     tiny = n.compare(code, "olt", x, LEAST_NORMAL[x.type.element])
     bits = n.bits(code, n.choose(code, tiny, n.multiply(code, x, 2.0 ** (mantissa + 1)), x) if subnormal else x)
-    above = code.binary("sub", bits, n.bits_of(x, 2 / 3))
+    above = code.binary("sub", bits, n.bits_of(x, least))
     above = code.binary("and", above, constant(bits.type, -1 << mantissa))
     m = n.floating(code, code.binary("sub", bits, above), x)
     exponent = code.convert("sitofp", code.binary("ashr", above, constant(bits.type, mantissa)), x.type)
@@ -123,20 +129,19 @@ def _mantissa(x: Value) -> int:
     return 52 if n.is_double(x) else 23
 
 
-def _rest_single(code: Code, f: Value) -> Value:
-    """-f*f/2 + f*f*f * P(f)."""
+def _rest_single(code: Code, f: Value) -> tuple[Value, Value, Value]:
+    """f*f*f, P(f) and -f*f/2: the rest is the product of the first two, and the third."""
     tail = n.polynomial_in_chains(code, f, LOG["float"])
     z = n.multiply(code, f, f)
-    return n.multiply_add(code, n.multiply(code, z, f), tail, n.multiply(code, z, -0.5))
+    return n.multiply(code, z, f), tail, n.multiply(code, z, -0.5)
 
 
-def _rest_double(code: Code, f: Value, coefficients: tuple[float, ...]) -> Value:
-    """s * (f*f/2 + 2 R(s*s)) - f*f/2 with s = f / (2 + f)."""
+def _rest_double(code: Code, f: Value, coefficients: tuple[float, ...]) -> tuple[Value, Value, Value]:
+    """s, f*f/2 + 2 R(s*s) and -f*f/2 with s = f / (2 + f)."""
     s = n.divide(code, f, n.add(code, f, 2.0))
     z = n.multiply(code, s, s)
     half = n.multiply(code, n.multiply(code, f, f), 0.5)
-    tail = n.multiply_add(code, n.polynomial(code, z, coefficients), n.add(code, z, z), half)
-    return n.multiply_add(code, s, tail, code.negate(half))
+    return s, n.multiply_add(code, n.polynomial(code, z, coefficients), n.add(code, z, z), half), code.negate(half)
 
 
 def _special(code: Code, x: Value, result: Value) -> Value:

@@ -12,6 +12,7 @@ from tensorc.backends.llvm.types import Value
 # Where erf is 1, and erfc 0.
 ONE = {"float": 4.0, "double": 6.0}
 NOTHING = {"float": 10.5, "double": 27.5}
+NEAR = 0.71875  # below this it is 1 - erf(x)
 MIDDLE = 3.0  # where the variable of erfc's polynomial is 0
 OFFSET = 1.25  # what the polynomial is less than the function
 
@@ -55,4 +56,4 @@ def erfc(code: Code, x: Value) -> Value:
     less = n.exact_sum(code, n.number(x, 1.0), code.negate(x))
     rest = n.multiply(code, n.polynomial(code, n.multiply(code, x, x), ERF_NEAR_0[element]), x)
     near = n.subtract(code, less.high, rest if less.low is None else n.subtract(code, rest, less.low))
-    return n.choose(code, n.compare(code, "olt", a, 0.75), near, far)
+    return n.choose(code, n.compare(code, "olt", a, NEAR), near, far)
