@@ -217,9 +217,10 @@ class _Builder:
         return [*before, For(loop.axis, loop.bind, self._parts(s.body, depth + 1), s.parallel, loop.within, only=loop.only), *after]
 
     def _wide(self, m: Member) -> Bind:
-        """The binding of the loop among those that are reduced that is not serial."""
+        """The binding of the loop among those that are reduced that is not serial; of several, that of the lanes."""
         site = self.sites[m]
-        return next((s.bind for s in site.sweeps[site.made :] if s.axis in m.over and s.bind is not SERIAL and not s.is_tile), SERIAL)
+        found = [s.bind for s in site.sweeps[site.made :] if s.axis in m.over and s.bind is not SERIAL and not s.is_tile]
+        return next((b for b in found if b.kind == "vector"), found[0] if found else SERIAL)
 
     def _partial(self, m: Member) -> Var:
         """What a reduction is held in: all of it, or of a tile."""
