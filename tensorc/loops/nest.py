@@ -148,9 +148,9 @@ class Let:
 class Init:
     """Starts an accumulator at its monoid's identity: one element for each point of the blocks of the variable's axes, all in scope here.
 
-    `over` are the axes that it will be folded over, by loops below. `bind` is the loop's among them that is not serial, of several the lanes': its registers and
-    lanes may be accumulated apart until `Done` (for `serial` there are none). Between Init and Done nothing reads the variable, but after a
-    `Carry`.
+    `over` are the axes that it will be folded over, by loops below. `bind` is the loop's among them that is not serial, of several the
+    lanes': its registers and lanes may be accumulated apart until `Done` (for `serial` there are none). Between Init and Done nothing reads
+    the variable, but after a `Carry`.
     """
 
     var: Var
