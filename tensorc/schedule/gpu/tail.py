@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import assert_never
 
-from tensorc.algebra import Atom, Index, Poly, poly, substitute
-from tensorc.ir import walk
+from tensorc.algebra import Atom, Index, Poly, poly
 from tensorc.ir.tensor import Load, Scalar
 from tensorc.loops.nest import (
     Carry,
@@ -29,7 +28,7 @@ from tensorc.loops.nest import (
     statements,
     touched,
 )
-from tensorc.schedule.memory import Names
+from tensorc.schedule.memory import Names, lower, lower_places
 
 
 def joined(first: Kernel, last: Kernel) -> Kernel:
@@ -84,15 +83,15 @@ class _Mover:
         return tuple(self.axes[a] for a in axes)
 
     def _place(self, place: tuple[Poly, ...]) -> tuple[Poly, ...]:
-        return tuple(substitute(p, self.values) for p in place)
+        return lower_places(place, self.values, self._load)
 
     def _row(self, memory: Memory) -> Memory:
         return self.rows[memory] if isinstance(memory, Scratch) else memory
 
     def _scalar(self, value: Scalar) -> Scalar:
-        def memory(load: Load) -> Load:
-            t = load.tensor
-            assert isinstance(t, Memory)
-            return Load(self._var(t) if isinstance(t, Var) else self._row(t), load.subscripts)
+        return lower(value, self.values, self._load)
 
-        return walk.rewrite(value, self.values, memory)
+    def _load(self, load: Load) -> Load:
+        t = load.tensor
+        assert isinstance(t, Memory)
+        return Load(self._var(t) if isinstance(t, Var) else self._row(t), load.subscripts)
