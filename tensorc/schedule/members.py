@@ -9,7 +9,7 @@ from functools import cached_property
 from tensorc import algebra
 from tensorc.algebra import ONE, Atom, Index, Poly, indices, substitute
 from tensorc.ir import build, walk
-from tensorc.ir.tensor import Apply, Const, Load, Scalar, Select, Tensor
+from tensorc.ir.tensor import Apply, Const, Load, Nonnegative, Scalar, Select, Tensor
 from tensorc.schedule.axes import Loops, Space
 from tensorc.schedule.memory import Place, Storage, lower
 from tensorc.schedule.rules import Rule, contracts, operations
@@ -94,19 +94,32 @@ def _member(space: Space, r: Rule, values: Mapping[Atom, Poly], storage: Storage
 
 
 def _with_factors(body: Scalar) -> Scalar:
-    """A product that a guard makes 0 as one of which the guard makes a factor 0, so that all its other factors are free of the guard."""
+    """A product that is 0 where a factor lies outside of its tensor, as one of which that factor is 0: the others are free of the guard.
+
+    A guard that says anything else stays round the whole product, since another factor may be NaN or infinite where it does not hold.
+    """
     match body:
         case Select(condition, Apply("mul", (a, b), _), Const(0)) if body.dtype.is_float:
-            guarded = walk.indices(condition)
-            x, y = walk.indices(a), walk.indices(b)
             zero = build.constant(0.0, body.dtype)
-            if guarded <= y and (not guarded <= x or len(y) <= len(x)):
+            if _is_bounds(condition, b):
                 return build.apply("mul", a, _with_factors(build.select(condition, b, zero)))
-            if guarded <= x:
+            if _is_bounds(condition, a):
                 return build.apply("mul", _with_factors(build.select(condition, a, zero)), b)
             return body
         case _:
             return body
+
+
+def _is_bounds(condition: Scalar, factor: Scalar) -> bool:
+    """Whether a condition only says that a factor's loads are inside of their tensors."""
+    match condition:
+        case Apply("and", (a, b), _):
+            return _is_bounds(a, factor) and _is_bounds(b, factor)
+        case Nonnegative(value):
+            places = [p for load in walk.loads(factor) for p in zip(load.subscripts, load.tensor.extents, strict=True)]
+            return any(value is s or value is e - 1 - s for s, e in places)
+        case _:
+            return False
 
 
 def axes(load: Load) -> frozenset[Index]:

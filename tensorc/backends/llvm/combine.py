@@ -24,6 +24,8 @@ def combine(code: Code, monoid: str, a: Value, b: Value, dtype: DType) -> Value:
         name = f"llvm.{'maximum' if monoid == 'max' else 'minimum'}.{a.type.suffix}"
         code.module.declare(name, a.type, a.type, a.type)
         return code.pure(a.type, f"call nsz {a.type} @{name}({a.type} {a.text}, {a.type} {b.text})", a, b)
+    if dtype is bool_ and monoid == "sum":
+        monoid = "any"  # true + true is true
     spelling = spellings.SPELLINGS[MONOIDS[monoid].combine]
     if dtype.is_float:
         assert spelling.floats is not None

@@ -157,6 +157,8 @@ def _step(context: Context, monoid: str, old: Text, value: Scalar, axes: Axes, d
 
 def combine(monoid: str, a: Text, b: Text, dtype: DType) -> Text:
     """a and b combined. Which of two equal zeros is the greater is left open."""
+    if dtype is bool_ and monoid == "sum":
+        monoid = "any"  # true + true is true
     match monoid:
         case "sum":
             return Text(f"{a.inside(SUM)} + {b.inside(SUM + 1)}", SUM)
