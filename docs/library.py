@@ -1,24 +1,35 @@
-"""Writes docs/library.md: the functions of the built-in library with their signatures and documentation, from their sources.
+"""Writes docs/library.md: the functions of the built-in library with their signatures, formulas, dtypes, derivatives and accuracy.
 
-Run `python docs/library.py` after a change of the library; a test holds the page to what this makes.
+All is made from the library's sources, from what the compiler makes of them, and from the tables of tests/library, whose first row for a
+function is its example here. Run `python docs/library.py` after a change of the library; a test holds the page to what this makes.
 """
 
 from __future__ import annotations
 
 import inspect
 import re
+import sys
 import textwrap
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from tensorc.dtypes import DTYPES, f64
+import numpy as np
+
+from tensorc.diagnostics import CompileError
+from tensorc.dtypes import DTYPES, DType, f64
 from tensorc.elaborate import ArgumentType, instantiate, load_unit
 from tensorc.elaborate.library import library, library_names
 from tensorc.elaborate.values import MISSING, Array, Builtin, static_constant
 from tensorc.ir.operations import OPERATIONS
+from tensorc.ir.program import Program
 from tensorc.ir.text import show
 from tensorc.source import Source
 from tensorc.syntax import tree
-from tensorc.transform.programs import pullback
+from tensorc.transform.programs import float_inputs, float_results, pullback
+
+HERE = Path(__file__).resolve().parent
 
 WIDTH = 120
 """Columns of the signatures and texts, which stand as they are written: they are full of stars and brackets."""
@@ -37,9 +48,20 @@ default `none` may be left out. Axes may be negative. PyTorch's names of argumen
 What is computed of half floats (`f16`, `bf16`) is computed in f32 and rounded once. Where a function of floats takes integers or bool, they
 count as f32. A place that data gives (`take`, `gather`, classes) is checked at the call, which fails with an `IndexError`.
 
-Derivatives are what the compiler makes of the definition, for one element: `r` is the result, `dr` its cotangent. Accuracy is in units of
-the last place, at most; [accuracy.md](accuracy.md) has what was measured.
+*Dtypes* are those that the example (or, without one, the function itself) takes, with the dtype of its result. *Derivatives* are what the
+compiler makes of the definition: of one element, with the result `r` and its cotangent `dr`, or the example's, as a program that ends
+with the result and the cotangents of its arguments (`dy` is that of the result); longer ones are left out, and `tensorc grad` prints
+them. *Accuracy* is in units in the last place (ulp): what the table of operations promises, what [accuracy.md](accuracy.md) measured of
+f32 and f64, or how near to PyTorch's result the tests want it to be.
 """
+
+LINES = 8
+"""Longer derivatives are left out."""
+
+EXACT = ("Making tensors", "Shapes", "Order")
+"""Sections whose functions only move numbers, or make exact ones; those in ROUNDED round."""
+
+ROUNDED = ("linspace", "scatter_add", "scatter", "random_uniform", "random_normal")
 
 SECTIONS = {
     "Element by element": """
@@ -72,27 +94,142 @@ def page() -> str:
     parts = [INTRODUCTION]
     for title, names in SECTIONS.items():
         parts.append(f"## {title}\n")
-        parts += [entry(name, facts(name) if title == "Element by element" else []) for name in names.split()]
+        parts += [entry(name, [] if title == "Derivatives and batches" else facts(name, title)) for name in names.split()]
     return "\n".join(parts)
 
 
-def facts(name: str) -> list[str]:
-    """What the tables and the compiler itself say of a scalar function: its dtypes, how accurate it is, and its derivative."""
+def facts(name: str, section: str) -> list[str]:
+    """What the tables and the compiler itself say of a function: an example, its dtypes, its derivative, and how accurate it is."""
+    row = OPERATIONS.get(name)
+    case = example(name)
+    lines = []
+    if case is not None:
+        lines.append(f"example: fn f({parameters(case, case.dtypes[0])[0]}) = {case.text}")
+        lines.append(f"dtypes: {dtypes(case)}")
+    elif section == "Making tensors":
+        lines.append("dtypes: that of `dtype`" + (", a float" if name.startswith("random") else ""))
+    else:
+        lines.append("dtypes: f16, bf16, f32, f64")
+    lines += derivative(name, case)
+    lines.append(f"accuracy: {accuracy(name, section, row, case)}")
+    return lines
+
+
+@cache
+def _cases() -> dict[str, Any]:
+    """The first row of each function in the tables of the tests."""
+    before = list(sys.path)
+    sys.path[:] = [str(HERE.parent / "tests"), *(p for p in before if Path(p).resolve() != HERE)]  # there, `library` is this file
+    try:
+        from library import elementwise, neural, reductions, structure
+    finally:
+        sys.path[:] = before
+    found: dict[str, Any] = {}
+    for case in (*elementwise.CASES, *reductions.CASES, *structure.CASES, *neural.CASES):
+        if not case.refused:
+            found.setdefault(case.name, case)
+    return found
+
+
+def example(name: str) -> Any:
+    """The row that stands for a function; None where it takes no tensor."""
+    case = _cases().get(name)
+    return None if case is None or case.fixed == "it takes no tensor" else case
+
+
+def parameters(case: Any, dtype: DType) -> tuple[str, list[ArgumentType]]:
+    """(the declaration of an example's arguments, their types); equal sizes are one dim."""
+    declared, types = [], []
+    letters: dict[int, str] = {1: "1"}
+    for name, given in zip("xyzw", case.variants[0], strict=False):
+        own = given.dtype or dtype
+        shape = given.make(own, np.random.default_rng(0)).shape
+        dims = [letters.setdefault(e, "NMKLHWO"[len(letters) - 1]) for e in shape]
+        declared.append(f"{name}: {own}[{', '.join(dims)}]")
+        types.append(ArgumentType(own, len(shape), frozenset(n for n, e in enumerate(shape) if e == 1)))
+    return ", ".join(declared), types
+
+
+def instance(case: Any, dtype: DType) -> Program:
+    """The example as a program. CompileError where it does not take the dtype."""
+    declared, types = parameters(case, dtype)
+    return instantiate(load_unit(Source("library.tx", f"fn f({declared}) = {case.text}")), "f", types).program
+
+
+def dtypes(case: Any) -> str:
+    """The dtypes that an example takes, and those of its first result."""
+    groups: dict[str, list[str]] = {}
+    for name, dtype in DTYPES.items():
+        if dtype not in case.dtypes:
+            continue
+        try:
+            result = str(instance(case, dtype).results[0].dtype)
+        except CompileError:
+            continue
+        groups.setdefault("the same" if result == name else result, []).append(name)
+    return "; ".join(f"{', '.join(names)} -> {result}" for result, names in groups.items())
+
+
+def derivative(name: str, case: Any) -> list[str]:
+    """Of a scalar function a line for each argument; of another one the program of its example."""
     found = library(name)
     assert found is not None
-    row = OPERATIONS.get(name)
-    lines = []
-    if row is not None:
-        lines.append(f"dtypes: {', '.join(t.name for t in DTYPES.values() if row.takes(t))}")
-        lines.append(f"accuracy: {f'within {row.accuracy} ulp' if row.accuracy else 'exact, or rounded once'}")
     if isinstance(found, Builtin):
-        parameters = [n for n, default in found.parameters if default is MISSING]
+        required = [n for n, default in found.parameters if default is MISSING]
     else:
         declared = found.function.parameters
-        parameters = [q.name for q in declared if q.default is None and not isinstance(q.type, tree.StaticType)]
-    if name in ("cast", "bitcast", "where", "clamp", "isnan", "isinf", "isfinite", "signbit") or len(parameters) > 3:
-        return lines
-    return lines + [f"derivative by {q}: {text}" for q, text in zip(parameters, derivatives(name, parameters), strict=False)]
+        required = [q.name for q in declared if q.default is None and not isinstance(q.type, tree.StaticType)]
+    if name == "dropout":
+        return ["derivative: dr / (1 - p) where an element is kept, else 0"]
+    if case is None or f64 not in case.dtypes:
+        return ["derivative: none"]
+    program = instance(case, f64)
+    wrt = float_inputs(program)
+    if not wrt or not float_results(program) or name in ("isnan", "isinf", "isfinite", "signbit", "bitcast"):
+        return ["derivative: none, the result has no floats"]
+    if name in SECTIONS["Element by element"].split() and name not in ("cast", "where", "clamp") and len(required) <= 3:
+        lines = [f"derivative by {q}: {text}" for q, text in zip(required, derivatives(name, required), strict=False)]
+        if lines:
+            return lines
+    back = list(_lines(pullback(program, wrt)))
+    return ["derivative:", *(f"    {line}" for line in back)] if len(back) <= LINES else [f"derivative: {len(back)} definitions"]
+
+
+def _lines(program: Program) -> Iterator[str]:
+    """The definitions and the results of a program, without its head."""
+    for line in show(program).splitlines()[1:-1]:
+        yield line.strip()
+
+
+def accuracy(name: str, section: str, row: Any, case: Any) -> str:
+    """What is promised, measured or tested."""
+    if row is not None:
+        promised = f"within {row.accuracy} ulp" if row.accuracy else "exact, or rounded once"
+        return promised + (f"; measured {measured()[name]}" if name in measured() else "")
+    if name in measured():
+        return f"measured {measured()[name]}"
+    if name.startswith("random"):
+        return "the same bits everywhere"
+    if name == "dropout" or (section in EXACT and name not in ROUNDED):
+        return "exact" if name != "dropout" else "rounded once"
+    if case is None:
+        return "exact, or rounded once"
+    rest = "" if not case.slack else f", or {max(case.slack, 1):g} ulp of the greatest number in it"
+    return f"tested to be within {case.ulps:g} ulp of PyTorch's result{rest}; half floats within 1 ulp of the exact one"
+
+
+@cache
+def measured() -> dict[str, str]:
+    """The largest errors in the tables of accuracy.md: `1.18 ulp (f32), 1.03 (f64)`."""
+    found: dict[str, dict[str, str]] = {}
+    dtype = ""
+    for line in (HERE / "accuracy.md").read_text(encoding="utf-8").splitlines():
+        if line.startswith("## "):
+            dtype = line[3:]
+        match = re.match(r"\| `(\w+)` \| ([\d.]+) \|", line)
+        if match and dtype in ("f32", "f64"):
+            found.setdefault(match[1], {})[dtype] = match[2]
+    return {name: " and ".join(f"{e} ulp in {d}" for d, e in errors.items()) for name, errors in found.items()}
 
 
 def derivatives(name: str, parameters: list[str]) -> list[str]:
@@ -124,8 +261,13 @@ def entry(name: str, more: list[str]) -> str:
         raise ValueError(f"`{name}` has no documentation")
     paragraphs = [textwrap.wrap(" ".join(part.split()), WIDTH) for part in (signature, *doc.split("\n\n"))]
     text = "\n\n".join("\n    ".join(lines) if n == 0 else "\n".join(lines) for n, lines in enumerate(paragraphs))
-    text += "".join("\n" + ("\n" if n == 0 else "") + "\n    ".join(textwrap.wrap(line, WIDTH)) for n, line in enumerate(more))
+    text += "".join("\n" + ("\n" if n == 0 else "") + _wrapped(line) for n, line in enumerate(more))
     return f"### {name}\n\n```text\n{text}\n```\n"
+
+
+def _wrapped(line: str) -> str:
+    """A line of facts; what belongs to the one above keeps its place."""
+    return line if line.startswith("    ") else "\n    ".join(textwrap.wrap(line, WIDTH))
 
 
 def _signature(builtin: Builtin) -> str:

@@ -42,20 +42,6 @@ def _isclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equ
     return near | (of.isnan(input) & of.isnan(other)) if equal_nan else near
 
 
-def _cumulative_extremum(name: str) -> Traced:
-    """(values, indices) of a running maximum or minimum; of equal elements, the later one."""
-
-    def call(input: Any, dim: int) -> Any:
-        values = getattr(of, name)(input, axis=dim)
-        shape = [1] * max(input.ndim, 1)
-        shape[dim] = input.shape[dim] if input.ndim else 1
-        at = of.reshape(of.arange(shape[dim]), shape) if input.ndim else of.cast(input * 0, "i64")
-        hit = (input == values) | (of.isnan(input) if input.dtype.is_float else input != input)
-        return values, of.cummax(of.where(hit, at, 0), axis=dim)
-
-    return call
-
-
 def _order(input: Any, dim: int, descending: bool = False) -> Any:
     order = of.argsort(input, axis=dim, descending=descending)
     return (of.gather(input, dim, order) if input.ndim else input), order
@@ -196,7 +182,6 @@ COMPOSED: dict[str, Traced] = {
     "clamp_max": lambda input, max: of.clamp(input, max=max),
     "fix": lambda input: of.trunc(input),
     "sgn": lambda input: of.sign(input),
-    "signbit": lambda input: of.signbit(input) if input.dtype.is_float else input < 0,
     "positive": lambda input: input,
     "frac": lambda input: input - of.trunc(input),
     "logsigmoid": lambda input: -of.softplus(-input),
@@ -228,8 +213,6 @@ COMPOSED: dict[str, Traced] = {
     ),
     "std_mean": _spread("std"),
     "var_mean": _spread("var"),
-    "cummax": _cumulative_extremum("cummax"),
-    "cummin": _cumulative_extremum("cummin"),
     "median": _median,
     "kthvalue": _kthvalue,
     "diff": _diff,

@@ -21,10 +21,10 @@ from tensorc.syntax import tree
 Argument = tuple[str | None, Value, Span | None]
 
 ALIASES = {
-    "dim": ("axis",), "dims": ("axis", "axes"), "axes": ("axis",), "dimension": ("axis",), "keepdim": ("keepdims",),
+    "dim": ("axis",), "dims": ("axis", "axes", "repeats"), "axes": ("axis",), "dimension": ("axis",), "keepdim": ("keepdims",),
     "dim0": ("axis0",), "dim1": ("axis1",), "dim2": ("axis2",),
     "input": ("x", "ids", "start"), "self": ("x",), "other": ("y",), "vec2": ("y",), "exponent": ("y",), "tensors": ("xs",),
-    "src": ("source",),
+    "tensor": ("y", "x"), "src": ("source",), "index": ("indices",), "chunks": ("n",),
     "weight": ("w", "table"), "bias": ("b",), "query": ("q",), "key": ("k",), "value": ("v",), "mask": ("attn_mask",),
     "size": ("shape",), "fill_value": ("value",), "end": ("stop",), "shifts": ("shift",), "p": ("ord",), "pad": ("pairs",),
 }  # fmt: skip

@@ -98,9 +98,9 @@ softplus = softplus: input beta>~1.0 threshold>~20.0
 hardtanh = hardtanh: input min_val=-1.0 max_val=1.0 inplace!
 softmax = softmax: input dim>axis~-1 _stacklevel? dtype^
 log_softmax = log_softmax: input dim>axis~-1 _stacklevel? dtype^
-sum = sum: input dim>axis keepdim>keepdims~False dtype^ axis>
-prod = prod: input dim>axis keepdim>keepdims~False dtype^
-mean = mean: input dim>axis keepdim>keepdims~False dtype^ axis>
+sum = sum: input dim>axis keepdim>keepdims~False dtype> axis>
+prod = prod: input dim>axis keepdim>keepdims~False dtype>
+mean = mean: input dim>axis keepdim>keepdims~False dtype> axis>
 amax = amax: input dim>axis keepdim>keepdims~False
 amin = amin: input dim>axis keepdim>keepdims~False
 argmax = argmax: input dim>axis keepdim>keepdims~False
@@ -110,8 +110,8 @@ all = all: input dim>axis keepdim>keepdims~False
 logsumexp = logsumexp: input dim>axis keepdim>keepdims~False
 count_nonzero = count_nonzero: input dim>axis
 vector_norm linalg_vector_norm = norm: x ord>~2 dim>axis keepdim>keepdims~False dtype^
-cumsum = cumsum: input dim>axis dtype^
-cumprod = cumprod: input dim>axis dtype^
+cumsum = cumsum: input dim>axis dtype>
+cumprod = cumprod: input dim>axis dtype>
 logcumsumexp = logcumsumexp: input dim>axis
 reshape view = reshape: input shape
 flatten = flatten: input start_dim=0 end_dim=-1
@@ -127,6 +127,7 @@ flip = flip: input dims
 roll = roll: input shifts dims>axis
 repeat_interleave = repeat: input repeats dim>axis
 tile = tile: input dims
+take = take: input index
 index_select = take: input dim>axis index
 gather = gather: input dim index sparse_grad!
 scatter_add = scatter_add: input dim index src
@@ -137,20 +138,21 @@ triu = triu: input diagonal=0
 dot vdot = dot: input other
 outer ger = outer: input vec2
 trace = trace: input
-embedding = embedding: input weight padding_idx! max_norm! norm_type? scale_grad_by_freq! sparse!
-mse_loss = mse_loss: input target size_average! reduce! reduction>~'mean' weight!
-l1_loss = l1_loss: input target size_average! reduce! reduction>~'mean' weight!
-huber_loss = huber_loss: input target reduction>~'mean' delta>~1.0 weight!
-nll_loss = nll_loss: input target weight! size_average! ignore_index>~-100 reduce! reduction>~'mean'
-cross_entropy = cross_entropy: input target weight! size_average! ignore_index>~-100 reduce! reduction>~'mean' label_smoothing>~0.0
-binary_cross_entropy_with_logits = bce_with_logits: input target weight! size_average! reduce! reduction>~'mean' pos_weight!
+signbit = signbit: input
+embedding = embedding: input weight padding_idx> max_norm! norm_type? scale_grad_by_freq! sparse!
+mse_loss = mse_loss: input target size_average! reduce! reduction>~'mean' weight>
+l1_loss = l1_loss: input target size_average! reduce! reduction>~'mean' weight>
+huber_loss = huber_loss: input target reduction>~'mean' delta>~1.0 weight>
+nll_loss = nll_loss: input target weight> size_average! ignore_index>~-100 reduce! reduction>~'mean'
+cross_entropy = cross_entropy: input target weight> size_average! ignore_index>~-100 reduce! reduction>~'mean' label_smoothing>~0.0
+binary_cross_entropy_with_logits = bce_with_logits: input target weight> size_average! reduce! reduction>~'mean' pos_weight>
 kl_div = kl_div: input target size_average! reduce! reduction>~'mean' log_target>~False
 cosine_similarity = cosine_similarity: x1 x2 dim>axis~1 eps>~1e-08
-scaled_dot_product_attention = scaled_dot_product_attention: query key value attn_mask dropout_p>~0.0 is_causal>~False scale> enable_gqa!
-max_pool1d max_pool2d max_pool3d = max_pool: input kernel_size stride> padding>~0 dilation>~1 ceil_mode! return_indices!
-avg_pool1d avg_pool2d avg_pool3d = avg_pool: input kernel_size stride> padding>~0 ceil_mode! count_include_pad>~True
-argsort = argsort: input dim>axis~-1 descending>~False stable!
-topk = topk: input k dim>axis~-1 largest>~True sorted!
+scaled_dot_product_attention = scaled_dot_product_attention: query key value attn_mask dropout_p>~0.0 is_causal>~False scale> enable_gqa>
+max_pool1d max_pool2d max_pool3d = max_pool: input kernel_size stride> padding>~0 dilation>~1 ceil_mode>~False return_indices!
+avg_pool1d avg_pool2d avg_pool3d = avg_pool: input kernel_size stride> padding>~0 ceil_mode>~False count_include_pad>~True divisor_override>
+argsort = argsort: input dim>axis~-1 descending>~False stable?
+topk = topk: input k dim>axis~-1 largest>~True sorted?
 """) | rows("\n".join(f"{name} = {name}: input inplace!" for name in _SAME.split()))
 """Functions by the name of PyTorch's, of `torch.nn.functional` and `torch.special` too."""
 
@@ -205,6 +207,8 @@ def _norm(input: Any, p: Any = "fro", dim: Any = None, keepdim: bool = False, ou
 
 
 def _split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
+    if not isinstance(split_size_or_sections, int):
+        return current_trace((tensor,), {}).call("split", tensor, list(split_size_or_sections), axis=dim)
     extent = tensor.shape[dim]
     if not isinstance(extent, int):
         raise error(
@@ -214,7 +218,7 @@ def _split(tensor: Any, split_size_or_sections: Any, dim: int = 0) -> Any:
             help="`torch.chunk` gives a number of equal parts",
         )
     size = split_size_or_sections
-    sizes = [min(size, extent - start) for start in range(0, extent, size)] if isinstance(size, int) else list(size)
+    sizes = [min(size, extent - start) for start in range(0, extent, size)]
     starts = [sum(sizes[:n]) for n in range(len(sizes))]
     before = (slice(None),) * (dim % tensor.ndim)
     return tuple(tensor[(*before, slice(start, start + length))] for start, length in zip(starts, sizes, strict=True))
@@ -286,15 +290,29 @@ def _batch_norm(
     momentum: float = 0.1,
     eps: float = 1e-5,
 ) -> Any:
-    if training:
+    if training and (running_mean is not None or running_var is not None):
         raise error(
             "E0908", "`batch_norm` that updates its running statistics cannot be traced", user_span(), help="call it with `training=False`"
         )
-    along = (slice(None), *[None] * (input.ndim - 2))
     trace = current_trace((input, running_mean, running_var, weight, bias), {})
-    scaled = (input - _item(trace, running_mean, along)) * (_item(trace, running_var, along) + eps).rsqrt()
-    scaled = scaled if weight is None else scaled * _item(trace, weight, along)
-    return scaled if bias is None else scaled + _item(trace, bias, along)
+    return trace.call("batch_norm", input, running_mean, running_var, weight, bias, training=training, eps=eps)
+
+
+def _running(name: str) -> Special:
+    """(values, indices) of a running maximum or minimum; of equal elements, the later one."""
+
+    def call(input: Any, dim: int) -> Any:
+        trace = current_trace((input,), {})
+        values = trace.call(name, input, axis=dim)
+        if not input.ndim:
+            return values, trace.call("cast", input * 0, "i64")
+        shape = [1] * input.ndim
+        shape[dim] = input.shape[dim]
+        at = trace.call("reshape", trace.call("arange", shape[dim]), shape)
+        hit = (input == values) | (trace.call("isnan", input) if input.dtype.is_float else input != input)
+        return values, trace.call("cummax", trace.call("where", hit, at, 0), axis=dim)
+
+    return call
 
 
 def _dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
@@ -374,6 +392,8 @@ SPECIAL: dict[str, Special] = {
     "layer_norm": _layer_norm,
     "rms_norm": _rms_norm,
     "batch_norm": _batch_norm,
+    "cummax": _running("cummax"),
+    "cummin": _running("cummin"),
     "dropout": _dropout,
     "sort": _sort,
     "einsum": _einsum,

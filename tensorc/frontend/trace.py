@@ -86,7 +86,7 @@ class Trace:
     def lift(self, value: Any) -> Any:
         """A Python value as what the elaboration takes: an argument of an operation."""
         if isinstance(value, Tracer):
-            if value.trace is not self:
+            if value.owner is not self:
                 leaked(value)
             return value.value
         if isinstance(value, Dim):
@@ -181,7 +181,7 @@ _LEAK = "return the array from the function; what is stored elsewhere while a fu
 
 
 def leaked(tracer: Tracer) -> NoReturn:
-    raise error("E0905", f"a tracer of `{tracer.trace.name}` is used outside of its function", user_span(), help=_LEAK)
+    raise error("E0905", f"a tracer of `{tracer.owner.name}` is used outside of its function", user_span(), help=_LEAK)
 
 
 @contextmanager
@@ -207,7 +207,7 @@ def find_trace(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Trace | None:
     """The trace of the first tracer among arguments, in tuples and lists too; None where there is none."""
     for value in (*args, *kwargs.values()):
         if isinstance(value, (Tracer, Dim)):
-            return value.trace
+            return value.owner
         if isinstance(value, (tuple, list)):
             inner = find_trace(value, {})
             if inner is not None:

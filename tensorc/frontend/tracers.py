@@ -25,10 +25,10 @@ def _binary(operator: str) -> tuple[Operator, Operator]:
     """The method of an operator, and that of its reflection."""
 
     def forward(self: Any, other: Any) -> Any:
-        return self.trace.binary(operator, self, other) if _is_operand(other) else NotImplemented
+        return self.owner.binary(operator, self, other) if _is_operand(other) else NotImplemented
 
     def reflected(self: Any, other: Any) -> Any:
-        return self.trace.binary(operator, other, self) if _is_operand(other) else NotImplemented
+        return self.owner.binary(operator, other, self) if _is_operand(other) else NotImplemented
 
     return forward, reflected
 
@@ -39,13 +39,20 @@ def _is_operand(value: Any) -> bool:
     return isinstance(value, (Tracer, Dim, int, float)) or is_array(value)
 
 
+_CONVERSIONS = {
+    "double": "f64", "float": "f32", "half": "f16", "bfloat16": "bf16",
+    "long": "i64", "int": "i32", "short": "i16", "char": "i8", "byte": "u8", "bool": "bool",
+}  # fmt: skip
+"""PyTorch's methods that convert to a dtype."""
+
+
 class Tracer:
     """An array of the program that is being traced. It has a dtype and a shape, and no elements yet."""
 
-    __slots__ = ("__weakref__", "trace", "value")
+    __slots__ = ("__weakref__", "owner", "value")
 
     def __init__(self, trace: Trace, value: Array) -> None:
-        self.trace = trace
+        self.owner = trace
         self.value = value
 
     # What is known of it.
@@ -60,7 +67,7 @@ class Tracer:
 
     @property
     def shape(self) -> tuple[int | Dim, ...]:
-        return tuple(dim(self.trace, e) for e in self.value.extents)
+        return tuple(dim(self.owner, e) for e in self.value.extents)
 
     @property
     def size(self) -> int | Dim:
@@ -68,15 +75,15 @@ class Tracer:
         product = poly(1)
         for extent in self.value.extents:
             product = product * extent
-        return dim(self.trace, product)
+        return dim(self.owner, product)
 
     @property
     def T(self) -> Any:
-        return self.trace.attribute(self, "T")
+        return self.owner.attribute(self, "T")
 
     @property
     def mT(self) -> Any:
-        return self.trace.attribute(self, "mT")
+        return self.owner.attribute(self, "mT")
 
     def __len__(self) -> int:
         if not self.ndim:
@@ -112,19 +119,19 @@ class Tracer:
     __ne__, _ = _binary("!=")
 
     def __neg__(self) -> Any:
-        return self.trace.unary("-", self)
+        return self.owner.unary("-", self)
 
     def __pos__(self) -> Any:
-        return self.trace.unary("+", self)
+        return self.owner.unary("+", self)
 
     def __invert__(self) -> Any:
-        return self.trace.unary("~", self)
+        return self.owner.unary("~", self)
 
     def __abs__(self) -> Any:
-        return self.trace.call("abs", self)
+        return self.owner.call("abs", self)
 
     def __round__(self, digits: int | None = None) -> Any:
-        return self.trace.call("round", self)
+        return self.owner.call("round", self)
 
     def __divmod__(self, other: Any) -> tuple[Any, Any]:
         return self // other, self % other
@@ -132,7 +139,7 @@ class Tracer:
     # Elements.
 
     def __getitem__(self, items: Any) -> Any:
-        return self.trace.subscript(self, items if isinstance(items, tuple) else (items,))
+        return self.owner.subscript(self, items if isinstance(items, tuple) else (items,))
 
     def __setitem__(self, items: Any, value: Any) -> NoReturn:
         raise error(
@@ -187,31 +194,36 @@ class Tracer:
     # Methods: every library function is one.
 
     def astype(self, dtype: Any, copy: bool = True) -> Any:
-        return self.trace.call("cast", self, dtype)
+        return self.owner.call("cast", self, dtype)
 
     def to(self, dtype: Any) -> Any:
-        return self.trace.call("cast", self, dtype)
+        return self.owner.call("cast", self, dtype)
 
     def view(self, *shape: Any) -> Any:
-        return self.trace.call("reshape", self, _joined(shape))
+        """The same elements under another shape, or their bits as another dtype."""
+        if len(shape) == 1 and isinstance(dtype := self.owner.lift(shape[0]), DType):
+            return self.owner.call("bitcast", self, dtype)
+        return self.owner.call("reshape", self, _joined(shape))
 
     def reshape(self, *shape: Any) -> Any:
-        return self.trace.call("reshape", self, _joined(shape))
+        return self.owner.call("reshape", self, _joined(shape))
 
     def expand(self, *shape: Any) -> Any:
-        return self.trace.call("expand", self, _joined(shape))
+        return self.owner.call("expand", self, _joined(shape))
 
     def permute(self, *axes: Any) -> Any:
-        return self.trace.call("permute", self, _joined(axes))
+        return self.owner.call("permute", self, _joined(axes))
 
-    def transpose(self, *axes: Any) -> Any:
-        """All axes turned round; or the order of a tuple (NumPy); or two axes swapped (PyTorch)."""
+    def transpose(self, *axes: Any, **named: Any) -> Any:
+        """All axes turned round; or the order of a tuple (NumPy); or two axes swapped (PyTorch, whose names for them are taken)."""
+        if named:
+            return self.owner.call("transpose", self, *axes, **named)
         joined = _joined(axes)
         if not joined:
             joined = tuple(reversed(range(self.ndim)))
         elif len(joined) == 2 and len(axes) == 2:
-            return self.trace.call("swapaxes", self, *joined)
-        return self.trace.call("permute", self, joined)
+            return self.owner.call("swapaxes", self, *joined)
+        return self.owner.call("permute", self, joined)
 
     def dim(self) -> int:
         return self.ndim
@@ -222,11 +234,13 @@ class Tracer:
     clone = contiguous = copy
 
     def ravel(self) -> Any:
-        return self.trace.call("flatten", self)
+        return self.owner.call("flatten", self)
 
     def __getattr__(self, name: str) -> Any:
         from tensorc.elaborate import library_names
 
+        if name in _CONVERSIONS:
+            return lambda: self.owner.call("cast", self, _CONVERSIONS[name])
         if name.startswith("_") or name not in library_names():
             from tensorc.errors import suggestion
 
@@ -234,7 +248,7 @@ class Tracer:
             raise AttributeError(f"an array that is traced has no attribute `{name}`{suggestion(name, known)}")
 
         def method(*args: Any, **kwargs: Any) -> Any:
-            return self.trace.call(name, self, *args, **kwargs)
+            return self.owner.call(name, self, *args, **kwargs)
 
         method.__name__ = name
         return method
@@ -282,10 +296,10 @@ def dim(trace: Trace, extent: Poly) -> int | Dim:
 class Dim:
     """A size that the program serves all values of. Arithmetic with ints gives sizes again, anything else gives 0-d arrays."""
 
-    __slots__ = ("extent", "trace")
+    __slots__ = ("extent", "owner")
 
     def __init__(self, trace: Trace, extent: Poly) -> None:
-        self.trace = trace
+        self.owner = trace
         self.extent = extent
 
     @property
@@ -295,7 +309,7 @@ class Dim:
 
     @property
     def tracer(self) -> Tracer:
-        return Tracer(self.trace, self.array)
+        return Tracer(self.owner, self.array)
 
     def __repr__(self) -> str:
         return str(self.extent)
@@ -306,10 +320,10 @@ class Dim:
     def _integers(self, operator: str, other: Any, forward: Callable[[Poly, Poly], Poly], reflected: bool) -> Any:
         if isinstance(other, Dim) or (isinstance(other, (int, np.integer)) and not isinstance(other, bool)):
             p = other.extent if isinstance(other, Dim) else poly(int(other))
-            return dim(self.trace, forward(p, self.extent) if reflected else forward(self.extent, p))
+            return dim(self.owner, forward(p, self.extent) if reflected else forward(self.extent, p))
         if not _is_operand(other):
             return NotImplemented
-        return self.trace.binary(operator, other, self.tracer) if reflected else self.trace.binary(operator, self.tracer, other)
+        return self.owner.binary(operator, other, self.tracer) if reflected else self.owner.binary(operator, self.tracer, other)
 
     def __add__(self, other: Any) -> Any:
         return self._integers("+", other, lambda a, b: a + b, False)
@@ -342,7 +356,7 @@ class Dim:
         return self._integers("%", other, lambda a, b: a % b, True)
 
     def __neg__(self) -> Any:
-        return dim(self.trace, -self.extent)
+        return dim(self.owner, -self.extent)
 
     def __pos__(self) -> Dim:
         return self
@@ -361,11 +375,11 @@ class Dim:
                 return False
         elif not _is_operand(other):
             return NotImplemented
-        return Comparison(self.trace, self.trace.binary(operator, self.tracer, other).value, f"{self} {operator} {other}")
+        return Comparison(self.owner, self.owner.binary(operator, self.tracer, other).value, f"{self} {operator} {other}")
 
     def _is_not_one(self, other: Any) -> bool:
         """Whether this is compared with 1, which the size of a traced axis is known not to be."""
-        return isinstance(other, int) and other == 1 and self.extent in self.trace.not_one
+        return isinstance(other, int) and other == 1 and self.extent in self.owner.not_one
 
     def __eq__(self, other: Any) -> Any:
         return False if self._is_not_one(other) else self._compare("==", other, _nonzero, lambda d: d.constant == 0)

@@ -22,8 +22,6 @@ ROWS = (
 )
 SPECIAL = (Given(values=ROWS, floats_only=True),)
 
-TRUE_ELSEWHERE = "NumPy's and the array API's result is bool for u8 too"
-
 
 def over_axes(name: str, function: Callable[..., Any], empty: bool = True, several: bool = True, **rest: Any) -> list[Case]:
     """Of one axis, a negative one, several, all, with the axes kept; of 0-d tensors, of nothing, of special values."""
@@ -72,33 +70,32 @@ def along(name: str, function: Callable[..., Any], **rest: Any) -> list[Case]:
 
 
 def _prod(x: Any, dim: Any, keepdim: bool = False) -> Any:
-    for d in sorted(((d % x.ndim if x.ndim else 0) for d in (dim if isinstance(dim, tuple) else (dim,))), reverse=True):
+    for d in sorted(((d % x.ndim if x.ndim else d) for d in (dim if isinstance(dim, tuple) else (dim,))), reverse=True):
         x = torch.prod(x, d, keepdim=keepdim)
     return x
 
 
 def _recurrence(x: Any, decay: Any) -> Any:
-    total = [x[..., 0]]
+    total = [x[..., :1]]
     for t in range(1, x.shape[-1]):
-        total.append(decay[..., t] * total[-1] + x[..., t])
-    return torch.stack(total, -1)
+        total.append(decay[..., t : t + 1] * total[-1] + x[..., t : t + 1])
+    return torch.cat(total, -1)
 
 
 TIES = Given(values=((3, 1, 2, 3, 1), (0, 0, 0, 0, 0), (5, 4, 3, 2, 1)))
-FLAGS = {"bool": "an argument of bool is as one of integers"}
 
 CASES = [
     *over_axes("sum", torch.sum, slack=2),
-    *over_axes("prod", values(lambda x, **rest: (_prod(x, **rest),)), several=True),
+    *over_axes("prod", values(lambda x, **rest: (_prod(x, **rest),)), several=True, ulps=64),
     *over_axes("mean", torch.mean, slack=2),
     *over_axes("amax", torch.amax, empty=False),
     *over_axes("amin", torch.amin, empty=False),
     *over_axes("max", torch.amax, empty=False),
     *over_axes("min", torch.amin, empty=False),
-    *over_axes("argmax", torch.argmax, empty=False, several=False, more=FLAGS),
-    *over_axes("argmin", torch.argmin, empty=False, several=False, more=FLAGS),
-    Case("argmax", "argmax(x)", torch.argmax, ((Given((3, 4)),), (Given(()),), (TIES,), SPECIAL), more=FLAGS),
-    Case("argmin", "argmin(x, keepdims=true)", lambda x: torch.argmin(x, keepdim=True), ((Given((3, 4)),), (TIES,)), more=FLAGS),
+    *over_axes("argmax", torch.argmax, empty=False, several=False),
+    *over_axes("argmin", torch.argmin, empty=False, several=False),
+    Case("argmax", "argmax(x)", torch.argmax, ((Given((3, 4)),), (Given(()),), (TIES,), SPECIAL)),
+    Case("argmin", "argmin(x, keepdims=true)", lambda x: torch.argmin(x, keepdim=True), ((Given((3, 4)),), (TIES,))),
     *over_axes("any", of_any(torch.any)),
     *over_axes("all", of_any(torch.all)),
     Case(
@@ -118,6 +115,7 @@ CASES = [
             f"norm(x, {text}, axis=1)",
             lambda x, o=o: torch.linalg.vector_norm(x, o, dim=1),
             ((Given((3, 4)),), (Given((0, 3)),), SPECIAL),
+            slack=1,
         )
         for text, o in (("1", 1), ("0", 0), ("inf", INF), ("-inf", -INF), ("3", 3), ("0.5", 0.5), ("ord=-1", -1))
     ],
@@ -128,9 +126,9 @@ CASES = [
     Case(
         "norm", "norm(x)", torch.linalg.vector_norm, ((Given(values=(3e4, 3e4, 1.0)),), (Given(values=(0.0, 0.0)),), (Given((0,)),)), FLOATS
     ),
-    Case("sum", "sum(x, axis=0, dtype=f64)", lambda x: torch.sum(x, 0, dtype=torch.float64), ((Given((3, 4)),),)),
+    Case("sum", "sum(x, axis=0, dtype=f64)", lambda x: torch.sum(x, 0, dtype=torch.float64), ((Given((3, 4)),),), slack=2),
     Case("sum", "sum(x, axis=1, dtype=i32)", lambda x: torch.sum(x, 1, dtype=torch.int32), ((Given((3, 4)),),)),
-    Case("mean", "mean(x, axis=0, dtype=f32)", lambda x: torch.mean(x, 0, dtype=torch.float32), ((Given((3, 4)),),)),
+    Case("mean", "mean(x, axis=0, dtype=f32)", lambda x: torch.mean(x, 0, dtype=torch.float32), ((Given((3, 4)),),), slack=2),
     *along("cumsum", torch.cumsum, slack=2),
     *along("cumprod", torch.cumprod),
     *along("cummax", lambda x, d: torch.cummax(x, d)[0]),
@@ -148,7 +146,7 @@ CASES = [
             Case(name, f"{name}(x)", lambda x, f=f: f(x, -1), ((Given(()),), (Given((4,)),)), FLOATS, slack=1),
             Case(name, f"x.{name}(dim=0)", lambda x, f=f: f(x, 0), ((Given((3, 4)),), (Given((2, 1, 5)),)), slack=1),
             Case(name, f"{name}(x, -2, f64)", lambda x, f=f: f(x.double(), -2), ((Given((3, 4)),),), FLOATS, slack=1),
-            Case(name, f"{name}(x * 100)", lambda x, f=f: f(x.double() * 100, -1).to(x.dtype), ((Given((3, 4)),),), FLOATS[:2], slack=1),
+            Case(name, f"{name}(x * 100)", lambda x, f=f: f(x.double() * 100, -1).to(x.dtype), ((Given((3, 4)),),), FLOATS[:2], slack=99),
         )
     ],
     # Sorts. PyTorch puts NaN first where it sorts downwards, which the language does not: test_order.py.
@@ -166,13 +164,12 @@ CASES = [
         lambda x: torch.argsort(x, dim=-2, descending=True, stable=True),
         ((Given((3, 4)),), (TIES,)),
     ),
-    Case("topk", "topk(x, 2)[0]", lambda x: torch.topk(x, 2)[0], ((Given((3, 4)),), (TIES,)), more={"bool": "as sort"}),
+    Case("topk", "topk(x, 2)[0]", lambda x: torch.topk(x, 2)[0], ((Given((3, 4)),), (TIES,))),
     Case(
         "topk",
         "topk(x, 2, axis=0, largest=false)[0]",
         lambda x: torch.topk(x, 2, 0, False)[0],
         ((Given((3, 4)),), (TIES,)),
-        more={"bool": "as sort"},
     ),
-    Case("topk", "take(x, topk(x, 3)[1], -1)[0, 0]", lambda x: torch.topk(x, 3)[0][0], ((Given((1, 5)),),), more={"bool": "as sort"}),
+    Case("topk", "take(x, topk(x, 3)[1], -1)[0, 0]", lambda x: torch.topk(x, 3)[0][0], ((Given((1, 5)),),)),
 ]

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from library.judge import ALL, INTEGERS, Case, Given
+from library.judge import ALL, FLOATS, INTEGERS, UNSIGNED, Case, Given
 
 from tensorc.dtypes import DTYPES, DType, bool_, f32, f64, i32, i64
 
@@ -21,12 +21,17 @@ def of(name: str, text: str, function: Callable[..., Any], *variants: Any, **res
 
 def made(name: str, text: str, value: Any) -> Case:
     """Of no tensor: `value` is what PyTorch makes. The argument is there to give the dtype that the row is run with."""
-    return Case(name, f"({text}, x)", lambda x: (torch.as_tensor(value), x), ((ONE,),), (f32,))
+    return Case(name, f"({text}, x)", lambda x: (torch.as_tensor(value), x), ((ONE,),), (f32,), fixed="it takes no tensor")
 
 
 def ids(values: Any, dtype: DType = i64) -> Given:
     return Given(values=values, dtype=dtype)
 
+
+TORCH = {
+    "f64": "float64", "f32": "float32", "f16": "float16", "bf16": "bfloat16", "i64": "int64", "i32": "int32", "i16": "int16", "i8": "int8",
+    "u8": "uint8", "u16": "uint16", "u32": "uint32", "u64": "uint64", "bool": "bool",
+}  # fmt: skip
 
 MAKING = [
     made("zeros", "zeros([2, 3])", torch.zeros(2, 3)),
@@ -39,6 +44,19 @@ MAKING = [
     made("full", "full([2], fill_value=1.5, dtype=f64)", torch.full((2,), 1.5, dtype=torch.float64)),
     made("full", "full(2, true)", torch.full((2,), True)),
     of("full", "full([2, 3], x)", lambda x: torch.full((2, 3), x.item(), dtype=x.dtype), ONE),
+    *(
+        made(name, text.format(d), function(getattr(torch, t)))
+        for d, t in TORCH.items()
+        for name, text, function in (
+            ("zeros", "zeros([2, 3], {})", lambda t: torch.zeros(2, 3, dtype=t)),
+            ("ones", "ones([2, 3], {})", lambda t: torch.ones(2, 3, dtype=t)),
+            ("full", "full([2, 3], 1, {})", lambda t: torch.full((2, 3), 1, dtype=t)),
+            ("eye", "eye(3, 2, {})", lambda t: torch.eye(3, 2, dtype=torch.float64).to(t)),
+            ("arange", "arange(0, 7, 3, {})", lambda t: torch.arange(0, 7, 3).to(t)),
+            ("linspace", "linspace(0, 6, 3, {})", lambda t: torch.linspace(0, 6, 3).to(t)),
+        )
+        if not (d == "bool" and name in ("arange", "linspace"))
+    ),
     made("eye", "eye(3)", torch.eye(3)),
     made("eye", "eye(2, 4, dtype=i64)", torch.eye(2, 4, dtype=torch.int64)),
     made("eye", "eye(4, 2, bool)", torch.eye(4, 2, dtype=torch.bool)),
@@ -81,7 +99,7 @@ SHAPES = [
     of("permute", "permute(x, 2, 0, 1)", lambda x: x.permute(2, 0, 1), X235),
     of("permute", "x.permute((1, -1, 0))", lambda x: x.permute(1, -1, 0), X235),
     of("broadcast_to", "broadcast_to(x, [2, 3, 4])", lambda x: torch.broadcast_to(x, (2, 3, 4)), Given((1, 1)), Given((1,)), ONE),
-    of("broadcast_to", "x.broadcast_to(2, x.shape[0], 4)", lambda x: torch.broadcast_to(x, (2, 3, 4)), Given((3, 1))),
+    of("broadcast_to", "x.broadcast_to(2, x.shape[0], 4)", lambda x: torch.broadcast_to(x, (2, x.shape[0], 4)), Given((3, 1))),
     of("expand", "expand(x, [2, -1, 4])", lambda x: x.expand(2, -1, 4), Given((3, 1))),
     of("expand", "x.expand(2, -1, -1)", lambda x: x.expand(2, -1, -1), X34),
     of("concat", "concat([x, y])", lambda x, y: torch.concat([x, y]), (X34, Given((2, 4))), (X34, Given((0, 4)))),
@@ -125,7 +143,6 @@ GATHERS = [
         lambda x, y, z: torch.scatter_add(x, 0, y, z),
         (Given((3, 4)), PLACES, Given((2, 3))),
         (Given((3, 4)), PLACES, Given((4, 5))),
-        more={"bool": "true + true is true, as `or`"},
     ),
     of(
         "scatter_add",
@@ -148,7 +165,7 @@ GATHERS = [
         "scatter([4], none, x, y)",
         lambda x, y: torch.zeros(4, dtype=x.dtype).scatter_add(0, y, x),
         (Given((3,)), ids((3, 0, 3))),
-        dtypes=ALL[:-1],
+        fixed="there are three places",
     ),
     of(
         "scatter",
@@ -157,8 +174,8 @@ GATHERS = [
         (Given((3,)), ids((3, 0, 3)), ids((1, 1, 1))),
         dtypes=(f32,),
     ),
-    of("one_hot", "one_hot(x, 4)", lambda x: F.one_hot(x, 4), Given((3,), 0, 3), dtypes=(f32,), refused=True),
-    of("one_hot", "one_hot(x, num_classes=3)", lambda x: F.one_hot(x.long(), 3), Given((3,), 0, 2), dtypes=INTEGERS),
+    of("one_hot", "one_hot(x, 4)", lambda x: F.one_hot(x, 4), Given((3,), 0, 3), dtypes=(*FLOATS, bool_), refused=True),
+    of("one_hot", "one_hot(x, num_classes=3)", lambda x: F.one_hot(x.long(), 3), Given((3,), 0, 2), dtypes=(*INTEGERS, *UNSIGNED)),
     of("one_hot", "one_hot(x, 3)", lambda x: F.one_hot(x, 3), Given(values=(0, 3)), dtypes=(i64,), refused=True),
     of("diagonal", "diagonal(x)", torch.diagonal, Given((3, 3)), Given((3, 3, 4))),
     of("diagonal", "diagonal(x, offset=1)", lambda x: torch.diagonal(x, 1), Given((3, 3)), Given((4, 4))),
@@ -174,6 +191,8 @@ GATHERS = [
         (X34, ids(1)),
         (X34, Given((0,), dtype=i64)),
     ),
+    of("embedding", "embedding(y, x, padding_idx=-1)", lambda x, y: F.embedding(y, x, padding_idx=-1), (X34, ids((0, 2, 1)))),
+    of("embedding", "embedding(y, x, 0)", lambda x, y: F.embedding(y, x, 0), (X34, PLACES)),
     of("embedding", "embedding(ids=y, weight=x)", lambda x, y: F.embedding(y.long(), x), (X34, ids((0, 2), DTYPES["u8"]))),
     of("embedding", "embedding(y, x)", lambda x, y: F.embedding(y, x), (X34, ids((0, 3))), refused=True),
     of("embedding", "embedding(y, x)", lambda x, y: F.embedding(y, x), (X34, ids((0, -1))), refused=True),
@@ -198,7 +217,7 @@ PRODUCTS = [
     of("dot", "dot(x, y)", torch.dot, (X5, X5), (Given((0,)), Given((0,))), (X34, X43), **CANCELS),
     of("outer", "outer(x, y)", torch.outer, (X5, Given((3,))), (X5, Given((0,)))),
     of("outer", "outer(x, y)", torch.outer, (X5, Given((3,), dtype=f64))),
-    of("trace", "trace(x)", torch.trace, Given((3, 3)), Given((4, 4)), more={"bool": "as the sum of bool"}, **CANCELS),
+    of("trace", "trace(x)", torch.trace, Given((3, 3)), Given((4, 4)), **CANCELS),
     of("einsum", 'einsum("ij,jk->ik", x, y)', lambda x, y: torch.einsum("ij,jk->ik", x, y), (X34, X43), **CANCELS),
     of("einsum", 'einsum("bij,bkj->bik", x, y)', lambda x, y: torch.einsum("bij,bkj->bik", x, y), (X235, Given((2, 4, 5))), **CANCELS),
     of("einsum", 'einsum("ij,jk", x, y)', lambda x, y: torch.einsum("ij,jk", x, y), (X34, X43), **CANCELS),

@@ -10,7 +10,7 @@ from tensorc.dtypes import bool_, i64
 from tensorc.elaborate import arrays
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.library import parts
-from tensorc.elaborate.library.registry import BUILTINS, builtin, element_type, tensor
+from tensorc.elaborate.library.registry import BUILTINS, builtin, element_type, integer, tensor
 from tensorc.elaborate.values import MISSING, Array, Builtin, Value
 from tensorc.ir import build
 from tensorc.ir.operations import OPERATIONS, Operation
@@ -18,7 +18,7 @@ from tensorc.ir.tensor import Stop
 
 _OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/", "floordiv": "//", "remainder": "%", "pow": "**"}
 _PUBLIC_ONLY_AS_OPERATORS = ("eq", "ne", "lt", "le", "gt", "ge", "and", "or", "not", "xor", "shift_left", "shift_right", "cast", "bitcast")
-_KEEP_INTEGERS = ("floor", "ceil", "round", "trunc")
+_KEEP_INTEGERS = ("floor", "ceil", "trunc")
 
 
 def _row(name: str) -> None:
@@ -27,6 +27,10 @@ def _row(name: str) -> None:
         if not value.dtype.is_float:
             if name in _KEEP_INTEGERS or (name == "sign" and value.dtype is bool_):
                 return value
+            if name == "signbit":
+                unsigned = value.dtype.category == 0 or value.dtype.kind == "uint"
+                none = Array(value.axes, build.constant(False, bool_))
+                return none if unsigned else arrays.binary(context, "<", value, arrays.constant(0))
             if name in ("isnan", "isinf", "isfinite"):
                 return Array(value.axes, build.constant(name == "isfinite", bool_))
         if name == "neg":
@@ -71,8 +75,26 @@ def _apply(context: Context, name: str, operands: Sequence[Array], names: Sequen
 
 
 for _name in OPERATIONS:
-    if _name not in _PUBLIC_ONLY_AS_OPERATORS:
+    if _name not in _PUBLIC_ONLY_AS_OPERATORS and _name != "round":
         _row(_name)
+
+
+@builtin("round", "x decimals", decimals=0)
+def round_(context: Context, x: Value, decimals: Value) -> Array:
+    """The nearest integer, ties to even; with decimals, the nearest multiple of 10 ** -decimals, by round(x * 10 ** decimals)."""
+    value, count = tensor(context, x, "x"), integer(context, decimals, "decimals").constant
+    if count is None:
+        raise context.error("E0604", "`decimals` is a number known when compiling", context.argument_spans.get("decimals"))
+    if not value.dtype.is_float:
+        if count:
+            raise context.error("E0404", f"`round` to decimals wants floats, found {value.dtype}", context.argument_spans.get("x"))
+        return value
+    if not count:
+        return _apply(context, "round", (value,), ("x",))
+    scale, wide = arrays.constant(10.0 ** abs(count)), parts.wide(context, value)
+    there, back = ("*", "/") if count > 0 else ("/", "*")
+    rounded = arrays.elementwise(context, "round", (arrays.binary(context, there, wide, scale),))
+    return arrays.cast(context, arrays.binary(context, back, rounded, scale), value.dtype)
 
 
 @builtin("where", "condition x y")

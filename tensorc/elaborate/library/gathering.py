@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly, fresh, poly
-from tensorc.dtypes import i64
+from tensorc.dtypes import bool_, i64
 from tensorc.elaborate import arrays, notation
 from tensorc.elaborate.context import Context
-from tensorc.elaborate.library.registry import builtin, integer, one_axis, tensor
-from tensorc.elaborate.library.shapes import flatten
+from tensorc.elaborate.library.registry import axis_list, builtin, integer, one_axis, tensor
+from tensorc.elaborate.library.shapes import flatten, of_tensor_like
 from tensorc.elaborate.values import Array, Value, describe, of_tensor, scalar
 from tensorc.ir import build
-from tensorc.ir.tensor import Scatter
+from tensorc.ir.tensor import Scatter, Stop
 
 
 def checked_place(context: Context, body: Array, extent: Poly, axis: int, wrap: bool, subject: str, name: str) -> Poly:
@@ -55,6 +55,10 @@ def take(context: Context, x: Value, indices: Value, axis: Value) -> Array:
 def gather(context: Context, x: Value, axis: Value, index: Value) -> Array:
     """y[i, j] = x[index[i, j], j] for axis 0, and so on, of index's shape. A place outside, or below 0, is an IndexError."""
     value, places = tensor(context, x, "x"), integers(context, index, "index")
+    if value.rank == 0 and places.rank == 0:
+        axis_list(context, axis, 0)
+        checked_place(context, scalar(places.body), algebra.ONE, 0, False, _subject(context, "x"), "index")
+        return value
     at = one_axis(context, axis, value.rank)
     _same_rank(context, "gather", value, places)
     for n, (own, extent) in enumerate(zip(places.extents, value.extents, strict=True)):
@@ -84,6 +88,10 @@ def scatter_add(context: Context, x: Value, axis: Value, index: Value, source: V
     """
     value, places = arrays.strong(context, tensor(context, x, "x")), integers(context, index, "index")
     added = arrays.convert(context, tensor(context, source, "source"), value.dtype)
+    if value.rank == places.rank == added.rank == 0:
+        axis_list(context, axis, 0)
+        checked_place(context, scalar(places.body), algebra.ONE, 0, False, _subject(context, "x"), "index")
+        return arrays.elementwise(context, "or" if value.dtype is bool_ else "add", (value, added))
     at = one_axis(context, axis, value.rank)
     _same_rank(context, "scatter_add", value, places)
     if value.free or places.free or added.free:
@@ -124,7 +132,11 @@ def diagonal(context: Context, x: Value, offset: Value, axis1: Value, axis2: Val
     rows, columns = value.extents[first] - max(-k, 0), value.extents[second] - max(k, 0)
     if algebra.nonnegative(rows - columns, context.facts):
         count = columns
-    elif algebra.nonnegative(columns - rows, context.facts) or context.meet(rows, columns) is not None:
+    elif algebra.nonnegative(columns - rows, context.facts):
+        count = rows
+    elif context.meet(value.extents[first], value.extents[second]) is not None:
+        count = value.extents[first] - abs(k)
+    elif context.meet(rows, columns) is not None:
         count = rows
     else:
         raise context.error(
@@ -174,13 +186,25 @@ def one_hot(context: Context, x: Value, num_classes: Value) -> Array:
     return Array((*value.axes, k), build.cast(build.is_zero(p - poly(k)), i64))
 
 
-@builtin("embedding", "ids table")
-def embedding(context: Context, ids: Value, table: Value) -> Array:
-    """The rows of a table at integer places: y[i, d] = table[ids[i], d]. A place outside, or below 0, is an IndexError."""
+@builtin("embedding", "ids table padding_idx", padding_idx=None)
+def embedding(context: Context, ids: Value, table: Value, padding_idx: Value) -> Array:
+    """The rows of a table at integer places: y[i, d] = table[ids[i], d]. A place outside, or below 0, is an IndexError.
+
+    The row padding_idx, from the end where it is negative, gets no gradient.
+    """
     places, rows = integers(context, ids, "ids").renewed(), tensor(context, table, "table")
     if rows.rank != 2:
         raise context.error(
             "E0303", f"`embedding` wants a table of rank 2, found {rows.rank}", context.argument_spans.get("table"), describe(rows)
         )
     p = checked_place(context, scalar(places.body), rows.extents[0], 0, False, _subject(context, "table"), "ids")
-    return Array((*places.axes, rows.axes[1]), rows.at((p, poly(rows.axes[1]))), rows.weak)
+    found = rows.at((p, poly(rows.axes[1])))
+    if padding_idx is not None:
+        fixed = integer(context, padding_idx, "padding_idx")
+        fixed = fixed + rows.extents[0] if fixed.constant is not None and fixed.constant < 0 else fixed
+        message = f"`embedding`: row {fixed} of a table of {rows.extents[0]} rows"
+        context.require(fixed, ">=", message, context.argument_spans.get("padding_idx"))
+        context.require(rows.extents[0] - 1 - fixed, ">=", message, context.argument_spans.get("padding_idx"))
+        constant = of_tensor_like(Stop(context.settle(rows).tensor()), rows)
+        found = build.select(build.is_zero(p - fixed), constant.at((p, poly(rows.axes[1]))), found)
+    return Array((*places.axes, rows.axes[1]), found, rows.weak)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tensorc.algebra import Index, Poly, poly
+from tensorc.dtypes import f32
 from tensorc.elaborate import arrays, notation
 from tensorc.elaborate.context import Context
 from tensorc.elaborate.library.registry import builtin, choice, dims, flag, internal, tensor
@@ -15,7 +16,7 @@ from tensorc.ir.tensor import Scan, Scatter, Tensor
 def scan(context: Context, x: Value, monoid: Value, decay: Value, reverse: Value) -> Array:
     """The recurrence s[t] = x[t] combined with s[t-1] along the last axis, by "sum", "prod", "max" or "min"; from the end where reverse.
 
-    With decay, of x's shape: s[t] = decay[t] * s[t-1] + x[t].
+    With decay, of x's shape: s[t] = decay[t] * s[t-1] + x[t]. Half floats accumulate in f32.
     """
     value = arrays.strong(context, tensor(context, x, "x"))
     span = context.argument_spans
@@ -33,9 +34,12 @@ def scan(context: Context, x: Value, monoid: Value, decay: Value, reverse: Value
                 "E0302", f"`scan` of {describe(value)} with a decay of {describe(factor)}", span.get("decay"), describe(factor), help=help
             )
         by = Array(factor.axes, factor.body)
+    result = value.dtype
+    if result.is_half and name in ("sum", "prod") and not context.exact:
+        value, by = arrays.cast(context, value, f32), None if by is None else arrays.cast(context, by, f32)
     free = tuple(sorted({*value.free, *(() if by is None else by.free)}, key=lambda i: i.level))
     made = Scan(name, _over(free, value), None if by is None else _over(free, by), flag(context, reverse, "reverse"))
-    return of_tensor(made, free)
+    return arrays.cast(context, of_tensor(made, free), result)
 
 
 @builtin("scatter", "shape base values places", variadic=True)

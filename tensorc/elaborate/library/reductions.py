@@ -156,6 +156,7 @@ def argsort(context: Context, x: Value, axis: Value, descending: Value, stable: 
     """
     value = arrays.strong(context, tensor(context, x, "x"))
     if value.rank == 0:
+        axis_list(context, axis, 0)
         return Array((), build.constant(0, i64))
     at = value.rank - 1 if axis is None else one_axis(context, axis, value.rank)
     _, order = permutation(context, value, at, flag(context, descending, "descending"))
@@ -167,6 +168,7 @@ def sort(context: Context, x: Value, axis: Value, descending: Value, stable: Val
     """x sorted along the axis, the last by default; NaN is last in both directions."""
     value = arrays.strong(context, tensor(context, x, "x"))
     if value.rank == 0:
+        axis_list(context, axis, 0)
         return value
     at = value.rank - 1 if axis is None else one_axis(context, axis, value.rank)
     moved, order = permutation(context, value, at, flag(context, descending, "descending"))

@@ -73,7 +73,7 @@ def axis_list(context: Context, value: Value, rank: int, name: str = "axis") -> 
     if value is None:
         return tuple(range(rank))
     items = value.items if isinstance(value, (List, Tuple)) else (value,)
-    if rank == 0 and all(static_constant(v) in (0, -1) for v in items):
+    if rank == 0 and len(items) < 2 and all(static_constant(v) in (0, -1) for v in items):
         return ()
     found = tuple(one_axis(context, v, rank, name) for v in items)
     if len(set(found)) != len(found):

@@ -31,9 +31,11 @@ class _Windows:
         stride: Sequence[Poly],
         padding: Sequence[tuple[Poly, Poly]],
         dilation: Sequence[Poly],
+        ceil_mode: bool = False,
     ) -> None:
         self.spatial = spatial
-        self.padded = [pair != NO_PADDING for pair in padding]
+        self.padded = [pair != NO_PADDING or ceil_mode for pair in padding]
+        self.around = list(padding)
         self.out: list[Index] = []
         self.taps: list[Index] = []
         self.places: list[Poly] = []
@@ -45,7 +47,8 @@ class _Windows:
             context.require(
                 room, ">=", f"`{name}`: a window of {d * (k - 1) + 1} in the padded spatial axis {n} of {extent + before + after}"
             )
-            self.out.append(fresh(algebra.floordiv(room, s) + 1))
+            count = _covering(context, name, extent, before, room, s, n) if ceil_mode else algebra.floordiv(room, s) + 1
+            self.out.append(fresh(count))
             self.taps.append(fresh(k))
             self.places.append(s * poly(self.out[-1]) + d * poly(self.taps[-1]) - before)
 
@@ -55,11 +58,31 @@ class _Windows:
         axes = zip(self.places, self.spatial, self.padded, strict=True)
         return build.both(*(build.inside(p, e, facts) for p, e, padded in axes if padded))
 
+    def inside_padding(self, context: Context) -> Scalar:
+        """The guard that a place is inside of the tensor or its padding."""
+        facts = context.facts | {a.extent - 1 for a in (*self.out, *self.taps)}
+        axes = zip(self.places, self.spatial, self.around, strict=True)
+        return build.both(*(build.inside(p + before, before + e + after, facts) for p, e, (before, after) in axes))
+
     def read(self, context: Context, x: Array, before: Sequence[Poly], outside: float | int | bool) -> Scalar:
         """x[before..., places...], and `outside` where that is outside."""
         guard = self.inside(context)
         value = x.at((*before, *self.places))
         return build.select(guard, value, build.constant(outside, value.dtype))
+
+
+def _covering(context: Context, name: str, extent: Poly, before: Poly, room: Poly, stride: Poly, n: int) -> Poly:
+    """How many windows there are with the last one partly outside, of those that begin inside or in the padding before.
+
+    Both the windows that cover all elements and those that begin soon enough are a quotient by the stride, of which the lesser counts.
+    """
+    covering, beginning = room + stride - 1, extent + before - 1
+    if algebra.nonnegative(beginning - covering, context.facts):
+        return algebra.floordiv(covering, stride) + 1
+    if algebra.nonnegative(covering - beginning, context.facts):
+        return algebra.floordiv(beginning, stride) + 1
+    message = f"`{name}`: `ceil_mode` wants the kernel and the stride of spatial axis {n} known when compiling"
+    raise context.error("E0604", message, context.argument_spans.get("ceil_mode"))
 
 
 def _product(extents: Iterable[Poly]) -> Poly:
@@ -222,12 +245,13 @@ def _half_padding(context: Context, name: str, padding: Sequence[Poly], size: Se
 
 
 def _max_pool(name: str, digits: int | None) -> None:
-    def pool(context: Context, x: Value, kernel_size: Value, stride: Value, padding: Value, dilation: Value) -> Array:
+    def pool(context: Context, x: Value, kernel_size: Value, stride: Value, padding: Value, dilation: Value, ceil_mode: Value) -> Array:
         value, rank, alone = _pooled(context, name, x, digits)
         size = _each(context, kernel_size, rank, "kernel_size")
         by = size if stride is None else _each(context, stride, rank, "stride")
         around = _half_padding(context, name, _each(context, padding, rank, "padding"), size)
-        windows = _Windows(context, name, value.extents[2:], size, by, around, _each(context, dilation, rank, "dilation"))
+        apart = _each(context, dilation, rank, "dilation")
+        windows = _Windows(context, name, value.extents[2:], size, by, around, apart, flag(context, ceil_mode, "ceil_mode"))
         outer = tuple(fresh(e) for e in value.extents[:2])
         read = windows.read(context, value, tuple(map(poly, outer)), MONOIDS["max"].identity(value.dtype))
         return _unbatched(context, Array((), build.reduce("max", windows.taps, read)), (*outer, *windows.out), alone)
@@ -235,15 +259,22 @@ def _max_pool(name: str, digits: int | None) -> None:
     pool.__doc__ = f"""The greatest element of each window: y[n, c, p] = max[r](x[n, c, p * stride + r * dilation - padding]).
 
     x is [N, C, ...] (or, where the name says the rank, without N), with {_spatial(digits)}. What is outside of x does not count; NaN is
-    passed on. stride is kernel_size by default; each is a number, or one for each spatial axis. Windows that do not fit are left out:
-    there is no `ceil_mode`. The gradient is shared evenly among ties, as that of `max`.
+    passed on. stride is kernel_size by default; each is a number, or one for each spatial axis. Windows that do not fit are left out,
+    with ceil_mode only those that begin beyond x and its padding before. The gradient is shared evenly among ties, as that of `max`.
     """
-    builtin(name, "x kernel_size stride padding dilation", stride=None, padding=0, dilation=1)(pool)
+    builtin(name, "x kernel_size stride padding dilation ceil_mode", stride=None, padding=0, dilation=1, ceil_mode=False)(pool)
 
 
 def _average_pool(name: str, digits: int | None) -> None:
     def pool(
-        context: Context, x: Value, kernel_size: Value, stride: Value, padding: Value, count_include_pad: Value, divisor_override: Value
+        context: Context,
+        x: Value,
+        kernel_size: Value,
+        stride: Value,
+        padding: Value,
+        ceil_mode: Value,
+        count_include_pad: Value,
+        divisor_override: Value,
     ) -> Array:
         value, rank, alone = _pooled(context, name, x, digits)
         if not value.dtype.is_float:
@@ -253,14 +284,16 @@ def _average_pool(name: str, digits: int | None) -> None:
         size = _each(context, kernel_size, rank, "kernel_size")
         by = size if stride is None else _each(context, stride, rank, "stride")
         around = _half_padding(context, name, _each(context, padding, rank, "padding"), size)
-        windows = _Windows(context, name, value.extents[2:], size, by, around, [algebra.ONE] * rank)
+        partly = flag(context, ceil_mode, "ceil_mode")
+        windows = _Windows(context, name, value.extents[2:], size, by, around, [algebra.ONE] * rank, partly)
         outer = tuple(fresh(e) for e in value.extents[:2])
         wide = notation.widen(windows.read(context, value, tuple(map(poly, outer)), 0))
         total = build.reduce("sum", windows.taps, wide)
         if divisor_override is not None:
             count: Scalar = build.integer(integer(context, divisor_override, "divisor_override"))
         elif flag(context, count_include_pad, "count_include_pad"):
-            count = build.integer(_product(size))
+            whole = build.integer(_product(size))
+            count = build.reduce("sum", windows.taps, build.cast(windows.inside_padding(context), i64)) if partly else whole
         else:
             count = build.reduce("sum", windows.taps, build.cast(windows.inside(context), i64))
         mean = build.apply("div", total, build.cast(count, total.dtype))
@@ -270,13 +303,15 @@ def _average_pool(name: str, digits: int | None) -> None:
 
     x is [N, C, ...] (or, where the name says the rank, without N), with {_spatial(digits)}. stride is kernel_size by default; each is a
     number, or one for each spatial axis. With count_include_pad=false the mean is over what is inside of x; divisor_override replaces
-    the count. Windows that do not fit are left out: there is no `ceil_mode`. Half floats accumulate in f32.
+    the count. Windows that do not fit are left out, with ceil_mode only those that begin beyond x and its padding before; these count
+    what is inside of x and its padding. Half floats accumulate in f32.
     """
     builtin(
         name,
-        "x kernel_size stride padding count_include_pad divisor_override",
+        "x kernel_size stride padding ceil_mode count_include_pad divisor_override",
         stride=None,
         padding=0,
+        ceil_mode=False,
         count_include_pad=True,
         divisor_override=None,
     )(pool)
