@@ -363,6 +363,13 @@ def test_a_full_disk(tmp_path: Path) -> None:
     assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file() and p.stat().st_size]
 
 
+def test_a_hit_loads_neither_the_scheduler_nor_the_emitter(tmp_path: Path) -> None:
+    env = with_cache(tmp_path / "cache")
+    script = SCRIPT + "check(); print(*(m for m in ('schedule.program', 'backends.llvm.emit') if f'tensorc.{m}' in sys.modules))"
+    assert run(script, env=env)[0].split() == ["schedule.program", "backends.llvm.emit"]
+    assert run(script, env=env)[0].split() == []
+
+
 def test_eight_processes_at_once(tmp_path: Path) -> None:
     env = with_cache(tmp_path / "cache")
     racing = [start(SCRIPT + "sys.stdin.readline(); check()", env=env) for _ in range(8)]
