@@ -72,6 +72,8 @@ def _derived(program: Program, kind: str, wrt: str | None, with_value: bool) -> 
     if kind == "vmap":
         return programs.batched(program, [0] * len(program.inputs))
     chosen = _chosen(program, wrt)
+    if not programs.float_results(program):
+        raise Refused(f"`{program.name}` returns no float, and integers and bools have no derivative", code=FAILED)
     if kind in ("grad", "value_and_grad", "hvp", "hessian") and not _is_scalar(program):
         shown = ", ".join(f"{t.dtype}[{', '.join(map(str, t.extents))}]" if t.extents else str(t.dtype) for t in program.results)
         help = "return its sum, or use vjp, jvp, jacrev or jacfwd"

@@ -209,6 +209,7 @@ def test_the_command_prints_every_transform(tmp_path: Path) -> None:
     path.write_text(
         "fn loss(w: f64[K], x: f64[N, K]) -> f64 = sum(tanh(x @ w) ** 2) + sum(w ** 3)\n"
         "fn out(w: f64[K], x: f64[N, K]) = tanh(x @ w)\n"
+        "fn place(x: f64[N]) = argmax(x)\n"
         "fn several<T: float>(x: T[N], y: f32[N], i: i64[N], n: int = 2) = (sum(x ** n), x * cast(y, T), i + 1)\n"
     )
     module = tc.load(path)
@@ -235,6 +236,8 @@ def test_the_command_prints_every_transform(tmp_path: Path) -> None:
     agree("several", ["--shape", "x=f16[N]", "--arg", "n=3"], tuple(halves), tc.vjp(module.several)(*halves[:3], 3, *halves[3:])[1])
     with pytest.raises(Refused, match=r"wants one float scalar, and `out` returns f64\[N\]"):
         invoked("grad", [f"{path}:out", "--as", "hessian"])
+    with pytest.raises(Refused, match="`place` returns no float"):
+        invoked("grad", [f"{path}:place", "--as", "jvp"])
     arguments = ["--arg", "w=[1,2,3]", "--arg", "x=[[1,2,3]]", "--grad", "w"]
     ran = invoked("run", [f"{path}:loss", *arguments, "--as", "hessian"]).data["results"]
     np.testing.assert_allclose(ran[0]["data"], tc.hessian(module.loss, wrt="w")(np.array([1.0, 2, 3]), np.array([[1.0, 2, 3]])))
