@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
+from tensorc.algebra import Element
 from tensorc.ir import walk
 from tensorc.ir.tensor import Load, Scalar, Tensor
 from tensorc.schedule.rules import AnyRule, Made, Rule
@@ -38,7 +39,9 @@ def anew(rules: Sequence[AnyRule], estimate: Estimate) -> tuple[AnyRule, ...]:
 def _pairs(rules: Sequence[AnyRule], estimate: Estimate) -> set[Rule]:
     """The rules whose values are too many to be kept, and can be computed again from few: read elementwise, and by reductions."""
     known = {r.tensor: r for r in rules if r.tensor is not None}
+    places = {a.tensor for r in rules if isinstance(r, Rule) for a in walk.atoms(r.body) if isinstance(a, Element)}
     large = {r for r in rules if isinstance(r, Rule) and not r.targets and prod(estimate(a.extent) for a in r.out) > LARGE}
+    large = {r for r in large if r.tensor not in places}
     while True:
         found = {r for r in large if _is_cheap(r, large, known, estimate)}
         read = {known[load.tensor] for r in rules if r not in found and not _reduces(r) for load in r.loads if load.tensor in known}
