@@ -105,17 +105,25 @@ def deciding(program: Program) -> Deciding | None:
     if any(isinstance(t, Define) and _is_contraction(t) for t in tensors):
         return Deciding(every, None)
     reductions = [t for t in tensors if isinstance(t, Define) and t.monoid is not None]
-    rows = {(_points(t.indices), _points(t.reduced)) for t in reductions if _points(t.indices) is not ONE or _is_read_along(t, tensors)}
+    rows = {(_points(t.indices), _points(t.reduced)) for t in reductions}
+    rows = {(n, m) for n, m in rows if n is not ONE or _is_read_along(m, tensors)}
     rows = {(n, m) for n, m in rows if n.constant is None or n.constant < FEW_ROWS}
     needed = {s for pair in rows for p in pair for s in sizes(p)}
     return Deciding(every, tuple(rows)) if needed and {s.name for s in needed} <= set(every) else None
 
 
-def _is_read_along(t: Define, tensors: Sequence[Tensor]) -> bool:
-    """Whether something that depends on a total has as many points as it was made of: then one sweep is not all."""
-    count = _points(t.reduced)
-    later = [d for d in tensors if isinstance(d, Define) and d is not t and _points(d.indices + d.reduced) is count]
-    return any(t in walk.topological((d,)) for d in later)
+def _is_read_along(count: Poly, tensors: Sequence[Tensor]) -> bool:
+    """Whether something that depends on a total of so many points has as many itself: then one sweep is not all. `tensors` are in order."""
+    made: set[Tensor] = set()  # totals, and what depends on them
+    for t in tensors:
+        depends = any(s in made for s in walk.sources(t))
+        if isinstance(t, Define):
+            if depends and _points(t.indices + t.reduced) is count:
+                return True
+            depends = depends or (t.monoid is not None and _points(t.indices) is ONE and _points(t.reduced) is count)
+        if depends:
+            made.add(t)
+    return False
 
 
 def _points(axes: Sequence[Index]) -> Poly:

@@ -13,6 +13,7 @@ from tensorc.backends.llvm.code import Code, Module
 from tensorc.backends.llvm.context import Context, Place
 from tensorc.backends.llvm.frame import Frame, Strides
 from tensorc.backends.llvm.target import Target
+from tensorc.backends.llvm.twins import share
 from tensorc.backends.llvm.types import INT, POINTER, Value, integer
 from tensorc.dtypes import DType, bool_
 from tensorc.ir import walk
@@ -26,6 +27,9 @@ MOST_LANES = 32
 
 ENOUGH = 30_000
 """So many characters of functions make a module that is worth compiling while the next ones are written."""
+
+MANY = 8
+"""So many kernels are written before any is compiled, so that of those that are alike one is."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +58,54 @@ def emit(frame: Frame, strides: Mapping[Input, Strides], target: Target, ready: 
 
     `ready` is given parts of it, each a module on its own, as soon as they are written, so that they may be compiled meanwhile.
     """
-    schedule = frame.schedule
+    kernels = frame.schedule.kernels
     module = module_for(target)
-    given: list[Part] = []
-    kept: list[Part] = []
-    for number in range(len(schedule.kernels)):
-        if sum(len(module.functions[part.name]) for part in kept) >= ENOUGH:
-            ready(module.text([part.name for part in kept]))
-            given, kept = [*given, *kept], []
-        kept += _kernel(module, frame, number, strides, target)
-    module.define(ENTRY, lambda: _entry(module, frame, [*given, *kept]))
-    text = f"; {schedule.name}\n\n{module.text()}"
-    declared = [f"declare void @{part.name}({part.parameters})" for part in given]
-    return Emitted(text, tuple(module.symbols), module.text([*(part.name for part in kept), ENTRY], declared) if given else text)
+    writer = _Writer(module, ready)
+    parts: list[Part] = []
+    for number in range(len(kernels)):
+        made = _kernel(module, frame, number, strides, target)
+        parts += made
+        if len(kernels) < MANY:
+            writer.add({part.name: part.parameters for part in made})
+    if len(kernels) >= MANY:
+        _share(module, writer, {part.name: part.parameters for part in parts})
+    module.define(ENTRY, lambda: _entry(module, frame, parts))
+    text = f"; {frame.schedule.name}\n\n{module.text()}"
+    return Emitted(text, tuple(module.symbols), writer.rest() if writer.given else text)
+
+
+def _share(module: Module, writer: _Writer, heads: dict[str, str]) -> None:
+    """Adds functions to what is written, of those that are alike one."""
+    called = share(module, heads)
+    for name, parameters in heads.items():
+        if name in called:
+            writer.add({called[name]: parameters} if called[name] not in writer.heads else {})
+        else:
+            writer.add({name: parameters})
+    writer.kept += called
+
+
+class _Writer:
+    """Gives functions away in modules that are large enough. `heads` are the parameters of those that are added, by name."""
+
+    def __init__(self, module: Module, ready: Callable[[str], None]) -> None:
+        self.module = module
+        self.ready = ready
+        self.heads: dict[str, str] = {}
+        self.given: list[str] = []
+        self.kept: list[str] = []
+
+    def add(self, heads: Mapping[str, str]) -> None:
+        if sum(len(self.module.functions[name]) for name in self.kept) >= ENOUGH:
+            self.ready(self.module.text(self.kept))
+            self.given, self.kept = [*self.given, *self.kept], []
+        self.heads |= heads
+        self.kept += heads
+
+    def rest(self) -> str:
+        """The module of what is not given away."""
+        declared = [f"declare void @{name}({self.heads[name]})" for name in self.given]
+        return self.module.text([*self.kept, ENTRY], declared)
 
 
 def module_for(target: Target) -> Module:
