@@ -70,6 +70,8 @@ def along(name: str, function: Callable[..., Any], **rest: Any) -> list[Case]:
 
 
 def _prod(x: Any, dim: Any, keepdim: bool = False) -> Any:
+    if not x.ndim and isinstance(dim, tuple) and len(dim) > 1:
+        raise IndexError("an axis twice")
     for d in sorted(((d % x.ndim if x.ndim else d) for d in (dim if isinstance(dim, tuple) else (dim,))), reverse=True):
         x = torch.prod(x, d, keepdim=keepdim)
     return x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -194,5 +195,8 @@ def test_mistakes(text: str, message: str) -> None:
 )  # fmt: skip
 @pytest.mark.parametrize("run", [by_oracle, compiled], ids=["oracle", "compiled"])
 def test_places_outside(text: str, ids: list[int], run: Any) -> None:
-    with pytest.raises(IndexError):
+    with pytest.raises(IndexError) as caught:
         run(text, [X, np.array(ids)])
+    bad = ids[-1] if text.startswith(("cross", "nll")) else ids[0]
+    assert f"index {bad} is out of range for axis " in str(caught.value)
+    assert re.search(r"of `.+`, which has .+\n +--> .+:1:\d+\n", str(caught.value)), str(caught.value)

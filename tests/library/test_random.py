@@ -91,6 +91,18 @@ def test_compiled_code_gives_the_same_bits(text: str) -> None:
         assert compiled(text, array)[0].tobytes() == by_oracle(text, array)[0].tobytes()
 
 
+@pytest.mark.parametrize("name", ["random_uniform", "random_normal"])
+def test_neither_threads_nor_shapes_change_the_bits(name: str) -> None:
+    f = tc.compile(f"fn f(k: u64, n: f32[N], m: f32[M]) = {name}(k, [N, M])").f
+    key = np.array(11, np.uint64)
+    expected = f(key, np.empty(300_000, "f4"), np.empty(1, "f4")).ravel()
+    for threads in (1, 2, 3):
+        with tc.config.scope(num_threads=threads):
+            for rows in (1, 3, 1000, 300_000):
+                found = f(key, np.empty(rows, "f4"), np.empty(300_000 // rows, "f4"))
+                assert found.tobytes() == expected.tobytes()
+
+
 def test_dropout() -> None:
     x = np.arange(1, 20001, dtype="f4")
     kept = by_oracle("dropout(x, 0.25, 7)", [x])[0]

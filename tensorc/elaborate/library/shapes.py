@@ -101,6 +101,8 @@ def flatten_(context: Context, x: Value, start_dim: Value, end_dim: Value) -> Ar
     """Axes start_dim to end_dim, that included, made one; a 0-d tensor gets one axis."""
     value = tensor(context, x, "x")
     if value.rank == 0:
+        for end, name in ((start_dim, "start_dim"), (end_dim, "end_dim")):
+            axis_list(context, end, 0, name)
         return flatten(context, value)
     ends = [one_axis(context, v, value.rank, n) for v, n in ((start_dim, "start_dim"), (end_dim, "end_dim"))]
     if ends[0] > ends[1]:
@@ -149,6 +151,10 @@ def permute(context: Context, x: Value, axes: Value) -> Array:
 def _swap(name: str) -> None:
     def swap(context: Context, x: Value, axis0: Value, axis1: Value) -> Array:
         value = tensor(context, x, "x")
+        if value.rank == 0:
+            for axis, place in ((axis0, "axis0"), (axis1, "axis1")):
+                axis_list(context, axis, 0, place)
+            return value
         a, b = one_axis(context, axis0, value.rank, "axis0"), one_axis(context, axis1, value.rank, "axis1")
         axes = list(value.axes)
         axes[a], axes[b] = axes[b], axes[a]
