@@ -69,6 +69,11 @@ DIFFERENT: dict[tuple[str, str], str] = {
         (text, "empty"): "an offset beyond the matrix is an error at the call: an extent is no maximum of two"
         for text in ("diagonal(x, offset=1)", "diagonal(x, -1, dim1=-2, dim2=-1)")
     },
+    **{
+        (f"scaled_dot_product_attention(x, y, z, {rest})", "empty"): "no heads and masks of other sizes are errors; PyTorch does not look"
+        for rest in ("w", "attn_mask=w", "enable_gqa=true")
+    },
+    **{(name, "0-d"): "x has an axis of classes; PyTorch does not look" for name in ("cross_entropy", "nll_loss")},
     ("scan", "0-d"): "it runs along the last axis, and is no function of PyTorch's",
     ("pad(x, 2)", "0-d"): "one width for every axis is NumPy's, and of no axes there is none",
     ("cross_entropy", "empty"): "a class that there is not is an IndexError, of no classes too; PyTorch does not look",
