@@ -225,7 +225,7 @@ def measured() -> dict[str, str]:
     dtype = ""
     for line in (HERE / "accuracy.md").read_text(encoding="utf-8").splitlines():
         if line.startswith("## "):
-            dtype = line[3:]
+            dtype = line[3:].removeprefix("Samples of ")
         match = re.match(r"\| `(\w+)` \| ([\d.]+) \|", line)
         if match and dtype in ("f32", "f64"):
             found.setdefault(match[1], {})[dtype] = match[2]
