@@ -90,9 +90,11 @@ _TRANSFORMS = "it takes functions: tests/transform compares derivatives with PyT
 _MADE = "it takes no tensor"
 _WIDTHS = "bits need a dtype of the same width to go to, which each row has"
 
+TRANSFORMS = ("grad", "value_and_grad", "vjp", "jvp", "vmap", "hessian", "hvp", "jacfwd", "jacrev")
+
 LEFT_OUT: dict[str, dict[str, str]] = {
     **{name: {"everything": _OTHERS} for name in ("random_uniform", "random_normal", "dropout")},
-    **{name: {"everything": _TRANSFORMS} for name in ("grad", "value_and_grad", "vjp", "jvp", "vmap")},
+    **{name: {"everything": _TRANSFORMS} for name in TRANSFORMS},
     **{name: {"empty strided": _MADE} for name in ("zeros", "ones", "full", "eye")},
     **{name: {"empty strided": _MADE, "bool": "PyTorch has no ranges of bool"} for name in ("arange", "linspace")},
     "bitcast": {"bool": _WIDTHS},
