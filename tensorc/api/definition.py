@@ -93,6 +93,43 @@ class Definition(Protocol):
         ...
 
 
+class Derived:
+    """What definitions that are made of another one have of it. `kind` says what they make of it."""
+
+    kind: str
+    inner: Definition
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}_{self.inner.name}"
+
+    @property
+    def doc(self) -> str:
+        return f"{self.kind} of {self.inner.name}. {self.inner.doc}".strip()
+
+    @property
+    def source(self) -> str:
+        return self.inner.source
+
+    @property
+    def signature(self) -> str:
+        return f"{self.kind}({self.inner.signature})"
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        return self.inner.parameters
+
+    @property
+    def numbers(self) -> tuple[bool, ...]:
+        return self.inner.numbers
+
+    def ast(self) -> str:
+        return self.inner.ast()
+
+    def representative(self) -> Prepared | None:
+        return None
+
+
 def bind(
     function: str, parameters: Sequence[str], required: Sequence[bool], args: Sequence[Any], kwargs: Mapping[str, Any], missing: Any
 ) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from tensorc import compiler
 from tensorc.algebra import poly
-from tensorc.api.definition import Definition, Instance, Prepared
+from tensorc.api.definition import Definition, Derived, Instance, Prepared
 from tensorc.api.function import Function
 from tensorc.api.specs import Spec
 from tensorc.diagnostics import error
@@ -112,7 +112,7 @@ def _names(kind: str, inner: Definition, wrt: Names) -> tuple[str, ...] | None:
 
 
 @dataclass(frozen=True)
-class Derivative:
+class Derivative(Derived):
     """A function's derivative: its arguments are the function's, then cotangents or tangents."""
 
     kind: str
@@ -126,33 +126,6 @@ class Derivative:
 
     def __reduce__(self) -> Any:
         return Derivative, (self.kind, self.inner, self.wrt)
-
-    @property
-    def name(self) -> str:
-        return f"{self.kind}_{self.inner.name}"
-
-    @property
-    def doc(self) -> str:
-        return f"{self.kind} of {self.inner.name}. {self.inner.doc}".strip()
-
-    @property
-    def source(self) -> str:
-        return self.inner.source
-
-    @property
-    def signature(self) -> str:
-        return f"{self.kind}({self.inner.signature})"
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        return self.inner.parameters
-
-    @property
-    def numbers(self) -> tuple[bool, ...]:
-        return self.inner.numbers
-
-    def ast(self) -> str:
-        return self.inner.ast()
 
     @property
     def _takes_more(self) -> bool:
@@ -374,38 +347,13 @@ _DERIVE: dict[str, Callable[[Derivative, Instance, list[Input], ResultTree], Mad
 
 
 @dataclass(frozen=True)
-class _Batched:
+class _Batched(Derived):
     """A function for each place along an axis of its arguments."""
 
     inner: Definition
     in_axes: Axes
 
-    @property
-    def name(self) -> str:
-        return f"vmap_{self.inner.name}"
-
-    @property
-    def doc(self) -> str:
-        return f"vmap of {self.inner.name}. {self.inner.doc}".strip()
-
-    @property
-    def source(self) -> str:
-        return self.inner.source
-
-    @property
-    def signature(self) -> str:
-        return f"vmap({self.inner.signature})"
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        return self.inner.parameters
-
-    @property
-    def numbers(self) -> tuple[bool, ...]:
-        return self.inner.numbers
-
-    def ast(self) -> str:
-        return self.inner.ast()
+    kind = "vmap"
 
     def prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Prepared:
         axes: list[int | None] = []
@@ -467,9 +415,6 @@ class _Batched:
         made = current_trace(args, kwargs)
         lifted = {k: made.lift(v) for k, v in kwargs.items()}
         return made.lower(made.elaboration.invoke(_value(self), [made.lift(a) for a in args], lifted))  # type: ignore[arg-type]
-
-    def representative(self) -> Prepared | None:
-        return None
 
 
 # Functions as values of the language, for calls from within a trace.

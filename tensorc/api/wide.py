@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tensorc.algebra import poly
-from tensorc.api.definition import Definition, Instance, Prepared
+from tensorc.api.definition import Definition, Derived, Instance, Prepared
 from tensorc.api.specs import Spec
 from tensorc.dtypes import DType, bf16, f16, f32, f64
 from tensorc.errors import DTypeError
@@ -20,12 +20,14 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Wide:
+class Wide(Derived):
     """`inner` on float64 arrays. Its program is that for arrays of the dtypes that `inner` takes, with every float widened."""
 
     inner: Definition
     dtypes: Mapping[int | str, DType]
     """What the caller's floats were, by position or name: tried first."""
+
+    kind = "wide"
 
     @property
     def name(self) -> str:
@@ -36,23 +38,8 @@ class Wide:
         return self.inner.doc
 
     @property
-    def source(self) -> str:
-        return self.inner.source
-
-    @property
     def signature(self) -> str:
         return f"{self.inner.signature} in f64"
-
-    @property
-    def parameters(self) -> tuple[str, ...]:
-        return self.inner.parameters
-
-    @property
-    def numbers(self) -> tuple[bool, ...]:
-        return self.inner.numbers
-
-    def ast(self) -> str:
-        return self.inner.ast()
 
     def prepare(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Prepared:
         refused: DTypeError | None = None
@@ -74,7 +61,7 @@ class Wide:
                 refused = refused or reason
                 continue
             leaves = [given.get(id(leaf), leaf) for leaf in prepared.leaves]
-            return Prepared(("wide", prepared.key), [_wide(leaf) for leaf in leaves], instance)
+            return Prepared((self.kind, prepared.key), [_wide(leaf) for leaf in leaves], instance)
         assert refused is not None
         raise refused
 
@@ -85,9 +72,6 @@ class Wide:
 
     def inline(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
         return self.inner.inline(args, kwargs)
-
-    def representative(self) -> Prepared | None:
-        return None
 
 
 def _wide(value: Any) -> Any:
