@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from math import inf, prod
 
 from tensorc import algebra
-from tensorc.algebra import Poly
+from tensorc.algebra import Poly, Size
 from tensorc.ir import walk
 from tensorc.ir.operations import OPERATIONS
 from tensorc.ir.program import Program
@@ -87,13 +87,16 @@ def _backward(
     results = tuple(new[t] for t in gradients)
     used = frozenset(walk.topological(results))
     kept = tuple(saved.values())
-    known = {s for i in (*kept, *cotangents, *(i for i in own if i in used)) for e in i.extents for s in algebra.sizes(e)}
-    inputs = []
-    for i in own:  # those that are read, and those that give a size
-        sizes = {s for e in i.extents for s in algebra.sizes(e)}
-        if i in used or (sizes & walk.sizes(results)) - known:
-            inputs.append(i)
-            known |= sizes
+    inputs = [i for i in own if i in used]
+    while True:  # those that are read, and those that give a size
+        every = (*inputs, *kept, *cotangents)
+        known = frozenset[Size]().union(*map(_given, every))
+        missing = (walk.sizes(results) | walk.sizes(every)) - known
+        further = next((i for i in own if i not in inputs and _given(i) & missing), None)
+        if further is None:
+            break
+        inputs.append(further)
+    inputs.sort(key=own.index)
     conditions = tuple(c for c in program.conditions if algebra.sizes(c.value) <= known)
     names = {new[t]: name for t, name in program.names.items() if t in new} | {i: i.name for i in kept}
     made = replace(
@@ -106,6 +109,11 @@ def _backward(
         names=names,
     )
     return made, tuple(inputs)
+
+
+def _given(i: Input) -> frozenset[Size]:
+    """The sizes that an input's shape tells: those that are an extent of their own."""
+    return frozenset(e.atom for e in i.extents if isinstance(e.atom, Size))
 
 
 def _unique(name: str, taken: set[str]) -> str:
