@@ -43,4 +43,5 @@ def test_function(interpreter: Worker, case: Case) -> None:
 
 def run(interpreter: Worker, text: str, arrays: list[Any]) -> list[Any]:
     program = simplify(tc.compile(f"fn f({parameters(arrays)}) = {text}").f.lower(*arrays).program)
-    return interpreter.run(program, arrays, {f"D{n}": n for a in arrays for n in a.shape})
+    sizes = {str(e): n for t, a in zip(program.inputs, arrays, strict=True) for e, n in zip(t.extents, a.shape, strict=True)}
+    return interpreter.run(program, arrays, sizes)
