@@ -176,7 +176,7 @@ def _measured(
 
 def _runner(f: Function, arguments: Sequence[Any], name: str) -> Callable[[], Any] | str:
     """The call of a peer; what is wrong with it where there is none."""
-    from tensorc.api.peers import NoPeer, peer
+    from tensorc.backends.peers import NoPeer, peer
     from tensorc.runtime.arrays import to_torch
 
     inputs = f._definition.prepare(arguments, {}).leaves

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tensorc as tc
-from tensorc.api.peers import NoPeer, peer
+from tensorc.backends.peers import NoPeer, peer
 
 torch = pytest.importorskip("torch")
 
