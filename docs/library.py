@@ -255,7 +255,7 @@ def entry(name: str, more: list[str]) -> str:
     if isinstance(found, Builtin):
         signature, doc = _signature(found), inspect.cleandoc(found.call.__doc__ or "")
     else:
-        signature = " ".join(found.function.head.text.removeprefix("fn ").split()).replace("( ", "(").replace(", )", ")")
+        signature = " ".join(found.function.head.text.removeprefix("fn ").split()).replace("( ", "(").replace(", )", ")").replace(" )", ")")
         doc = found.function.doc
     if not doc:
         raise ValueError(f"`{name}` has no documentation")

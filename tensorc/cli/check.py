@@ -51,9 +51,9 @@ def check_paths(paths: Sequence[str], session: Session) -> Report:
     errors = sum(d.severity == "error" for d in found.values())
     warnings = len(found) - errors
     faulty = sum(row["errors"] > 0 for row in rows)
-    counted = [_count(errors, "error") if errors else "no errors", *([_count(warnings, "warning")] if warnings else [])]
-    within = f" in {_count(faulty, 'file')}" if errors and len(rows) > 1 else ""
-    text = f"checked {_count(len(rows), 'file')}: {', '.join(counted)}{within}"
+    counted = [count(errors, "error") if errors else "no errors", *([count(warnings, "warning")] if warnings else [])]
+    within = f" in {count(faulty, 'file')}" if errors and len(rows) > 1 else ""
+    text = f"checked {count(len(rows), 'file')}: {', '.join(counted)}{within}"
     return Report(text, {"files": rows}, diagnostics=tuple(found.values()), code=USAGE if unreadable else FAILED if errors else OK)
 
 
@@ -113,7 +113,8 @@ def _identity(d: Diagnostic) -> Any:
     return d.code, d.message, places
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """`1 file`, `2 files`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 

@@ -213,14 +213,15 @@ class Builder(ExpressionBuilder):
 
 
 def documentation(source: Source, start: int) -> str:
-    """The text of the `##` lines directly above the line of an offset."""
-    number = source.position(start)[0] - 1
+    """The text of the `##` lines directly above an offset, which is the first of its line."""
+    line, column = source.position(start)
+    number = 0 if source.line(line)[: column - 1].strip() else line - 1
     lines: list[str] = []
     while number > 0:
-        line = source.line(number).strip()
-        if not line.startswith("##") or line.startswith("###"):
+        above = source.line(number).strip()
+        if not above.startswith("##") or above.startswith("###"):
             break
-        lines.append(line[2:].removeprefix(" ").rstrip())
+        lines.append(above[2:].removeprefix(" ").rstrip())
         number -= 1
     return "\n".join(reversed(lines))
 
