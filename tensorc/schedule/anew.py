@@ -27,20 +27,20 @@ Cluster = tuple[tuple[int, ...], int]
 """The positions of the axes of pairs that are kept, and how many clusters one after the other it waits for."""
 
 
-def anew(rules: Sequence[AnyRule], estimate: Estimate) -> tuple[AnyRule, ...]:
-    """The rules with those of pairs once for each cluster; the same where nothing is too large."""
-    pairs = _pairs(rules, estimate)
+def anew(rules: Sequence[AnyRule], estimate: Estimate, large: int = LARGE) -> tuple[AnyRule, ...]:
+    """The rules with those of pairs once for each cluster; the same where nothing is too large, that is of more than so many elements."""
+    pairs = _pairs(rules, estimate, large)
     made = {r.tensor: r for r in pairs if r.tensor is not None}
     if sum(any(load.tensor in made for load in r.loads) for r in rules if r not in pairs) < 2:
         return tuple(rules)
     return tuple(_Copies(made).all(rules, pairs))
 
 
-def _pairs(rules: Sequence[AnyRule], estimate: Estimate) -> set[Rule]:
+def _pairs(rules: Sequence[AnyRule], estimate: Estimate, least: int) -> set[Rule]:
     """The rules whose values are too many to be kept, and can be computed again from few: read elementwise, and by reductions."""
     known = {r.tensor: r for r in rules if r.tensor is not None}
     places = {a.tensor for r in rules if isinstance(r, Rule) for a in walk.atoms(r.body) if isinstance(a, Element)}
-    large = {r for r in rules if isinstance(r, Rule) and not r.targets and prod(estimate(a.extent) for a in r.out) > LARGE}
+    large = {r for r in rules if isinstance(r, Rule) and not r.targets and prod(estimate(a.extent) for a in r.out) > least}
     large = {r for r in large if r.tensor not in places}
     while True:
         found = {r for r in large if _is_cheap(r, large, known, estimate)}

@@ -169,6 +169,7 @@ def _fix_halves() -> None:
         return dot(self, a, b, d, precision, most)
 
     builder.cast_impl, builder.create_fp_to_fp, builder.create_dot = cast_impl, create_fp_to_fp, create_dot
+    builder.get_bf16 = lambda self, value: interpreter.TensorHandle(to_bf16(np.array([value], np.float32)), tl.bfloat16)
 
 
 def to_bf16(x: Array) -> Array:
@@ -202,8 +203,19 @@ def _fix_comparisons() -> None:
 
 
 def _fix_numbers() -> None:
-    """A number is an array of one element there, which NumPy takes for no bound of a loop before Triton 3.7."""
+    """A number is an array of one element there, which NumPy takes for no bound of a loop before Triton 3.7; all bits of an unsigned one are
+    -1 before Triton 3.9, which NumPy refuses."""
     from triton.runtime import interpreter
+
+    ones = interpreter.InterpreterBuilder.get_all_ones_value
+
+    def all_ones(self: Any, type: Any) -> Any:
+        dtype = np.dtype(interpreter._get_np_dtype(type))
+        if dtype.kind != "u":
+            return ones(self, type)
+        return interpreter.TensorHandle(np.full(1, np.iinfo(dtype).max, dtype), type.scalar)
+
+    interpreter.InterpreterBuilder.get_all_ones_value = all_ones
 
     patch = interpreter._patch_lang_tensor
 

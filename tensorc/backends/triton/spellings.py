@@ -63,7 +63,7 @@ def _library(name: str, exact: bool = False) -> Spelling:
 
 
 SPELLINGS: dict[str, Spelling] = {
-    "neg": Spelling("-{a}", "-{a}", "0 - {a}", binds=SUM, exact=True),
+    "neg": Spelling("{a} * -1.0", "-{a}", "0 - {a}", binds=SUM, exact=True),  # before Triton 3.8, -x is 0 - x: of 0.0 not -0.0
     "add": _infix("+", SUM),
     "sub": _infix("-", SUM),
     "mul": _infix("*", PRODUCT),
@@ -145,7 +145,7 @@ def apply(operation: str, arguments: Sequence[Text], argument: DType, result: DT
     assert form is not None, f"{operation} of {argument}"
     if operation == "cbrt" and vendor == "hip":
         form = "cube_root({a})"
-    binds = _BOOLS_BIND.get(operation, row.binds) if argument is bool_ else PRODUCT if " / " in form else row.binds
+    binds = _BOOLS_BIND.get(operation, row.binds) if argument is bool_ else PRODUCT if " / " in form or " * " in form else row.binds
     made = _filled(form, arguments, binds, register(argument).bits)
     if not argument.is_half or result is bool_ or row.exact:
         return made

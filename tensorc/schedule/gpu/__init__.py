@@ -10,13 +10,16 @@ axis that must be whole is not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
 from tensorc.algebra import Poly
+from tensorc.ir import walk
 from tensorc.ir.program import Program
+from tensorc.ir.tensor import Apply, Tensor
 from tensorc.loops.nest import Kernel, Schedule
+from tensorc.schedule.anew import anew
 from tensorc.schedule.gpu import special, streamed, tail
 from tensorc.schedule.gpu.group import Group, partition
 from tensorc.schedule.gpu.nest import kernel
@@ -26,8 +29,16 @@ from tensorc.schedule.gpu.space import Situation
 from tensorc.schedule.inline import inline
 from tensorc.schedule.memory import Names, Storage, store
 from tensorc.schedule.program import _facts, _first_outside
-from tensorc.schedule.rules import Rule, ScanRule, ScatterRule, SortRule
+from tensorc.schedule.rules import AnyRule, Rule, ScanRule, ScatterRule, SortRule
 from tensorc.schedule.separate import separate
+from tensorc.transform.ties import COMPARISONS
+
+
+MANY = 1 << 20
+"""More elements than these are never kept where they can be computed again."""
+
+FEW = 1 << 14
+"""So few elements are kept."""
 
 
 @dataclass(frozen=True)
@@ -54,15 +65,14 @@ def schedule(program: Program, situation: Situation) -> Planned:
     outputs = (*program.results, *(_first_outside(c) for c in program.checks))
     inlined = inline(program, outputs)
     names = Names(t.name for t in program.inputs)
-    planner = Planner(situation, outputs)
-    groups = partition(inlined.rules, planner)
+    groups = _groups(inlined.rules, situation, outputs)
     storage = store(program, outputs, groups, inlined.aliases, names)  # type: ignore[arg-type]
     titles = Names()
     kernels: list[Kernel] = []
     launches: dict[str, Launch] = {}
     before: Group | None = None
     for g in groups:
-        if before is not None and _is_tail(planner, before, g):
+        if before is not None and _is_tail(Planner(situation, outputs), before, g):
             last = kernels.pop()
             ((k, _),) = _kernels(_title(g), g, storage, names, titles)
             kernels.append(tail.joined(last, k))
@@ -86,6 +96,32 @@ def schedule(program: Program, situation: Situation) -> Planned:
     )
     exact = dict.fromkeys(g.space.exact for g in groups if g.space is not None and g.space.exact is not None)
     return Planned(made, situation, launches, tuple(exact))
+
+
+def _groups(rules: Sequence[AnyRule], situation: Situation, outputs: Sequence[Tensor]) -> list[Group]:
+    """The rules in groups. What is of pairs of elements, of which there are many, is computed anew in each kernel that reads it; of fewer
+    pairs where that costs less.
+    """
+    stored = partition(rules, Planner(situation, outputs))
+    assert stored is not None
+    for least in (MANY, FEW):
+        again = anew(rules, situation.sizes.estimate, least)
+        found = None if again == tuple(rules) or _compares(again) else partition(again, Planner(situation, outputs))
+        if found is not None and (least == MANY or _cost(found) < _cost(stored)):
+            return found
+    return stored
+
+
+def _compares(rules: Sequence[AnyRule]) -> bool:
+    """Whether what is computed anew is compared with something: two kernels may add up the terms of a product in another order."""
+    anew_ = {r.tensor for r in rules if isinstance(r, Rule) and r.cluster is not None}
+    read = (r.body for r in rules if isinstance(r, Rule) and any(t in anew_ for t in (r.tensor, *(load.tensor for load in r.loads))))
+    applied = (s for body in read for s in walk.postorder(body) if isinstance(s, Apply))
+    return any(s.operation in COMPARISONS and s.arguments[0].dtype.is_float for s in applied)
+
+
+def _cost(groups: Sequence[Group]) -> float:
+    return sum(g.space.cost for g in groups if g.space is not None)
 
 
 def _is_tail(planner: Planner, before: Group, g: Group) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from tensorc.ir import walk
 from tensorc.ir.tensor import Scalar, Tensor, View
@@ -30,16 +30,63 @@ class Group:
     space: Plan | None
 
 
-def partition(every: Sequence[AnyRule], planner: Planner) -> list[Group]:
-    """The rules in groups, each group after those that it reads."""
+def partition(every: Sequence[AnyRule], planner: Planner) -> list[Group] | None:
+    """The rules in groups, each group after those that it reads; None where what is of one cluster cannot be of one kernel."""
     every = _with_scalars(every)
+    units = _units(every)
+    if units is None:
+        return None
     for r in every:
         if isinstance(r, Rule):
             planner.add(r)
     groups = _Groups(planner)
-    for r in every:
-        groups.add(r)
+    for unit in units:
+        if not groups.add(unit):
+            return None
     return groups.finished()
+
+
+def _units(every: Sequence[AnyRule]) -> list[tuple[AnyRule, ...]] | None:
+    """The rules in order, each alone but those that are computed for one kernel, with what reads them and what lies in between."""
+    made = {r.tensor: r for r in every if r.tensor is not None}
+    sources = {r: [made[t] for load in r.loads if (t := stored(load.tensor)) in made] for r in every}
+    cluster_of = {r.tensor: r.cluster for r in every if isinstance(r, Rule) and r.cluster is not None}
+    unit_of: dict[AnyRule, int] = {}
+    for cluster in dict.fromkeys(cluster_of.values()):
+        core = {r for r in every if any(cluster_of.get(t) == cluster for t in (r.tensor, *(load.tensor for load in r.loads)))}
+        below, above = set(core), set(core)
+        for r in every:
+            if any(p in below for p in sources[r]):
+                below.add(r)
+        for r in reversed(every):
+            if r in above:
+                above.update(sources[r])
+        for r in below & above:
+            if unit_of.setdefault(r, cluster) != cluster:
+                return None
+    units: dict[Hashable, list[AnyRule]] = {}
+    for r in every:
+        units.setdefault(unit_of.get(r, r), []).append(r)
+    return _in_order([tuple(u) for u in units.values()], sources)
+
+
+def _in_order(units: Sequence[tuple[AnyRule, ...]], sources: Mapping[AnyRule, Sequence[AnyRule]]) -> list[tuple[AnyRule, ...]] | None:
+    """The units with each after those that it reads; None where they read one another."""
+    home = {r: u for u in units for r in u}
+    needs = {u: {home[p] for r in u for p in sources[r]} - {u} for u in units}
+    found: dict[tuple[AnyRule, ...], None] = {}
+    waiting = list(units)
+    while waiting:
+        later = []
+        for u in waiting:
+            if needs[u] <= found.keys():
+                found[u] = None
+            else:
+                later.append(u)
+        if len(later) == len(waiting):
+            return None
+        waiting = later
+    return list(found)
 
 
 def _with_scalars(every: Sequence[AnyRule]) -> list[AnyRule]:
@@ -52,7 +99,7 @@ def _with_scalars(every: Sequence[AnyRule]) -> list[AnyRule]:
             continue
         body = walk.rewrite(r.body, {}, lambda load: numbers.get(load.tensor, load))
         if body is not r.body:
-            r = Rule(r.tensor, r.name, r.axes, r.monoid, r.reduced, body, r.targets)
+            r = replace(r, body=body)
         if not r.axes and not r.over and r.tensor is not None and not walk.loads(body) and walk.depth(body) <= 8:
             numbers[r.tensor] = body
             if not r.targets:
@@ -73,22 +120,28 @@ class _Groups:
         self.near: dict[Hashable, list[int]] = {}  # where a tensor is read, and loops of the same extents
         self.finals: list[list[Rule]] = []  # of each group, what completes its partial results
 
-    def add(self, r: AnyRule) -> None:
-        producers = {self._now(self.home[t]) for load in r.loads if (t := stored(load.tensor)) in self.home}
+    def add(self, unit: tuple[AnyRule, ...]) -> bool:
+        """Whether there is a kernel for the rules, which are now in one."""
+        producers = {self._now(self.home[t]) for r in unit for load in r.loads if (t := stored(load.tensor)) in self.home}
         latest = max(producers, default=-1)
-        place = self._join(r, latest) if isinstance(r, Rule) else None
+        place = self._join(unit[0], latest) if len(unit) == 1 and isinstance(unit[0], Rule) else None
         if place is None:
             place = len(self.made)
-            self.made.append(self._group((r,)))
+            made = self._group(unit)
+            if made is None:
+                return False
+            self.made.append(made)
             self.readers.append(set())
-        if r.tensor is not None:
-            self.home[r.tensor] = place
-        for key in _keys(r):
-            self.near.setdefault(key, []).append(place)
+        for r in unit:
+            if r.tensor is not None:
+                self.home[r.tensor] = place
+            for key in _keys(r):
+                self.near.setdefault(key, []).append(place)
         for p in producers - {place}:
             self.readers[p].add(place)
         for p in sorted(producers - {place}, reverse=True):
             self._absorb(p, place)
+        return True
 
     def _now(self, place: int) -> int:
         while place in self.moved:
@@ -203,6 +256,8 @@ def _is_read(made: Group, reader: Group) -> bool:
 def _fits(rules: Sequence[AnyRule]) -> bool:
     pointwise = [r for r in rules if isinstance(r, Rule)]
     if len(pointwise) > RULES or sum(r.work for r in pointwise) > INSTRUCTIONS:
+        return False
+    if len({r.cluster for r in pointwise if r.cluster is not None}) > 1:
         return False
     made = {r.tensor for r in pointwise if r.tensor is not None}
     return not any(isinstance(load.tensor, View) and stored(load.tensor) in made for r in pointwise for load in r.loads)

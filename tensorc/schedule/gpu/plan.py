@@ -40,7 +40,10 @@ LAUNCH = 4.0
 """Microseconds that a kernel takes that does nothing."""
 
 MATRIX = {16: 5.0e8, 32: 4.0e7, 64: 2.0e7}
-"""Operations of a matrix product a microsecond, by the bits of its elements."""
+"""Terms of a matrix product a microsecond, by the bits of its elements."""
+
+HALF_EXACT = 8.0e7
+"""The same where one side is of half floats and the other of f32, which is three parts of TF32."""
 
 SCALAR = 2.0e7
 """Other operations a microsecond."""
@@ -488,8 +491,7 @@ class Planner:
         for r, where in dict.fromkeys(self._runs(plan, blocks)):
             points = self._points(space.of(r))
             product_ = self._sides(space, r) if r.is_contraction else None
-            rate = MATRIX[product_.dtype.bits] if product_ is not None else SCALAR
-            work += points * max(self._work(r), 1) / rate
+            work += points * (max(self._work(r), 1) / SCALAR if product_ is None else 1 / _rate(product_))
             for access in self.accesses(space, r):
                 key = (access.tensor, access.address, access.store, where)
                 if key not in seen:
@@ -547,6 +549,11 @@ class Planner:
         for a in missing:
             times *= max(self.sizes.estimate(a.extent) / blocks[a], 1.0)
         return 1.0 if access.store else min(1.0 + (times - 1.0) / 8, 4.0)
+
+
+def _rate(product: Sides) -> float:
+    """Terms of a matrix product a microsecond."""
+    return HALF_EXACT if product.dtype.bits == 32 and product.is_half_exact else MATRIX[product.dtype.bits]
 
 
 def _parts(r: Rule) -> Iterator[tuple[Poly, ...]]:
