@@ -203,8 +203,9 @@ def _fix_comparisons() -> None:
 
 
 def _fix_numbers() -> None:
-    """A number is an array of one element there, which NumPy takes for no bound of a loop before Triton 3.7; all bits of an unsigned one are
-    -1 before Triton 3.9, which NumPy refuses."""
+    """A number is an array of one element there, which NumPy takes for no bound of a loop before Triton 3.7. An unsigned one of all bits is
+    made of -1 before Triton 3.9, which NumPy refuses.
+    """
     from triton.runtime import interpreter
 
     ones = interpreter.InterpreterBuilder.get_all_ones_value

@@ -33,7 +33,6 @@ from tensorc.schedule.rules import AnyRule, Rule, ScanRule, ScatterRule, SortRul
 from tensorc.schedule.separate import separate
 from tensorc.transform.ties import COMPARISONS
 
-
 MANY = 1 << 20
 """More elements than these are never kept where they can be computed again."""
 
