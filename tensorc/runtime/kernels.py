@@ -10,7 +10,6 @@ from tensorc.backends.llvm import target
 from tensorc.backends.llvm.emit import ENTRY, Emitted, emit, lanes_of
 from tensorc.backends.llvm.frame import Frame, usual_strides
 from tensorc.backends.llvm.objects import Objects
-from tensorc.backends.llvm.parallel import pieces
 from tensorc.loops.nest import Buffer, Memory, Schedule
 from tensorc.loops.work import work
 from tensorc.runtime import texts
@@ -47,7 +46,7 @@ class Scheduled:
 
     def _region(self, number: int, n: int) -> Region:
         kernel = self.schedule.kernels[number]
-        piece = pieces(kernel)[n]
+        piece = self.frame.pieces[number][n]
         return Region(piece.steps(lanes_of(kernel, self.target)), work(piece.body))
 
     @property

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tensorc as tc
-from tensorc.backends.llvm import emit
+from tensorc.backends.llvm import twins
 
 LAYERS = "".join(f"    let x{k + 1} = softmax(x{k}) + x{k} * w\n" for k in range(72))
 DEEP = f"fn f(x0: f32[N, D], w: f32[D]) {{\n{LAYERS}    return x72, x5\n}}"
@@ -18,7 +18,7 @@ def test_layers_share_their_code(monkeypatch: pytest.MonkeyPatch) -> None:
     f, g = tc.compile(DEEP).f, tc.compile(DEEP).f
     with tc.config.scope(cache="off"):
         shared, text = f(x, w), f.inspect("llvm")
-        monkeypatch.setattr(emit, "MANY", 1 << 30)
+        monkeypatch.setattr(twins, "SAVED", 1 << 30)
         alone, own = g(x, w), g.inspect("llvm")
     for a, b in zip(shared, alone, strict=True):
         np.testing.assert_array_equal(a, b)

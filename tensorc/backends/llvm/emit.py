@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +14,7 @@ from tensorc.backends.llvm.code import Code, Module
 from tensorc.backends.llvm.context import Context, Place
 from tensorc.backends.llvm.frame import Frame, Strides
 from tensorc.backends.llvm.target import Target
-from tensorc.backends.llvm.twins import share
+from tensorc.backends.llvm.twins import Outline, call, outlined, twins
 from tensorc.backends.llvm.types import INT, POINTER, Value, integer
 from tensorc.dtypes import DType, bool_
 from tensorc.ir import walk
@@ -27,9 +28,6 @@ MOST_LANES = 32
 
 ENOUGH = 30_000
 """So many characters of functions make a module that is worth compiling while the next ones are written."""
-
-MANY = 8
-"""So many kernels are written before any is compiled, so that of those that are alike one is."""
 
 
 @dataclass(frozen=True)
@@ -58,40 +56,41 @@ def emit(frame: Frame, strides: Mapping[Input, Strides], target: Target, ready: 
 
     `ready` is given parts of it, each a module on its own, as soon as they are written, so that they may be compiled meanwhile.
     """
-    kernels = frame.schedule.kernels
     module = module_for(target)
     writer = _Writer(module, ready)
+    alike = twins(frame, strides)
+    serves = Counter(first for first, _ in alike.values())
+    outlines: dict[tuple[int, int], Outline] = {}
     parts: list[Part] = []
-    for number in range(len(kernels)):
-        made = _kernel(module, frame, number, strides, target)
-        parts += made
-        if len(kernels) < MANY:
-            writer.add({part.name: part.parameters for part in made})
-    if len(kernels) >= MANY:
-        _share(module, writer, {part.name: part.parameters for part in parts})
+    for number, several in enumerate(frame.pieces):
+        first, words = alike.get(number, (number, {}))
+        for n, piece in enumerate(several):
+            part = _part(frame, number, n)
+            outline = outlines.get((first, n))
+            if outline is None:
+                module.define(part.name, partial(_piece, module, frame, number, piece, part, strides, target))
+                outline = outlined(module, part.name, part.parameters, serves[first])
+                writer.add({part.name if outline is None else outline.name: part.parameters})
+            if outline is not None:
+                outlines[first, n] = outline
+                call(module, part.name, part.parameters, outline, words)
+                writer.last[part.name] = part.parameters
+            parts.append(part)
     module.define(ENTRY, lambda: _entry(module, frame, parts))
     text = f"; {frame.schedule.name}\n\n{module.text()}"
     return Emitted(text, tuple(module.symbols), writer.rest() if writer.given else text)
 
 
-def _share(module: Module, writer: _Writer, heads: dict[str, str]) -> None:
-    """Adds functions to what is written, of those that are alike one."""
-    called = share(module, heads)
-    for name, parameters in heads.items():
-        if name in called:
-            writer.add({called[name]: parameters} if called[name] not in writer.heads else {})
-        else:
-            writer.add({name: parameters})
-    writer.kept += called
-
-
 class _Writer:
-    """Gives functions away in modules that are large enough. `heads` are the parameters of those that are added, by name."""
+    """Gives functions away in modules that are large enough. `heads` are the parameters of those that are added, by name; `last` are those
+    of functions that call others of them, and so stay to the end.
+    """
 
     def __init__(self, module: Module, ready: Callable[[str], None]) -> None:
         self.module = module
         self.ready = ready
         self.heads: dict[str, str] = {}
+        self.last: dict[str, str] = {}
         self.given: list[str] = []
         self.kept: list[str] = []
 
@@ -105,7 +104,7 @@ class _Writer:
     def rest(self) -> str:
         """The module of what is not given away."""
         declared = [f"declare void @{name}({self.heads[name]})" for name in self.given]
-        return self.module.text([*self.kept, ENTRY], declared)
+        return self.module.text([*self.kept, *self.last, ENTRY], declared)
 
 
 def module_for(target: Target) -> Module:
@@ -125,16 +124,10 @@ def _call(module: Module, frame: Frame, part: Part) -> str:
     return f"@{_region(module, frame)}(ptr @{part.name}, ptr %frame, i64 {part.word})"
 
 
-def _kernel(module: Module, frame: Frame, number: int, strides: Mapping[Input, Strides], target: Target) -> list[Part]:
-    """Emits a kernel, a function for each piece; they run in order."""
-    kernel = frame.schedule.kernels[number]
-    made = []
-    for n, piece in enumerate(parallel.pieces(kernel)):
-        name = f"kernel.{number}.{n}.{re.sub('[^0-9A-Za-z_]', '_', kernel.name)}"
-        part = Part(name, frame.threads("units", (number, n)) if piece.shared else None)
-        module.define(name, partial(_piece, module, frame, number, piece, part, strides, target))
-        made.append(part)
-    return made
+def _part(frame: Frame, number: int, n: int) -> Part:
+    """The function of a kernel's piece; they run in order."""
+    name = f"kernel.{number}.{n}.{re.sub('[^0-9A-Za-z_]', '_', frame.schedule.kernels[number].name)}"
+    return Part(name, frame.threads("units", (number, n)) if frame.pieces[number][n].shared else None)
 
 
 def _piece(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tensorc import algebra
-from tensorc.backends.llvm.parallel import pieces
+from tensorc.backends.llvm.parallel import Piece, pieces
 from tensorc.ir.tensor import Input
 from tensorc.loops.nest import Buffer, Memory, Schedule, Scratch
 
@@ -45,10 +45,14 @@ class Frame:
         return tuple(sorted({s.name for t in self.schedule.inputs for e in t.extents for s in algebra.sizes(e)}))
 
     @cached_property
+    def pieces(self) -> tuple[tuple[Piece, ...], ...]:
+        """Each kernel in pieces."""
+        return tuple(map(pieces, self.schedule.kernels))
+
+    @cached_property
     def regions(self) -> tuple[tuple[int, int], ...]:
         """The pieces of kernels that are shared out, each by the kernel's number and its own."""
-        every = enumerate(self.schedule.kernels)
-        return tuple((number, n) for number, kernel in every for n, piece in enumerate(pieces(kernel)) if piece.shared)
+        return tuple((number, n) for number, several in enumerate(self.pieces) for n, piece in enumerate(several) if piece.shared)
 
     @property
     def workspace(self) -> int:

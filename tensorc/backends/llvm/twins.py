@@ -1,4 +1,4 @@
-"""Functions of a module that are alike but for the words of the frame that they read: one of them is compiled, which all others call.
+"""Kernels that are alike: the code of one of them serves all, each of which gives it words of its own in place of the frame.
 
 A model's layers, and the rows of a long program, come to the same kernels again and again, on other memory.
 """
@@ -7,56 +7,124 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 
 from tensorc.backends.llvm.code import Module
+from tensorc.backends.llvm.frame import Frame, Strides
+from tensorc.ir.tensor import Input
+from tensorc.loops.alike import form
+from tensorc.loops.nest import Buffer, Kernel, Memory, Scratch
 
-LONG = 4000
-"""Characters of a function that is worth sharing: a call through words of its own takes a few nanoseconds more."""
+SAVED = 4000
+"""Characters of functions that are worth leaving out: a call through words of its own takes a few nanoseconds more."""
+
+SHORT = 500
+"""A function of so few is written where it is needed."""
 
 _WORD = re.compile(r"getelementptr i64, ptr %frame, i64 (\d+)\b")
 
 
-def share(module: Module, heads: Mapping[str, str]) -> dict[str, str]:
-    """Makes those of the functions that are alike calls of one of a new name. By name, the new ones that they call.
-
-    `heads` are their parameters, by name: the first is the frame, of which they may read words.
+def twins(frame: Frame, strides: Mapping[Input, Strides]) -> dict[int, tuple[int, dict[int, int]]]:
+    """The kernels that others of a schedule are like, by number: the first that is like it, itself where it is that, and for each word of
+    the frame that speaks of the first one's memory the word that speaks of its own.
     """
-    alike: dict[tuple[str, str], list[tuple[str, list[str]]]] = {}
-    for name, parameters in heads.items():
-        body = _body(module.functions[name])
-        if len(body) >= LONG:
-            same = _WORD.sub("WORD", body)
-            if "%frame" not in same:
-                alike.setdefault((same, parameters), []).append((name, _WORD.findall(body)))
-    called: dict[str, str] = {}
-    for (same, parameters), twins in alike.items():
-        if len(twins) > 1:
-            shared = f"shared.{twins[0][0]}"
-            first, *rest = same.split("WORD")
-            text = first + "".join(f"getelementptr i64, ptr %frame, i64 {n}{part}" for n, part in enumerate(rest))
-            module.functions[shared] = f"define void @{shared}({parameters}) #0 {{\n{text}"
-            module.called[shared] = module.called[twins[0][0]]
-            for name, words in twins:
-                module.functions[name] = _caller(name, parameters, shared, words)
-                module.called[name] = set()
-                called[name] = shared
-    return called
+    kernels = frame.schedule.kernels
+    aliases = frame.schedule.aliases
+
+    def about(m: Memory) -> tuple[object, Memory]:
+        return strides.get(m), aliases.get(m, m) if isinstance(m, Buffer) else m
+
+    found: dict[int, tuple[int, dict[int, int]]] = {}
+    numbers = sorted(range(len(kernels)), key=lambda n: _shape(kernels[n]))
+    for _, similar in groupby(numbers, key=lambda n: _shape(kernels[n])):
+        several = sorted(similar)
+        alike: dict[object, list[tuple[int, list[int]]]] = {}
+        for number in several if len(several) > 1 else ():
+            said, memory = form(kernels[number], about)
+            alike.setdefault(said, []).append((number, _words(frame, number, memory, strides)))
+        for same in alike.values():
+            if len(same) > 1:
+                first, own = same[0]
+                found |= {number: (first, dict(zip(own, words, strict=True))) for number, words in same}
+    return found
 
 
-def _body(function: str) -> str:
-    """What follows the head of a function."""
-    return function.partition("\n")[2]
+def _shape(kernel: Kernel) -> tuple[int, ...]:
+    return len(kernel.reads), len(kernel.writes), len(kernel.scratch), len(kernel.body)
 
 
-def _caller(name: str, parameters: str, shared: str, words: Sequence[str]) -> str:
-    """A function that calls another with a frame of these words."""
-    lines = [f"define void @{name}({parameters}) #0 {{", f"  %words = alloca [{len(words)} x i64], align 8"]
-    for n, word in enumerate(words):
-        lines += [
-            f"  %from{n} = getelementptr i64, ptr %frame, i64 {word}",
-            f"  %word{n} = load i64, ptr %from{n}, align 8",
-            f"  %to{n} = getelementptr i64, ptr %words, i64 {n}",
-            f"  store i64 %word{n}, ptr %to{n}, align 8",
-        ]
+def _words(frame: Frame, number: int, every: Sequence[Memory], strides: Mapping[Input, Strides]) -> list[int]:
+    """The words of the frame that speak of a kernel's memory, in order."""
+    found: list[int] = []
+    for m in every:
+        if m in strides:
+            found += [frame.pointer(m), *(frame.stride(m, axis) for axis in range(len(m.extents)))]
+        elif m not in frame.schedule.aliases:
+            assert isinstance(m, (Buffer, Scratch))
+            found.append(frame.offset(number, m))
+    return found
+
+
+@dataclass(frozen=True)
+class Outline:
+    """A function that reads the first words of what it is given as a frame. `words` are those of the frame that it was written for."""
+
+    name: str
+    words: tuple[int, ...]
+
+
+def outlined(module: Module, name: str, parameters: str, times: int) -> Outline | None:
+    """Makes a function one of a new name that serves for others like it. None, and nothing changes, where that is not worth it for a
+    function that is needed so many times.
+    """
+    body = module.functions[name].partition("\n")[2]
+    if len(body) < SHORT or len(body) * (times - 1) < SAVED or len(_WORD.findall(body)) < body.count("%frame"):
+        return None
+    words: dict[str, int] = {}
+    body = _WORD.sub(lambda m: f"getelementptr i64, ptr %frame, i64 {words.setdefault(m[1], len(words))}", body)
+    made = f"shared.{name}"
+    module.functions[made] = f"define void @{made}({parameters}) #0 {{\n{body}"
+    module.called[made] = module.called.pop(name)
+    del module.functions[name]
+    return Outline(made, tuple(map(int, words)))
+
+
+def call(module: Module, name: str, parameters: str, shared: Outline, own: Mapping[int, int]) -> None:
+    """Adds a function that calls another with words of the frame as its own; `own` are those in place of the words that it was written for."""
+    table = f"words.{name}"
+    words = [own.get(word, word) for word in shared.words]
+    module.once("tensorc.words", lambda: _COPY)
     _, *others = parameters.split(", ")
-    return "\n".join([*lines, f"  call void @{shared}({', '.join(['ptr %words', *others])})", "  ret void", "}", ""])
+    module.functions[name] = "\n".join(
+        [
+            f"@{table} = private constant [{len(words)} x i32] [{', '.join(f'i32 {w}' for w in words)}]",
+            f"define void @{name}({parameters}) #0 {{",
+            f"  %words = alloca [{len(words)} x i64], align 8",
+            f"  call void @tensorc.words(ptr %frame, ptr @{table}, i64 {len(words)}, ptr %words)",
+            f"  call void @{shared.name}({', '.join(['ptr %words', *others])})",
+            "  ret void",
+            "}",
+            "",
+        ]
+    )
+    module.called[name] = {"tensorc.words"}
+
+
+_COPY = """define internal void @tensorc.words(ptr %frame, ptr %table, i64 %count, ptr %words) #0 {
+  br label %next
+next:
+  %n = phi i64 [ 0, %0 ], [ %after, %next ]
+  %number.at = getelementptr i32, ptr %table, i64 %n
+  %number = load i32, ptr %number.at, align 4
+  %from = getelementptr i64, ptr %frame, i32 %number
+  %word = load i64, ptr %from, align 8
+  %to = getelementptr i64, ptr %words, i64 %n
+  store i64 %word, ptr %to, align 8
+  %after = add i64 %n, 1
+  %again = icmp slt i64 %after, %count
+  br i1 %again, label %next, label %done
+done:
+  ret void
+}
+"""
