@@ -225,7 +225,7 @@ class Executable:
             raise self._too_large(shape, total)
         names = (*self.plan.sizes, *(name for name, _ in self.plan.derived))
         words = [*(sizes[name] for name in names), *strides, *offsets]
-        words += [count, threads.parallel() if parallel else 0, slots, slot, *(word for r in regions for word in (r.units, r.chunk))]
+        words += [count, threads.parallel() if parallel else 0, slots, slot, *(word for r in regions for word in (r.units, r.chunk)), 0]
         checks = tuple(offsets[self.plan.intermediates : self.plan.shared])
         packed = struct.pack(f"={len(words)}q", *words)
         return Layout(self._variant(tuple(known)), packed, total, checks, tuple(copied), empty, shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from tensorc.algebra import Poly
@@ -14,7 +14,7 @@ from tensorc.backends.llvm.code import Code, Module
 from tensorc.backends.llvm.context import Context, Place
 from tensorc.backends.llvm.frame import Frame, Strides
 from tensorc.backends.llvm.target import Target
-from tensorc.backends.llvm.twins import Outline, call, outlined, twins
+from tensorc.backends.llvm.twins import Outline, copies_words, outlined, twins, words_table
 from tensorc.backends.llvm.types import INT, POINTER, Value, integer
 from tensorc.dtypes import DType, bool_
 from tensorc.ir import walk
@@ -51,6 +51,14 @@ class Part:
         return "ptr %frame" if self.word is None else "ptr %frame, i64 %low, i64 %high, ptr %scratch"
 
 
+@dataclass(frozen=True)
+class Call:
+    """That a part runs, with the words of the frame that it has as its own, if it serves others too."""
+
+    part: Part
+    words: tuple[int, ...]
+
+
 def emit(frame: Frame, strides: Mapping[Input, Strides], target: Target, ready: Callable[[str], None] = lambda text: None) -> Emitted:
     """The module of a schedule for inputs and results of whose strides so much is known.
 
@@ -61,7 +69,7 @@ def emit(frame: Frame, strides: Mapping[Input, Strides], target: Target, ready: 
     alike = twins(frame, strides)
     serves = Counter(first for first, _ in alike.values())
     outlines: dict[tuple[int, int], Outline] = {}
-    parts: list[Part] = []
+    calls: list[Call] = []
     for number, several in enumerate(frame.pieces):
         first, words = alike.get(number, (number, {}))
         for n, piece in enumerate(several):
@@ -69,28 +77,25 @@ def emit(frame: Frame, strides: Mapping[Input, Strides], target: Target, ready: 
             outline = outlines.get((first, n))
             if outline is None:
                 module.define(part.name, partial(_piece, module, frame, number, piece, part, strides, target))
-                outline = outlined(module, part.name, part.parameters, serves[first])
-                writer.add({part.name if outline is None else outline.name: part.parameters})
-            if outline is not None:
+                writer.add({part.name: part.parameters})
+                outline = outlined(module, frame, part.name, serves[first])
+            if outline is None:
+                calls.append(Call(part, ()))
+            else:
                 outlines[first, n] = outline
-                call(module, part.name, part.parameters, outline, words)
-                writer.last[part.name] = part.parameters
-            parts.append(part)
-    module.define(ENTRY, lambda: _entry(module, frame, parts))
+                calls.append(Call(replace(part, name=outline.name), tuple(words.get(word, word) for word in outline.words)))
+    module.define(ENTRY, lambda: _entry(module, frame, calls))
     text = f"; {frame.schedule.name}\n\n{module.text()}"
     return Emitted(text, tuple(module.symbols), writer.rest() if writer.given else text)
 
 
 class _Writer:
-    """Gives functions away in modules that are large enough. `heads` are the parameters of those that are added, by name; `last` are those
-    of functions that call others of them, and so stay to the end.
-    """
+    """Gives functions away in modules that are large enough. `heads` are the parameters of those that are added, by name."""
 
     def __init__(self, module: Module, ready: Callable[[str], None]) -> None:
         self.module = module
         self.ready = ready
         self.heads: dict[str, str] = {}
-        self.last: dict[str, str] = {}
         self.given: list[str] = []
         self.kept: list[str] = []
 
@@ -104,18 +109,29 @@ class _Writer:
     def rest(self) -> str:
         """The module of what is not given away."""
         declared = [f"declare void @{name}({self.heads[name]})" for name in self.given]
-        return self.module.text([*self.kept, *self.last, ENTRY], declared)
+        return self.module.text([*self.kept, ENTRY], declared)
 
 
 def module_for(target: Target) -> Module:
     return Module(target.attributes, target.has_fused_multiply_add, target.has_half_conversions, target.vector_bytes == 64, target.fast)
 
 
-def _entry(module: Module, frame: Frame, parts: Sequence[Part]) -> str:
+def _entry(module: Module, frame: Frame, calls: Sequence[Call]) -> str:
     """The function that runs the parts in order."""
-    calls = (_call(module, frame, part) for part in parts)
-    body = "".join(f"  call void {call}\n" for call in calls)
-    return f'define void @"{ENTRY}"(ptr %frame) #0 {{\n{body}  ret void\n}}\n'
+    table = [word for c in calls for word in c.words]
+    lines = []
+    if table:
+        most = max(len(c.words) for c in calls)
+        lines += [f"  %own = alloca [{most} x i64], align 8", f"  %own.at = getelementptr i64, ptr %frame, i64 {frame.own}"]
+        lines.append("  store ptr %own, ptr %own.at, align 8")
+    start = 0
+    for c in calls:
+        if c.words:
+            lines.append(f"  call void @{copies_words(module)}(ptr %frame, i64 {start}, i64 {len(c.words)}, ptr %own)")
+            start += len(c.words)
+        lines.append(f"  call void {_call(module, frame, c.part)}")
+    body = "".join(f"{line}\n" for line in lines)
+    return f'{words_table(table)}define void @"{ENTRY}"(ptr %frame) #0 {{\n{body}  ret void\n}}\n'
 
 
 def _call(module: Module, frame: Frame, part: Part) -> str:

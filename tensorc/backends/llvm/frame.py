@@ -23,7 +23,8 @@ class Frame:
     strides: the sizes, the strides in elements of inputs and results, and where in the workspace each intermediate and check lies, and each
     scratch in what a thread has for itself. Then how the kernels run on threads: how many there are; the function that runs a region on
     them; where in the workspace the first thread's scratch lies, and how many bytes further each other's; and for each region how many
-    units it has, and how many a thread takes at a time, 0 where one takes all.
+    units it has, and how many a thread takes at a time, 0 where one takes all. The last word is the code's: the address of the words that
+    the kernel that is running has for itself, where its code serves others too.
     """
 
     schedule: Schedule
@@ -71,6 +72,7 @@ class Frame:
         keys += self.owned
         keys += ["threads", "parallel", "slots", "slot"]
         keys += [(word, region) for region in self.regions for word in ("units", "chunk")]
+        keys.append("own")
         return {key: word for word, key in enumerate(keys)}
 
     @property
@@ -85,6 +87,11 @@ class Frame:
 
     def stride(self, memory: Input, axis: int) -> int:
         return self._words["stride", memory, axis]
+
+    @property
+    def own(self) -> int:
+        """The word with the address of the running kernel's own words."""
+        return self._words["own"]
 
     def offset(self, kernel: int, memory: Buffer | Scratch) -> int:
         """The word with the place in the workspace, or among a thread's scratch, in bytes."""

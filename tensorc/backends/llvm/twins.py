@@ -68,58 +68,49 @@ def _words(frame: Frame, number: int, every: Sequence[Memory], strides: Mapping[
 
 @dataclass(frozen=True)
 class Outline:
-    """A function that reads the first words of what it is given as a frame. `words` are those of the frame that it was written for."""
+    """A function that reads its kernel's own words, and the words of the frame that these are for the kernel that it was written for."""
 
     name: str
     words: tuple[int, ...]
 
 
-def outlined(module: Module, name: str, parameters: str, times: int) -> Outline | None:
-    """Makes a function one of a new name that serves for others like it. None, and nothing changes, where that is not worth it for a
-    function that is needed so many times.
+def outlined(module: Module, frame: Frame, name: str, times: int) -> Outline | None:
+    """Has a function read words of its own in place of the frame's. None, and nothing changes, where that is not worth it for a function
+    that is needed so many times.
     """
-    body = module.functions[name].partition("\n")[2]
-    if len(body) < SHORT or len(body) * (times - 1) < SAVED or len(_WORD.findall(body)) < body.count("%frame"):
+    head, _, body = module.functions[name].partition("entry:\n")
+    if len(body) < SHORT or len(body) * (times - 1) < SAVED:
         return None
     words: dict[str, int] = {}
-    body = _WORD.sub(lambda m: f"getelementptr i64, ptr %frame, i64 {words.setdefault(m[1], len(words))}", body)
-    made = f"shared.{name}"
-    module.functions[made] = f"define void @{made}({parameters}) #0 {{\n{body}"
-    module.called[made] = module.called.pop(name)
-    del module.functions[name]
-    return Outline(made, tuple(map(int, words)))
+    body = _WORD.sub(lambda m: f"getelementptr i64, ptr %own, i64 {words.setdefault(m[1], len(words))}", body)
+    assert "%frame" not in body, "a kernel knows the frame by its words alone"
+    own = f"  %own.at = getelementptr i64, ptr %frame, i64 {frame.own}\n  %own = load ptr, ptr %own.at, align 8\n"
+    module.functions[name] = f"{head}entry:\n{own}{body}"
+    return Outline(name, tuple(map(int, words)))
 
 
-def call(module: Module, name: str, parameters: str, shared: Outline, own: Mapping[int, int]) -> None:
-    """Adds a function that calls another with words of the frame as its own; `own` are those in place of the words that it was written for."""
-    table = f"words.{name}"
-    words = [own.get(word, word) for word in shared.words]
-    module.once("tensorc.words", lambda: _COPY)
-    _, *others = parameters.split(", ")
-    module.functions[name] = "\n".join(
-        [
-            f"@{table} = private constant [{len(words)} x i32] [{', '.join(f'i32 {w}' for w in words)}]",
-            f"define void @{name}({parameters}) #0 {{",
-            f"  %words = alloca [{len(words)} x i64], align 8",
-            f"  call void @tensorc.words(ptr %frame, ptr @{table}, i64 {len(words)}, ptr %words)",
-            f"  call void @{shared.name}({', '.join(['ptr %words', *others])})",
-            "  ret void",
-            "}",
-            "",
-        ]
-    )
-    module.called[name] = {"tensorc.words"}
+def words_table(table: Sequence[int]) -> str:
+    """The words of all kernels that have their own, one after the other."""
+    return f"@words = private constant [{len(table)} x i32] [{', '.join(f'i32 {word}' for word in table)}]\n" if table else ""
 
 
-_COPY = """define internal void @tensorc.words(ptr %frame, ptr %table, i64 %count, ptr %words) #0 {
+def copies_words(module: Module) -> str:
+    """The function that copies words of the frame: so many of the table, from a place in it on."""
+    module.once("copy.words", lambda: _COPY)
+    return "copy.words"
+
+
+_COPY = """define internal void @copy.words(ptr %frame, i64 %start, i64 %count, ptr %own) #0 {
+entry:
+  %first = getelementptr i32, ptr @words, i64 %start
   br label %next
 next:
-  %n = phi i64 [ 0, %0 ], [ %after, %next ]
-  %number.at = getelementptr i32, ptr %table, i64 %n
+  %n = phi i64 [ 0, %entry ], [ %after, %next ]
+  %number.at = getelementptr i32, ptr %first, i64 %n
   %number = load i32, ptr %number.at, align 4
   %from = getelementptr i64, ptr %frame, i32 %number
   %word = load i64, ptr %from, align 8
-  %to = getelementptr i64, ptr %words, i64 %n
+  %to = getelementptr i64, ptr %own, i64 %n
   store i64 %word, ptr %to, align 8
   %after = add i64 %n, 1
   %again = icmp slt i64 %after, %count
