@@ -118,8 +118,7 @@ class _Writer:
                 condition = None if where is None else self.scalar(where)
                 return Update, self.memory(memory), self.polys(places), monoid, self.scalar(value), over, condition
             case SortRow(keys, permutation, row, extent, descending, work, first):
-                memory = tuple(map(self.memory, (keys, permutation, work)))
-                return SortRow, *memory, self.polys((*row, extent)), descending, first
+                return SortRow, *map(self.memory, (keys, permutation, work)), self.polys((*row, extent)), descending, first
             case _:
                 assert_never(s)
 

@@ -6,11 +6,12 @@ on. The work is linear in the number of rules: a kernel holds a bounded number o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from tensorc.algebra import NO_FACTS, Facts
 from tensorc.ir.tensor import Tensor, View
+from tensorc.schedule.alike import Forms
 from tensorc.schedule.axes import Space, unify
 from tensorc.schedule.members import Unplaced
 from tensorc.schedule.nests import fits
@@ -42,7 +43,7 @@ def partition(every: Sequence[AnyRule], estimate: Estimate, facts: Facts = NO_FA
     groups = _Groups(estimate, facts)
     for r in every:
         groups.add(r)
-    return [g for g in groups.made if g is not None]
+    return [groups.finished(members) for members in groups.made if members is not None]
 
 
 class _Groups:
@@ -50,7 +51,9 @@ class _Groups:
         self.estimate = estimate
         self.facts = facts
         self.unplaced = Unplaced()
-        self.made: list[Group | None] = []
+        self.made: list[tuple[AnyRule, ...] | None] = []
+        self.forms = Forms()
+        self.held: dict[Hashable, bool] = {}  # of groups that were tried, by their form, whether one nest holds them
         self.moved: dict[int, int] = {}  # where the rules of a group went
         self.home: dict[Tensor, int] = {}  # the group of what makes a tensor
         self.readers: list[set[int]] = []  # of each group, the groups that read it
@@ -62,7 +65,7 @@ class _Groups:
         place = self._join(r, latest) if isinstance(r, Rule) else None
         if place is None:
             place = len(self.made)
-            self.made.append(_group((r,), self.estimate, self.facts, self.unplaced) if isinstance(r, Rule) else Group((r,)))
+            self.made.append((r,))
             self.readers.append(set())
         if r.tensor is not None:
             self.home[r.tensor] = place
@@ -87,9 +90,8 @@ class _Groups:
             candidates += sorted((place for place in near if place > latest), reverse=True)[:SIBLINGS]
         for place in candidates:
             old = self.made[place]
-            made = None if old is None else _group((*old.rules, r), self.estimate, self.facts, self.unplaced)
-            if made is not None:
-                self.made[place] = made
+            if old is not None and self._holds((*old, r)):
+                self.made[place] = (*old, r)
                 return place
         return None
 
@@ -99,26 +101,34 @@ class _Groups:
         between = {self._now(g) for g in self.readers[earlier]} - {earlier, place}
         if old is None or reader is None or any(g < place for g in between):
             return
-        made = _group((*old.rules, *reader.rules), self.estimate, self.facts, self.unplaced)
-        if made is not None:
-            self.made[earlier], self.made[place] = None, made
+        if self._holds((*old, *reader)):
+            self.made[earlier], self.made[place] = None, (*old, *reader)
             self.moved[earlier] = place
             self.readers[place] |= self.readers[earlier]
 
+    def _holds(self, members: Sequence[AnyRule]) -> bool:
+        """Whether one nest holds the rules."""
+        pointwise = [r for r in members if isinstance(r, Rule)]
+        if len(pointwise) < len(members) or not _fits(pointwise):
+            return False
+        form = self.forms.of(pointwise)
+        found = self.held.get(form)
+        if found is None:
+            found = self.held[form] = self._has_nest(pointwise)
+        return found
 
-def _group(members: tuple[AnyRule, ...], estimate: Estimate, facts: Facts, unplaced: Unplaced) -> Group | None:
-    """The rules as one group, where one nest holds them."""
-    pointwise = [r for r in members if isinstance(r, Rule)]
-    if len(pointwise) < len(members) or (len(members) > 1 and not _fits(pointwise)):
-        return None
-    space = unify(pointwise, facts)
-    nest = None if space is None else fits(space, estimate, unplaced)
-    if space is None or nest is None:
-        return None
-    root = nest[0]
-    if len(members) > 1 and isinstance(root, Sweep) and not root.is_tile and any(r.is_contraction for r in pointwise) and _reduces(root):
-        return None  # what is bound by arithmetic is shared out among threads
-    return Group(members, space)
+    def _has_nest(self, members: Sequence[Rule]) -> bool:
+        space = unify(members, self.facts)
+        nest = None if space is None else fits(space, self.estimate, self.unplaced)
+        if nest is None:
+            return False
+        root = nest[0]
+        # What is bound by arithmetic is shared out among threads.
+        return not (isinstance(root, Sweep) and not root.is_tile and any(r.is_contraction for r in members) and _reduces(root))
+
+    def finished(self, members: tuple[AnyRule, ...]) -> Group:
+        pointwise = [r for r in members if isinstance(r, Rule)]
+        return Group(members, unify(pointwise, self.facts) if pointwise else None)
 
 
 def _fits(members: Sequence[Rule]) -> bool:
