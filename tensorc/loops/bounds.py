@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import TypeVar
 
 from tensorc import algebra
-from tensorc.algebra import Facts, Index, Poly
+from tensorc.algebra import Facts, Index, Poly, poly
 from tensorc.ir.tensor import Tensor
 
 
@@ -27,16 +27,16 @@ def _inside(subscript: Poly, extent: Poly, facts: Facts) -> bool:
 Number = TypeVar("Number")
 
 
-def is_bound(guard: Poly, axis: Index) -> bool:
-    """Whether a loop over the axis may be narrowed by a guard: see `nest.For.only`."""
+def is_bound(guard: Poly, axis: Index, points: Collection[Index] = ()) -> bool:
+    """Whether a loop over the axis, in serial ones over `points`, may be narrowed by a guard: see `nest.For.only`."""
     parts = algebra.split(guard, axis)
     if parts is None or parts[0].constant not in (1, -1):
         return False
-    return all(isinstance(a, algebra.Size) or (isinstance(a, Index) and len(m) == 1) for m, _ in parts[1].terms for a in m)
+    return all((isinstance(a, Index) and len(m) == 1) or algebra.indices(poly(a)) <= set(points) for m, _ in parts[1].terms for a in m)
 
 
 def greatest(rest: Poly, end: Callable[[Index, bool], Number], total: Callable[[Poly, Iterable[tuple[int, Number]]], Number]) -> Number:
-    """The most that the rest of such a guard is: `end` gives the first or last point of an axis, `total` adds to a sum of sizes."""
+    """The most that the rest of such a guard is: `end` gives the first or last point of an axis, `total` adds to a sum of all else."""
     sizes = Poly(tuple((m, c) for m, c in rest.terms if not any(isinstance(a, Index) for a in m)))
     terms = [(c, end(m[0], c > 0)) for m, c in rest.terms if len(m) == 1 and isinstance(m[0], Index)]
     return total(sizes, terms)

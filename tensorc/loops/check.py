@@ -172,7 +172,10 @@ class _Checker:
     def _loop(self, s: For, around: _Around, defined: frozenset[Var]) -> None:
         _require(s.axis in self.kernel.names, "an axis has no name")
         name = self.kernel.names[s.axis]
-        _require(all(bounds.is_bound(guard, s.axis) for guard in s.only), f"{name} is narrowed by what is no bound of it")
+        _require(
+            all(bounds.is_bound(guard, s.axis, [a for a, b in around.axes.items() if b == SERIAL]) for guard in s.only),
+            f"{name} is narrowed by what is no bound of it",
+        )
         _require(s.axis not in around.axes, f"{name} is bound twice")
         _require((s.axis in around.tiles) == s.within, f"{name} is {'' if s.within else 'not '}within a tile")
         if s.part is not None:

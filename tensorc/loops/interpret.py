@@ -176,7 +176,7 @@ def _narrowed(s: For, begin: int, end: int, step: int, scope: _Scope) -> tuple[i
     for guard in s.only:
         parts = algebra.split(guard, s.axis)
         assert parts is not None
-        most = bounds.greatest(parts[1], corner, lambda p, terms: algebra.evaluate(p, scope.sizes) + sum(c * n for c, n in terms))
+        most = bounds.greatest(parts[1], corner, lambda p, terms: np.asarray(_number(p, scope)).item() + sum(c * n for c, n in terms))
         if parts[0].constant == 1:
             begin = max(begin, first + (-most - first) // step * step)
         else:

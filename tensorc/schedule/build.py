@@ -186,14 +186,14 @@ class _Builder:
         value = self.values[m]
         if m.monoid is not None and m.over:
             if self.sites[m].kind == "memory":
-                return [Update(*self.memory[m], m.monoid, value, m.over)]
+                return [Update(*self.memory[m], m.monoid, value, m.over, m.where)]
             return [Fold(self._partial(m), m.monoid, value, m.over)]
         made: list[Statement] = []
         if m in self.vars:
             made.append(Let(self.vars[m], value))
             value = read(self.vars[m])
         if m in self.memory:
-            made.append(Store(*self.memory[m], value))
+            made.append(Store(*self.memory[m], value, m.where))
         return made
 
     def _sweep(self, s: Sweep, depth: int) -> list[Statement]:
@@ -212,7 +212,7 @@ class _Builder:
                 if site.kind == "tile":
                     after += self._combine(m)
                 elif m in self.memory:
-                    after.append(Store(*self.memory[m], read(partial)))
+                    after.append(Store(*self.memory[m], read(partial), m.where))
         loop = s.loop
         return [*before, For(loop.axis, loop.bind, self._parts(s.body, depth + 1), s.parallel, loop.within, only=loop.only), *after]
 
@@ -239,16 +239,16 @@ class _Builder:
         assert m.monoid is not None
         if m in self.carried.maxima:
             old, top = self._part(m, "old"), self._part(m, "top")
-            made: list[Statement] = [Let(old, kept), Let(top, online.step(read(old), part, m)), Store(memory, place, read(top))]
+            made: list[Statement] = [Let(old, kept), Let(top, online.step(read(old), part, m)), Store(memory, place, read(top), m.where)]
             made.append(Let(self._var(m), online.finite(read(top), m)))
             for number, by in enumerate(self._scales(m)):
                 made.append(Let(self._part(m, f"scale{number}"), online.factor(by, read(old), read(self._var(m)))))
             return made
         scale = self.carried.scales.get(m)
         if scale is None:
-            return [Update(memory, place, m.monoid, part, ())]
+            return [Update(memory, place, m.monoid, part, (), m.where)]
         factor = read(self._part(scale.of, f"scale{self._scales(scale.of).index(scale)}"))
-        return [Store(memory, place, scalars.apply("add", scalars.apply("mul", kept, factor), part))]
+        return [Store(memory, place, scalars.apply("add", scalars.apply("mul", kept, factor), part), m.where)]
 
     def _scales(self, top: Member) -> list[Scale]:
         return list(dict.fromkeys(s for s in self.carried.scales.values() if s.of is top))
@@ -258,7 +258,7 @@ class _Builder:
         assert m.monoid is not None
         memory, place = self.memory[m]
         identity = scalars.constant(MONOIDS[m.monoid].identity(m.body.dtype), m.body.dtype)
-        body: Statement = Store(memory, place, identity)
+        body: Statement = Store(memory, place, identity, m.where)
         site = self.sites[m]
         bound = site.bound(site.first)
         tiled = {s.axis for s in site.sweeps[: site.first] if s.is_tile}

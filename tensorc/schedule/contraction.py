@@ -20,7 +20,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tensorc.algebra import Index
+from tensorc.algebra import Index, Poly, indices
 from tensorc.ir import walk
 from tensorc.ir.tensor import IsZero, Nonnegative, Scalar, Tensor
 from tensorc.loops.nest import SERIAL, Bind
@@ -179,7 +179,10 @@ class _Planner:
         self.tiled = bool(self.seconds or able.scales) or any(m.work > HEAVY or self.turns(m) for m in self.others)
         self.tiled = self.tiled or (self.reduces and bool(roles.shared)) or "square" in self.kinds.values()
         """Whether rows go in tiles, so that one thing is done after the other in each."""
+        self.limits = {a: self.bounds(a) for inner in roles.inner for a in inner}
+        """What bounds an axis that is reduced, at each point of the axes around."""
         self.only = narrowed(self.members, roles.rows)
+        self.panels = {m.name for m, kind in self.kinds.items() if kind == "panel"}
         self.loops: dict[object, Loop] = {}
 
     def plan(self) -> Plan | None:
@@ -210,7 +213,14 @@ class _Planner:
     def loop(self, axis: Index, kind: Bind = SERIAL, within: bool = False, name: str = "") -> Loop:
         """The loop of this kind, one for all members."""
         only = self.only if axis is self.roles.rows and not within else ()
+        if kind == SERIAL and axis in self.limits:
+            early = {axis, *self.roles.outer} if name in self.panels else set()  # shared axes are inside
+            only = tuple(g for g in self.limits[axis] if not early or indices(g) <= early)
         return self.loops.setdefault((axis, kind, within, name), Loop(axis, kind, within, only))
+
+    def bounds(self, axis: Index) -> tuple[Poly, ...]:
+        around = {*self.roles.outer, *self.roles.shared}
+        return tuple(g for g in narrowed(self.members, axis, around) if indices(g) <= {axis, *around})
 
     def inner(self, axis: Index, kind: Bind = SERIAL, name: str = "") -> Loop:
         """The loop over what the contraction reduces, or over a tile of it."""

@@ -76,11 +76,12 @@ def _apart(m: Member) -> tuple[Member, Member]:
     """A member that is stored nowhere, and one that stores it."""
     tensor = m.tensor if m.tensor is not None else Made(m.name, tuple(a.extent for a in m.out), m.body.dtype)
     stored = Load(tensor, tuple(map(poly, m.out)))
-    return replace(m, tensor=tensor, place=None), _pointwise(f"{m.name}_copy", m.out, stored, m.place)
+    copy = replace(_pointwise(f"{m.name}_copy", m.out, stored), place=m.place, where=m.where)
+    return replace(m, tensor=tensor, place=None, where=None), copy
 
 
-def _pointwise(name: str, out: tuple[Index, ...], body: Scalar, place: object = None) -> Member:
-    return Member(name, None, out, (), out, None, body, place)  # type: ignore[arg-type]
+def _pointwise(name: str, out: tuple[Index, ...], body: Scalar) -> Member:
+    return Member(name, None, out, (), out, None, body, None)
 
 
 def _copy(name: str, out: tuple[Index, ...], body: Scalar) -> Member:

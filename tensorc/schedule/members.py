@@ -31,6 +31,8 @@ class Member:
     monoid: str | None
     body: Scalar
     place: Place | None
+    where: Scalar | None = None
+    """Where it is stored; None is everywhere."""
     is_result: bool = False
     """Whether the caller gets it."""
     is_copy: bool = False
@@ -89,11 +91,11 @@ def _member(space: Space, r: Rule, values: Mapping[Atom, Poly], storage: Storage
     place = None if found is None else (found[0], tuple(substitute(s, values) for s in found[1]))
     body = lower(r.body, values, memory)
     if r.monoid == "sum" and r.over:
-        body = _with_factors(body)
-    return Member(r.name, r.tensor, space.out[r], space.over[r], space.order[r], r.monoid, body, place, bool(r.targets))
+        body = with_factors(body)
+    return Member(r.name, r.tensor, space.out[r], space.over[r], space.order[r], r.monoid, body, place, is_result=bool(r.targets))
 
 
-def _with_factors(body: Scalar) -> Scalar:
+def with_factors(body: Scalar) -> Scalar:
     """A product that is 0 where a factor lies outside of its tensor, as one of which that factor is 0: the others are free of the guard.
 
     A guard that says anything else stays round the whole product, since another factor may be NaN or infinite where it does not hold.
@@ -102,9 +104,9 @@ def _with_factors(body: Scalar) -> Scalar:
         case Select(condition, Apply("mul", (a, b), _), Const(0)) if body.dtype.is_float:
             zero = build.constant(0.0, body.dtype)
             if _is_bounds(condition, b):
-                return build.apply("mul", a, _with_factors(build.select(condition, b, zero)))
+                return build.apply("mul", a, with_factors(build.select(condition, b, zero)))
             if _is_bounds(condition, a):
-                return build.apply("mul", _with_factors(build.select(condition, a, zero)), b)
+                return build.apply("mul", with_factors(build.select(condition, a, zero)), b)
             return body
         case _:
             return body
@@ -133,9 +135,24 @@ def by_tensor(every: Sequence[Member]) -> Mapping[Tensor, Member]:
 
 def is_unit(subscripts: Sequence[Poly], axis: Index) -> bool:
     """Whether neighbours along an axis are neighbours in row-major memory."""
+    return _step(subscripts, axis) is ONE
+
+
+NEAR = 4
+"""Elements between neighbours that are still near, at most: registers hold several of them."""
+
+
+def is_near(subscripts: Sequence[Poly], axis: Index) -> bool:
+    """Whether neighbours along an axis are few elements apart in row-major memory."""
+    step = _step(subscripts, axis)
+    return step is not None and step.constant is not None and 1 <= step.constant <= NEAR
+
+
+def _step(subscripts: Sequence[Poly], axis: Index) -> Poly | None:
+    """How many elements lie between neighbours along an axis in row-major memory; None where more than those of a row do."""
     touched = [s for s in subscripts if axis in algebra.indices(s)]
     last = next((s for s in reversed(subscripts) if s.constant is None), None)
     if len(touched) != 1 or touched[0] is not last:
-        return False
+        return None
     parts = algebra.split(touched[0], axis)
-    return parts is not None and parts[0] is ONE
+    return None if parts is None else parts[0]

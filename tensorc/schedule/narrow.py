@@ -7,7 +7,7 @@ monoids' identities: exp(-inf - m) is 0, for a maximum m of something; and 0 * v
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from tensorc.algebra import Index, Poly, indices
 from tensorc.ir import build, walk
@@ -17,14 +17,14 @@ from tensorc.loops.bounds import is_bound
 from tensorc.schedule.members import Member
 
 
-def narrowed(members: Sequence[Member], axis: Index) -> tuple[Poly, ...]:
-    """Polynomials of the axis and others, without which being at least 0 no point of the axis has an effect."""
-    guards = {g: None for m in members for s in walk.postorder(m.body) for g in _guards(s, axis)}
+def narrowed(members: Sequence[Member], axis: Index, points: Collection[Index] = ()) -> tuple[Poly, ...]:
+    """Polynomials of the axis and others, without which being at least 0 no point of the axis has an effect. `points` are serial around."""
+    guards = {g: None for m in members for s in walk.postorder(m.body) for g in _guards(s, axis, points)}
     return tuple(g for g in guards if _is_idle(members, axis, g))
 
 
-def _guards(s: Scalar, axis: Index) -> list[Poly]:
-    if isinstance(s, Nonnegative) and axis in indices(s.value) and len(indices(s.value)) > 1 and is_bound(s.value, axis):
+def _guards(s: Scalar, axis: Index, points: Collection[Index]) -> list[Poly]:
+    if isinstance(s, Nonnegative) and axis in indices(s.value) and len(indices(s.value)) > 1 and is_bound(s.value, axis, points):
         return [s.value]
     return []
 

@@ -9,6 +9,7 @@ from tensorc.schedule.contraction import contract
 from tensorc.schedule.members import Unplaced, members
 from tensorc.schedule.memory import Names, Storage
 from tensorc.schedule.online import NOTHING
+from tensorc.schedule.residues import by_residues
 from tensorc.schedule.sizes import Estimate
 from tensorc.schedule.stages import Part, arrange
 from tensorc.schedule.turned import turned
@@ -16,7 +17,7 @@ from tensorc.schedule.turned import turned
 
 def kernel(name: str, space: Space, storage: Storage, names: Names, estimate: Estimate) -> Kernel:
     """The kernel of the rules of a space, which one nest can hold."""
-    every = members(space, storage)
+    every = by_residues(members(space, storage))
     found = contract(every, estimate)
     if found is not None:
         return build.kernel(name, found.nest, found.carried, names)
@@ -28,6 +29,6 @@ def kernel(name: str, space: Space, storage: Storage, names: Names, estimate: Es
 
 def fits(space: Space, estimate: Estimate, unplaced: Unplaced) -> tuple[Part, ...] | None:
     """The nest of the rules of a space, before it is known where they are stored."""
-    every = unplaced.members(space)
+    every = by_residues(unplaced.members(space))
     found = contract(every, estimate)
     return found.nest if found is not None else arrange(every)

@@ -10,7 +10,7 @@ from tensorc import algebra
 from tensorc.algebra import Index
 from tensorc.ir import walk
 from tensorc.ir.tensor import IsZero, Load, Nonnegative
-from tensorc.schedule.members import Member, axes, is_unit
+from tensorc.schedule.members import Member, axes, is_near, is_unit
 from tensorc.schedule.rules import overlaps
 from tensorc.schedule.sizes import Estimate
 
@@ -188,4 +188,4 @@ def unit_of(m: Member, roles: Roles) -> Index | None:
     if m.place is None or is_unit(m.place[1], roles.lanes) or roles.lanes not in m.out:
         return None
     subscripts = m.place[1]
-    return next((a for a in m.out if a is not roles.lanes and a not in roles.outer and is_unit(subscripts, a)), None)
+    return next((a for a in m.out if a is not roles.lanes and a not in roles.outer and is_near(subscripts, a)), None)

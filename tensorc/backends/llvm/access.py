@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from tensorc import algebra
 from tensorc.algebra import Poly
-from tensorc.backends.llvm import casts, index, transpose
+from tensorc.backends.llvm import apart, casts, index, transpose
 from tensorc.backends.llvm.context import Context, Coordinates, Place
 from tensorc.backends.llvm.types import POINTER, Type, Value, constant, integer, memory_element, number_of, of
 from tensorc.ir.tensor import Apply, Load, Nonnegative, Scalar, Tensor
@@ -85,8 +85,11 @@ def store(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
         return
     value = code.splat(value, context.lanes)
     mask = both(context, place.valid, where)
-    if place.offsets is None and number_of(place.step) == 1:
-        _store_contiguous(context, memory, place, value, mask)
+    step = number_of(place.step) if place.offsets is None else None
+    if step == 1:
+        store_contiguous(context, memory, place.pointer, value, mask)
+    elif step is not None and 1 < step <= apart.MOST:
+        apart.store(context, memory, place.pointer, step, value, mask)
     else:
         _scatter(context, memory, place, value, mask)
 
@@ -217,6 +220,8 @@ def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
         axis = transpose.contiguous_axis(context, memory, subscripts)
         if axis is not None:
             return transpose.load_transposed(context, memory, subscripts, at, axis)
+    if place.offsets is None and step is not None and 1 < step <= apart.MOST:
+        return apart.load(context, memory, place.pointer, step, place.valid)
     type = element.with_lanes(context.lanes)
     if place.offsets is None and place.valid is None:
         return _load_strided(context, memory, place, type)
@@ -297,16 +302,16 @@ def _store_scalar(context: Context, memory: Memory, place: Address, value: Value
     context.code.effect(f"store {value.type} {value.text}, ptr {place.pointer.text}, align {align}")
 
 
-def _store_contiguous(context: Context, memory: Memory, place: Address, value: Value, mask: Value | None) -> None:
+def store_contiguous(context: Context, memory: Memory, pointer: Value, value: Value, mask: Value | None) -> None:
     code, align = context.code, context.places[memory].alignment
     if mask is None:
-        code.effect(f"store {value.type} {value.text}, ptr {place.pointer.text}, align {align}")
+        code.effect(f"store {value.type} {value.text}, ptr {pointer.text}, align {align}")
         return
     mask = code.splat(mask, context.lanes)
     value = code.convert("bitcast", value, _maskable(value.type))
     name = f"llvm.masked.store.{value.type.suffix}.p0"
     code.module.declare(name, "void", value.type, "ptr", "i32", mask.type)
-    code.effect(f"call void @{name}({value.type} {value.text}, ptr {place.pointer.text}, i32 {align}, {mask.type} {mask.text})")
+    code.effect(f"call void @{name}({value.type} {value.text}, ptr {pointer.text}, i32 {align}, {mask.type} {mask.text})")
 
 
 def _scatter(context: Context, memory: Memory, place: Address, value: Value, mask: Value | None) -> None:

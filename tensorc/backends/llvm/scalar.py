@@ -74,6 +74,8 @@ def _compute(context: Context, s: Scalar, at: Coordinates) -> Value:
 
 def fused_factors(context: Context, s: Scalar) -> tuple[Scalar, Scalar] | None:
     """The factors of a product that may be multiplied and added with one rounding where a sum folds it."""
+    while isinstance(s, Select) and isinstance(s.condition, Nonnegative) and s.condition.value in context.proved:
+        s = s.then
     if context.code.module.fused and isinstance(s, Apply) and s.operation == "mul" and s.dtype.is_float and not s.dtype.is_half:
         return s.arguments[0], s.arguments[1]
     return None

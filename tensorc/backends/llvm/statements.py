@@ -87,9 +87,13 @@ PREFETCHED = 6
 def loop(context: Context, s: For) -> None:
     """Whole blocks, then what is left: shorter blocks and single points, or one register at a time with the lanes masked that are none."""
     start, stop, count = _range(context, s)
+    proved = context.proved
     if s.only:
         start, stop, count = *_narrowed(context, s, start, stop), None
+        if s.bind.kind == "serial":
+            context.proved |= {guard for guard in s.only if _is_at_points(context, guard, s.axis)}
     _between(context, s, start, stop, count, PARTS)
+    context.proved = proved
 
 
 def _between(context: Context, s: For, start: Value, stop: Value, count: int | None, parts: int) -> None:
