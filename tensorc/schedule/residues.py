@@ -18,7 +18,7 @@ from tensorc import algebra
 from tensorc.algebra import Atom, Index, Poly, Remainder, poly
 from tensorc.ir import build, walk
 from tensorc.ir.monoids import MONOIDS
-from tensorc.ir.tensor import Apply, Const, IsZero, Load, Nonnegative, Scalar, Select
+from tensorc.ir.tensor import Apply, Const, IsZero, Nonnegative, Scalar, Select
 from tensorc.schedule.members import Member, with_factors
 
 LEVEL = 1 << 9
@@ -108,7 +108,7 @@ def _member(m: Member, f: _Found, places: Mapping[Atom, Poly], loops: Mapping[In
     lets = any(s is f.guard for s in walk.postorder(m.body))
     if f.outer not in m.space and not lets:
         return m
-    values = dict(places) if lets else {f.outer: places[f.outer]}
+    values: dict[Atom, Poly] = dict(places) if lets else {f.outer: places[f.outer]}
     own = {a: loops[a] for a in values if isinstance(a, Index)}
 
     def changed(axes: Sequence[Index]) -> tuple[Index, ...]:
