@@ -1,6 +1,6 @@
 """Divides axes by their remainders, where a guard lets a term in only where a sum of two of them is a multiple of a number.
 
-Every other point of an image is seen by every other tap of a window that moves in steps of 2, so that the derivative of such a convolution is
+Every other point of an image is seen by every other tap of a window that moves in steps of 2. The derivative of such a convolution is
 
     dx[l] = sum[a](where((l + a) % 2 == 0, g[(l + a) // 2 - a] * w[a], 0))
 
