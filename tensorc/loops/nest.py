@@ -120,8 +120,8 @@ class For:
     `within`: the points of the current, innermost tile of the same axis only. `parallel`: blocks may run at the same time: they write
     different places, and fold into nothing outside. `part`: those points only. `only`: a point does nothing where one of these is negative
     wherever the other axes stand, in their blocks and tiles, so that it may be left out; they are sums of indices, of `axis` once plus or
-    minus, and of what depends on sizes and on serial axes around. On every path through a nest at most one loop is a vector, and it is the innermost but for serial and unrolled ones
-    below it.
+    minus, and of what depends on sizes and on serial axes around. On every path through a nest at most one loop is a vector, and it is the
+    innermost but for serial and unrolled ones below it.
     """
 
     axis: Index
