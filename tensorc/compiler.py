@@ -58,7 +58,7 @@ class Compilation:
 
         return self._stage("grad", lambda: passes(self.typed))
 
-    def _scheduled(self, sizes: Class) -> Schedule:
+    def scheduled(self, sizes: Class) -> Schedule:
         """The schedule for a class of sizes."""
         from tensorc.schedule.program import schedule
 
@@ -81,7 +81,7 @@ class Compilation:
                 from tensorc.runtime.stored import executable
 
                 fast = self.target == "cpu:fast"
-                return executable(self.typed, self._scheduled, self.text, config.cpu, fast, refuse_compile)
+                return executable(self.typed, self.scheduled, self.text, config.cpu, fast, refuse_compile)
             case "reference":
                 return Oracle(self.typed)
             case "triton":

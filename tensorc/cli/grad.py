@@ -53,49 +53,51 @@ def grad_text(
     with settings():
         program = lowered_of(session, place, shapes, texts).program
         if not kinds:
-            kinds = ("grad",) if _is_scalar(program) else ("vjp",)
+            kinds = ("grad",) if is_scalar(program) else ("vjp",)
         name = "_".join((program.name, *kinds))
         for kind in kinds:
-            program = _derived(program, kind, wrt, with_value)
+            program = derived(program, kind, wrt, with_value)
         return name, source(readable(replace(program, name=name)))
 
 
-def _is_scalar(program: Program) -> bool:
+def is_scalar(program: Program) -> bool:
+    """Whether the program's result is one float."""
     (first, *others) = program.results
     return first.dtype.is_float and not first.extents and not others
 
 
-def _derived(program: Program, kind: str, wrt: str | None, with_value: bool) -> Program:
+def derived(program: Program, kind: str, wrt: str | None, with_value: bool) -> Program:
     """The program that a transform makes, with the results of the one that it is made of where these are wanted."""
     from tensorc.transform import programs
 
     if kind == "vmap":
         return programs.batched(program, [0] * len(program.inputs))
-    chosen = _chosen(program, wrt)
+    inputs = chosen(program, wrt)
     if not programs.float_results(program):
         raise Refused(f"`{program.name}` returns no float, and integers and bools have no derivative", code=FAILED)
-    if kind in ("grad", "value_and_grad", "hvp", "hessian") and not _is_scalar(program):
+    if kind in ("grad", "value_and_grad", "hvp", "hessian") and not is_scalar(program):
         shown = ", ".join(f"{t.dtype}[{', '.join(map(str, t.extents))}]" if t.extents else str(t.dtype) for t in program.results)
         help = "return its sum, or use vjp, jvp, jacrev or jacfwd"
         raise Refused(f"--as {kind} wants one float scalar, and `{program.name}` returns {shown}", help, code=FAILED)
     if kind in ("hvp", "hessian"):
-        gradient = _derived(program, "grad", wrt, False)
+        gradient = derived(program, "grad", wrt, False)
         if kind == "hvp":
-            made = programs.pushforward(gradient, chosen)
+            made = programs.pushforward(gradient, inputs)
             made = replace(made, results=(*program.results, *made.results[len(gradient.results) :]))
         else:
-            made = programs.jacobian(gradient, chosen, forward=True)
+            made = programs.jacobian(gradient, inputs, forward=True)
             made = replace(made, results=(*program.results, *made.results))
     elif kind in ("jacrev", "jacfwd"):
-        made = programs.jacobian(program, chosen, forward=kind == "jacfwd")
+        made = programs.jacobian(program, inputs, forward=kind == "jacfwd")
         made = replace(made, results=(*program.results, *made.results))
     else:
         make = {"vjp": programs.pullback, "jvp": programs.pushforward}.get(kind, programs.value_and_grad)
-        made = make(program, chosen)
+        made = make(program, inputs)
     return made if with_value or kind == "value_and_grad" else replace(made, results=made.results[len(program.results) :])
 
 
-def _chosen(program: Program, wrt: str | None) -> list[Input]:
+def chosen(program: Program, wrt: str | None) -> list[Input]:
+    """The inputs that a text names, or every float one."""
     from tensorc.errors import nearest
     from tensorc.transform.programs import float_inputs
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from tensorc.api.lowered import Lowered
     from tensorc.api.specs import Spec
     from tensorc.cli.values import Value
+    from tensorc.dtypes import DType
     from tensorc.elaborate import ParameterInfo
 
 STAGES = ("ast", "typed", "grad", "opt", "schedule", "loops", "llvm", "llvm-opt", "asm", "triton", "ttir", "ttgir", "ptx", "sass")
@@ -88,13 +90,25 @@ def lowered_of(session: Session, place: str, shapes: Sequence[str], texts: Seque
 
     unit, name = load(place, session)
     declared = parameters(unit, name)
-    values = {**_specs(declared, shapes), **_statics(declared, texts)}
-    session.inputs = {key: str(value) for key, value in values.items()}
+    values = arguments(session, declared, shapes, texts)
     with call_errors():
         return function(unit, name).lower(*(values.get(p.name, MISSING) for p in declared), target=target)
 
 
-def _specs(parameters: Sequence[ParameterInfo], shapes: Sequence[str]) -> dict[str, Spec]:
+def arguments(
+    session: Session,
+    declared: Sequence[ParameterInfo],
+    shapes: Sequence[str],
+    texts: Sequence[str],
+    dtypes: Mapping[str, DType] = MappingProxyType({}),
+) -> dict[str, Spec | Value]:
+    """What the parameters of a function are taken to be, by name; a dtype variable that no shape binds is what `dtypes` says."""
+    values: dict[str, Spec | Value] = {**_specs(declared, shapes, dtypes), **_statics(declared, texts)}
+    session.inputs = {key: str(value) for key, value in values.items()}
+    return values
+
+
+def _specs(parameters: Sequence[ParameterInfo], shapes: Sequence[str], dtypes: Mapping[str, DType]) -> dict[str, Spec]:
     """A spec for each tensor parameter without a default: the given one, or one of the declared rank."""
     from tensorc.algebra import size
     from tensorc.api.specs import Spec
@@ -102,12 +116,13 @@ def _specs(parameters: Sequence[ParameterInfo], shapes: Sequence[str]) -> dict[s
     from tensorc.dtypes import DTYPES
 
     given = {name: _spec(name, text) for name, text in split_texts(parameters, shapes, "--shape").items()}
-    variables: dict[str, Any] = {}
+    variables: dict[str, DType] = {}
     for p in parameters:
         if p.is_static and p.name in given:
             raise Refused(f"`{p.name}` is static and has no shape", f"give its value: --arg {p.name}=VALUE")
         if p.name in given:
             variables.setdefault(p.dtype_text, given[p.name].dtype)
+    variables = {**dtypes, **variables}
     found = {}
     for p in parameters:
         if p.name in given:

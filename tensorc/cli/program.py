@@ -75,14 +75,20 @@ def choose(names: list[str], name: str | None, place: str) -> str:
 
 def load(place: str, session: Session) -> tuple[Unit, str]:
     """The checked unit of FILE:FN and the function's name. CompileError with every mistake of the file."""
+    path, name = split_place(place)
+    unit = load_whole(path, session)
+    return unit, choose(list(unit.functions), name, place)
+
+
+def load_whole(path: str, session: Session) -> Unit:
+    """The checked unit of a file. CompileError with every mistake of it."""
     from tensorc.elaborate import check, load_unit
 
-    path, name = split_place(place)
     unit = load_unit(read(path, session))
     errors = [d for d in check(unit) if d.severity == "error"]
     if errors:
         raise CompileError(errors)
-    return unit, choose(list(unit.functions), name, place)
+    return unit
 
 
 def function(unit: Unit, name: str) -> Function:

@@ -9,6 +9,11 @@ from typing import Any
 
 import pytest
 
+SEVERAL = """\
+## x, a multiple.
+fn scale<T: float>(x: T[N], a: T) -> T[N] = a * x
+fn window(x: f32[N], k: int) -> f32 { require k > 0, "k is positive" return sum(x) * k }
+"""
 SOFTMAX = "fn softmax_rows(x: f32[N, D]) -> f32[N, D] = softmax(x)\n"
 
 needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="Triton is not installed")
@@ -16,11 +21,43 @@ needs_triton = pytest.mark.skipif(importlib.util.find_spec("triton") is None, re
 
 def test_build(tmp_path: Path, tensorc: Callable[..., Any]) -> None:
     (tmp_path / "s.tx").write_text(SOFTMAX)
-    ran = tensorc("build", str(tmp_path / "s.tx"), "-o", str(tmp_path / "out"), "--shape", "x=f32[64,1000]")
+    ran = tensorc("build", str(tmp_path / "s.tx"), "-o", str(tmp_path / "out"), "--emit", "triton", "--shape", "x=f32[64,1000]")
     assert ran.code == 0 and ran.out.strip() == str(tmp_path / "out" / "softmax_rows.py")
     compile((tmp_path / "out" / "softmax_rows.py").read_text(), "softmax_rows.py", "exec")
-    ran = tensorc("build", str(tmp_path / "s.tx"), "-o", str(tmp_path / "out"), "--emit", "so")
-    assert ran.code == 2 and "triton, ptx, cubin" in ran.err
+    ran = tensorc("build", str(tmp_path / "s.tx"), "-o", str(tmp_path / "out"), "--emit", "exe")
+    assert ran.code == 2 and "so, h, o, ll, asm, triton, ptx, cubin" in ran.err
+
+
+def test_a_header(tmp_path: Path, tensorc: Callable[..., Any]) -> None:
+    (tmp_path / "m.tx").write_text(SEVERAL)
+    ran = tensorc("build", str(tmp_path / "m.tx"), "-o", str(tmp_path), "--emit", "h", "--arg", "k=3", "--dtype", "f32,f64", "--json")
+    assert ran.code == 0, ran.out
+    assert ran.envelope["result"] == {"functions": ["scale_f32", "scale_f64", "window"], "files": [str(tmp_path / "m.h")]}
+    text = (tmp_path / "m.h").read_text()
+    assert "int scale_f64(const tc_f64 *x, const tc_f64 *a, const tc_f64 *result);" in text
+    assert "a multiple" in text and "x: f32[N]" in text
+    ran = tensorc("build", str(tmp_path / "m.tx:scale"), "-o", str(tmp_path), "--emit", "h", "--grad", "a", "--shape", "x=f64[N]")
+    assert ran.code == 0 and ran.out.strip() == str(tmp_path / "scale.h")
+    declared = "int scale_f64_grad(const tc_f64 *x, const tc_f64 *a, const tc_f64 *dy, const tc_f64 *da);"
+    assert declared in (tmp_path / "scale.h").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--shape", "z=f32[3]"], 2, "there is no parameter `z`"),
+        (["--dtype", "f33"], 2, "did you mean `f32`?"),
+        (["--dtype", "i32", "--arg", "k=3"], 2, "`T` of `scale` is not i32"),
+        ([], 2, "missing argument: k: int"),
+        (["--grad", "--arg", "k=3", "--emit", "so,triton"], 2, "--grad goes with"),
+        (["--grad", "q", "--arg", "k=3"], 2, "no tensor parameter `q`"),
+    ],
+)
+def test_what_is_refused(tmp_path: Path, tensorc: Callable[..., Any], words: list[str], code: int, said: str) -> None:
+    (tmp_path / "m.tx").write_text(SEVERAL)
+    ran = tensorc("build", str(tmp_path / "m.tx"), "-o", str(tmp_path / "out"), *words)
+    assert ran.code == code and said in ran.err
+    assert not (tmp_path / "out").exists()
 
 
 @needs_triton

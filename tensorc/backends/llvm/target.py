@@ -105,6 +105,52 @@ def _parse(text: str, target: Target) -> Any:
     return module
 
 
+class Linked:
+    """Modules that become one."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._context = llvm.create_context()
+        self._whole: Any = None
+
+    def add(self, text: str, names: Mapping[str, str]) -> None:
+        """Add a module. The functions in `names` get new names, under which other modules call them; all others are its own."""
+        with LOCK:
+            module = llvm.parse_assembly(text, self._context)
+            for value in (*module.functions, *module.global_variables):
+                if value.is_declaration:
+                    continue
+                if value.name in names:
+                    value.name = names[value.name]
+                else:
+                    value.linkage = "internal"
+            if self._whole is None:
+                self._whole = module
+            else:
+                self._whole.link_in(module)
+
+    def module(self, exports: Sequence[str]) -> Any:
+        """All of them, of which only some functions are seen from outside."""
+        with LOCK:
+            whole = self._whole
+            whole.triple = self._target.triple
+            whole.data_layout = str(_machine(self._target).target_data)
+            for function in whole.functions:
+                if not function.is_declaration and function.name not in exports:
+                    function.linkage = "internal"
+            return whole
+
+
+def object_of_module(module: Any, target: Target) -> bytes:
+    with LOCK:
+        return bytes(_machine(target).emit_object(module))
+
+
+def assembly_of(module: Any, target: Target) -> str:
+    with LOCK:
+        return str(_machine(target).emit_assembly(module))
+
+
 def llvm_version() -> str:
     """LLVM's version, and that of its binding."""
     return f"{'.'.join(map(str, llvm.llvm_version_info))} {llvmlite.__version__}"

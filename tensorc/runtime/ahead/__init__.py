@@ -1,0 +1,1 @@
+"""Functions as C libraries that need no Python."""
