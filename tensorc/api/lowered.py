@@ -18,6 +18,7 @@ from tensorc.runtime.entry import Callable, Remembered
 if TYPE_CHECKING:
     from tensorc.api.explanation import Explanation
     from tensorc.api.function import Function, _Entry
+    from tensorc.compiler import Compilation
     from tensorc.ir.program import Program
 
 
@@ -44,6 +45,11 @@ class Lowered:
         ValueError for a stage that there is not.
         """
         return self._function.inspect("ast") if stage == "ast" else self._entry.compilation.text(stage, self.sizes)
+
+    @property
+    def compilation(self) -> Compilation:
+        """The stages."""
+        return self._entry.compilation
 
     @property
     def optimised(self) -> Program:

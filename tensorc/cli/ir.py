@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tensorc.dtypes import DType
     from tensorc.elaborate import ParameterInfo
 
+Texts = tuple[str, ...]
+
 STAGES = ("ast", "typed", "grad", "opt", "schedule", "loops", "llvm", "llvm-opt", "asm", "triton", "ttir", "ttgir", "ptx", "sass")
 
 
@@ -26,9 +28,10 @@ STAGES = ("ast", "typed", "grad", "opt", "schedule", "loops", "llvm", "llvm-opt"
 @click.option("--shape", "shapes", multiple=True, metavar="NAME=TYPE", help="The dtype and rank of a parameter: x=f32[4,8].")
 @click.option("--arg", "-a", "texts", multiple=True, metavar="NAME=VALUE", help="The value of a static parameter.")
 @click.option("--target", "-t", metavar="TARGET", help="A GPU, which need not be there: cuda:sm_90, hip:gfx942.")
+@click.option("--graph", "form", type=click.Choice(("svg",)), help="Draw the stage as a graph instead of printing it.")
 @json_option
 @click.pass_obj
-def command(session: Session, place: str, stage: str, shapes: tuple[str, ...], texts: tuple[str, ...], target: str | None) -> Report:
+def command(session: Session, place: str, stage: str, shapes: Texts, texts: Texts, target: str | None, form: str | None) -> Report:
     """Print what a stage makes of one function. A parameter without --shape has its declared rank, and f32 or i64 for a dtype variable.
 
     \b
@@ -47,9 +50,13 @@ def command(session: Session, place: str, stage: str, shapes: tuple[str, ...], t
     \b
     tensorc ir softmax.tx:softmax --stage loops --shape x=f32[N,1024]
     tensorc ir softmax.tx:softmax --stage ptx --shape x=f32[4096,1024] --target cuda:sm_90
+    tensorc ir softmax.tx:softmax --stage opt --graph svg > softmax.svg
     """
     from tensorc.cli.highlight import highlight
 
+    if form is not None:
+        name, text = stage_graph(session, place, stage, shapes, texts, target)
+        return Report(text, {"function": name, "stage": stage, "graph": form, "text": text})
     name, text = stage_text(session, place, stage, shapes, texts, target)
     return Report(highlight(text, stage), {"function": name, "stage": stage, "text": text})
 
@@ -70,6 +77,15 @@ def stage_text(
     with settings():
         lowered = lowered_of(session, place, shapes, texts, _target(stage, target))
         return lowered.program.name, lowered.as_text(stage)
+
+
+def stage_graph(session: Session, place: str, stage: str, shapes: Texts, texts: Texts, target: str | None) -> tuple[str, str]:
+    """The function's name and the stage's graph as SVG."""
+    from tensorc.cli.graph import graph
+
+    with settings():
+        lowered = lowered_of(session, place, shapes, texts, _target(stage, target))
+        return lowered.program.name, graph(lowered.compilation, stage)
 
 
 def _target(stage: str, target: str | None) -> str:

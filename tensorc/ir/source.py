@@ -19,7 +19,7 @@ from tensorc.ir.text import _COMPARE, _INFIX, _MUL, _Printer
 
 def source(program: Program) -> str:
     """The program as a function of a .tx file, which compiles to the same results."""
-    return _SourcePrinter(program).program()
+    return _SourcePrinter(program).text()
 
 
 def _is_of_sizes(s: Scalar) -> bool:

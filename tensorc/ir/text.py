@@ -63,7 +63,18 @@ _BITWISE = {"or": ("|", _BAR), "and": ("&", _AMPERSAND)}
 
 def show(program: Program) -> str:
     """The program as a function of a .tx file."""
+    return _Printer(program).text()
+
+
+def lines(program: Program) -> list[tuple[Tensor | None, str]]:
+    """The same line by line, each with the tensor that it is of, if it is of one."""
     return _Printer(program).program()
+
+
+def types(program: Program) -> dict[Tensor, tuple[str, str]]:
+    """The name and the type that the text gives each tensor of the program, in its order."""
+    printer = _Printer(program)
+    return {t: (printer.names[t], printer.type(t)) for t in printer.order}
 
 
 class _Printer:
@@ -107,17 +118,19 @@ class _Printer:
 
     # Statements.
 
-    def program(self) -> str:
+    def text(self) -> str:
+        return "".join(f"{line}\n" for _, line in self.program())
+
+    def program(self) -> list[tuple[Tensor | None, str]]:
         p = self.subject
         parameters = ", ".join(f"{i.name}: {self.type(i)}" for i in p.inputs)
         results = [self.type(t) for t in p.results]
         returns = results[0] if len(results) == 1 else f"({', '.join(results)})"
-        lines = [f"fn {p.name}({parameters}) -> {returns} {{"]
-        lines += [f"    require {self.condition(c)}, {_quoted(c.message)}" for c in p.conditions]
+        found: list[tuple[Tensor | None, str]] = [(None, f"fn {p.name}({parameters}) -> {returns} {{")]
+        found += [(None, f"    require {self.condition(c)}, {_quoted(c.message)}") for c in p.conditions]
         for t in walk.topological(p.results):
-            lines += [f"    {line}" for line in self.tensor(t)]
-        lines.append(f"    return {', '.join(self.names[t] for t in p.results)}")
-        return "\n".join([*lines, "}", ""])
+            found += [(t, f"    {line}") for line in self.tensor(t)]
+        return [*found, (None, f"    return {', '.join(self.names[t] for t in p.results)}"), (None, "}")]
 
     def condition(self, c: Condition) -> str:
         """A relation with what is added on its left and what is taken off on its right."""

@@ -224,8 +224,8 @@ class Executable:
         if total > memory.LARGEST:
             raise self._too_large(shape, total)
         names = (*self.plan.sizes, *(name for name, _ in self.plan.derived))
-        words = [*(sizes[name] for name in names), *strides, *offsets]
-        words += [count, threads.parallel() if parallel else 0, slots, slot, *(word for r in regions for word in (r.units, r.chunk)), 0]
+        shared = (count, threads.parallel() if parallel else 0, slots, slot)
+        words = self.plan.words((sizes[name] for name in names), strides, offsets, shared, ((r.units, r.chunk) for r in regions), 0)
         checks = tuple(offsets[self.plan.intermediates : self.plan.shared])
         packed = struct.pack(f"={len(words)}q", *words)
         return Layout(self._variant(tuple(known)), packed, total, checks, tuple(copied), empty, shape)

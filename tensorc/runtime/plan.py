@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 from tensorc import algebra
 from tensorc.algebra import Atom, Exact, Poly, Quotient, Remainder, Size, poly
+
+W = TypeVar("W")
 
 Strides = tuple[int | None, ...]
 """What code may rely on of a memory's strides, in elements: 0, 1, or nothing, for each axis."""
@@ -72,6 +74,14 @@ class Plan:
         for name, value in self.derived:
             found[name] = algebra.evaluate(value, found)
         return found
+
+    def words(
+        self, sizes: Iterable[W], strides: Iterable[W], places: Iterable[W], threads: Sequence[W], regions: Iterable[tuple[W, W]], none: W
+    ) -> list[W]:
+        """The words of the frame behind the pointers, in its order. `threads` are how many, what runs them, and where their scratch
+        begins and how far apart it is; `regions` the units and the chunk of each; `none` stands for what a kernel writes itself.
+        """
+        return [*sizes, *strides, *places, *threads, *(word for region in regions for word in region), none]
 
     @property
     def shared(self) -> int:

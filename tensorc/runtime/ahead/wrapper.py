@@ -152,10 +152,11 @@ class Wrapper:
         self._leave(failures)
         workspace, raw = self._workspace(total)
         names = (*self.plan.sizes, *(name for name, _ in self.plan.derived))
-        words = [self._value(f"ptrtoint ptr {pointer} to i64") for pointer, *_ in layouts]
-        words += [workspace, *(self.sizes[name] for name in names), *(s for _, strides, *_ in layouts for s in strides), *offsets]
-        words += ["1", "0", slots, slot, *(word for units in regions for word in (units, "0"))]
-        self._call(words, self._any(bit for *_, bit, _ in layouts), raw)
+        sizes, strides = [self.sizes[name] for name in names], [s for _, strides, *_ in layouts for s in strides]
+        words = [*(self._value(f"ptrtoint ptr {pointer} to i64") for pointer, *_ in layouts), workspace]
+        words += self.plan.words(sizes, strides, offsets, ("1", "0", slots, slot), ((units, "0") for units in regions), "0")
+        checks = [self._value(f"add i64 {workspace}, {offset}") for offset in offsets[self.plan.intermediates : self.plan.shared]]
+        self._call(words, checks, self._any(bit for *_, bit, _ in layouts), raw)
 
     def _failures(self) -> list[tuple[Value, int]]:
         """When each rule is broken that can be seen before the kernels run, and its code."""
@@ -257,7 +258,8 @@ class Wrapper:
         address = self._value(f"ptrtoint ptr {raw} to i64")
         return self._value(f"and i64 {self._value(f'add i64 {address}, {ALIGNMENT - 1}')}, {-ALIGNMENT}"), raw
 
-    def _call(self, words: Sequence[Value], other: Value, raw: Value) -> None:
+    def _call(self, words: Sequence[Value], checks: Sequence[Value], other: Value, raw: Value) -> None:
+        """Run the kernels, and return the number of the first check that failed, whose cells hold something else than if none did."""
         assert len(words) == self.plan.length
         frame = self._value(f"alloca [{len(words)} x i64], align 64")
         for n, word in enumerate(words):
@@ -265,19 +267,13 @@ class Wrapper:
         run = self._value(f"select i1 {other}, ptr @{self.any}, ptr @{self.rows}")
         self.lines.append(f"  call void {run}(ptr {frame})")
         code = "0"
-        checks = words[-self._after_checks() :][: self.plan.checks]
         numbers = [n for n, rule in enumerate(self.contract.rules, 1) if rule.check is not None]
-        for number, offset in reversed(list(zip(numbers, checks, strict=True))):
-            address = self._value(f"add i64 {words[len(self.contract.arguments)]}, {offset}")
+        for number, address in reversed(list(zip(numbers, checks, strict=True))):
             cell = self._load(self._value(f"inttoptr i64 {address} to ptr"))
             code = self._value(f"select i1 {self._value(f'icmp ne i64 {cell}, {PASSED}')}, i32 {number}, i32 {code}")
         if raw:
             self.lines.append(f"  call void @free(ptr {raw})")
         self.lines.append(f"  ret i32 {code}")
-
-    def _after_checks(self) -> int:
-        """How many words the frame has from the first check's place on."""
-        return len(self.plan.owned) - self.plan.intermediates + 4 + 2 * len(self.plan.regions)
 
 
 _SHARED = """\
