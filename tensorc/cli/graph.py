@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tensorc.cli.drawing import Box, draw
@@ -10,6 +12,7 @@ from tensorc.cli.output import FAILED, USAGE, Refused
 if TYPE_CHECKING:
     from tensorc.compiler import Compilation
     from tensorc.ir.program import Program
+    from tensorc.ir.tensor import Tensor
     from tensorc.loops.nest import Schedule
 
 MOST = 1500
@@ -42,8 +45,8 @@ def graph(compilation: Compilation, stage: str) -> str:
             raise Refused(f"the stage `{stage}` is no graph", f"those that are drawn are {' '.join(STAGES)}", code=USAGE)
 
 
-def program_graph(title: str, program: Program) -> str:
-    """A box for each tensor: its name and type, what it is, and where it comes from."""
+def program_graph(title: str, program: Program, keys: Mapping[Tensor, str] = MappingProxyType({})) -> str:
+    """A box for each tensor: its name and type, what it is, and where it comes from; with its key, if it has one."""
     from tensorc.ir import walk
     from tensorc.ir.text import lines, types
 
@@ -59,7 +62,15 @@ def program_graph(title: str, program: Program) -> str:
         kind = " ".join(["input"] * (t in program.inputs) + ["result"] * (t in program.results))
         span = program.spans.get(t)
         place = _short(str(span)) if span is not None else ""
-        boxes.append(Box((f"{name}: {type}", *([_short(formula)] if formula else [])), kind, "\n".join(text), place))
+        boxes.append(
+            Box(
+                (f"{name}: {type}", *([_short(formula)] if formula else [])),
+                kind,
+                "\n".join(text),
+                place,
+                {"k": keys[t]} if t in keys else None,
+            )
+        )
     edges = [(numbers[s], numbers[t]) for t in named for s in walk.sources(t)]
     return _drawn(title, boxes, edges)
 

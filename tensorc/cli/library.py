@@ -26,11 +26,11 @@ def c_files(
 ) -> tuple[list[str], dict[str, bytes]]:
     """(the functions' names, the files by name)."""
     from tensorc.backends.llvm import target
+    from tensorc.cli.program import several
     from tensorc.config import config
     from tensorc.runtime.ahead.library import Library
 
-    unit, names, wanted = _named(session, place)
-    _refuse_unknown(unit, names, (*shapes, *texts))
+    unit, names, wanted = several(session, place, (*shapes, *texts))
     functions = tuple(f for name in names for f in _functions(session, unit, name, shapes, texts, _read_dtypes(dtypes), wrt))
     stem = wanted or (Path(unit.source.name).stem if unit.source.name.endswith(".tx") else "library")
     machine = replace(target.host(config.cpu), fast=config.math == "fast")
@@ -55,27 +55,6 @@ def _content(library: Library, kind: str) -> bytes:
             return library.header.encode()
 
 
-def _named(session: Session, place: str) -> tuple[Unit, list[str], str | None]:
-    """The unit of a place, the functions that are meant, and the one that is named."""
-    from tensorc.cli.program import choose, load_whole, split_place
-
-    path, name = split_place(place)
-    unit = load_whole(path, session)
-    every = list(unit.functions)
-    return unit, every if name is None else [choose(every, name, place)], name
-
-
-def _refuse_unknown(unit: Unit, names: Sequence[str], given: Texts) -> None:
-    """Refuse an option for a parameter that none of the functions has."""
-    from tensorc.elaborate import parameters
-
-    known = {p.name for name in names for p in parameters(unit, name)}
-    for text in given:
-        name = text.partition("=")[0].strip()
-        if name not in known:
-            raise Refused(f"there is no parameter `{name}`", f"the parameters are {', '.join(sorted(known))}" if known else None)
-
-
 def _read_dtypes(text: str | None) -> list[DType] | None:
     from tensorc.dtypes import DTYPES
     from tensorc.errors import suggestion
@@ -95,12 +74,11 @@ def _functions(
     """A function for each dtype, and its gradient."""
     from tensorc.cli.arguments import variable_kind
     from tensorc.cli.ir import arguments
-    from tensorc.cli.program import call_errors, function
+    from tensorc.cli.program import call_errors, function, own_options
     from tensorc.elaborate import MISSING, parameters
 
     declared = parameters(unit, name)
-    own = {p.name for p in declared}
-    shapes, texts = (tuple(t for t in given if t.partition("=")[0].strip() in own) for given in (shapes, texts))
+    shapes, texts = own_options(declared, shapes), own_options(declared, texts)
     variables = list(dict.fromkeys(p.dtype_text for p in declared if variable_kind(p) is not None))
     for chosen in dtypes if dtypes is not None and variables else [None]:
         values = arguments(session, declared, shapes, texts, _bound(name, declared, variables, chosen))

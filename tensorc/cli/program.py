@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from tensorc.source import Source
 
 if TYPE_CHECKING:
     from tensorc.api.function import Function
-    from tensorc.elaborate import Unit
+    from tensorc.elaborate import ParameterInfo, Unit
 
 STDIN = "<stdin>"
 """What standard input is called in messages; `-` and this stand for it on the command line."""
@@ -89,6 +89,30 @@ def load_whole(path: str, session: Session) -> Unit:
     if errors:
         raise CompileError(errors)
     return unit
+
+
+def several(session: Session, place: str, options: Sequence[str]) -> tuple[Unit, list[str], str | None]:
+    """The unit of a place, the functions that are meant, every one of the file where none is named, and the one that is named. Refused
+    for an option NAME=TEXT of a parameter that none of them has.
+    """
+    from tensorc.elaborate import parameters
+
+    path, name = split_place(place)
+    unit = load_whole(path, session)
+    every = list(unit.functions)
+    names = every if name is None else [choose(every, name, place)]
+    known = {p.name for n in names for p in parameters(unit, n)}
+    for text in options:
+        option = text.partition("=")[0].strip()
+        if option not in known:
+            raise Refused(f"there is no parameter `{option}`", f"the parameters are {', '.join(sorted(known))}" if known else None)
+    return unit, names, name
+
+
+def own_options(declared: Sequence[ParameterInfo], options: Sequence[str]) -> tuple[str, ...]:
+    """The options NAME=TEXT for the parameters of one function."""
+    own = {p.name for p in declared}
+    return tuple(text for text in options if text.partition("=")[0].strip() in own)
 
 
 def function(unit: Unit, name: str) -> Function:
