@@ -67,5 +67,5 @@ def test_build_of_machine_code(tmp_path: Path, tensorc: Callable[..., Any]) -> N
         "build", str(tmp_path / "s.tx"), "-o", str(tmp_path), "--emit", "ptx,cubin", "--target", "cuda:sm_80", "--shape", "x=f32[64,1000]"
     )
     assert ran.code == 0
-    assert (tmp_path / "softmax_rows.t0_e_t2_t3.cubin").read_bytes()[:4] == b"\x7fELF"
-    assert ".target sm_80" in (tmp_path / "softmax_rows.t0_e_t2_t3.ptx").read_text()
+    assert (tmp_path / "softmax_rows.softmax_rows_kernel.cubin").read_bytes()[:4] == b"\x7fELF"
+    assert ".target sm_80" in (tmp_path / "softmax_rows.softmax_rows_kernel.ptx").read_text()

@@ -9,12 +9,18 @@ from tensorc.algebra import Index, Poly
 from tensorc.backends.triton import index, spellings
 from tensorc.backends.triton.context import WIDTH, Axes, Context, Value, expand
 from tensorc.backends.triton.spellings import AND, Text
-from tensorc.ir.tensor import Tensor
+from tensorc.backends.triton.types import plain
+from tensorc.ir.tensor import Apply, Load, Scalar, Tensor
 from tensorc.loops import bounds
 from tensorc.loops.nest import Memory, Scratch, Var
 
+Guard = tuple[Scalar, float | int | bool]
+"""A condition on a load, and the element where it does not hold."""
 
-def load(context: Context, tensor: Tensor, subscripts: tuple[Poly, ...], raw: bool = False, order: Axes | None = None) -> Value:
+
+def load(
+    context: Context, tensor: Tensor, subscripts: tuple[Poly, ...], raw: bool = False, order: Axes | None = None, guard: Guard | None = None
+) -> Value:
     """The element in registers; any value where a subscript is outside or there is no such point. Touches nothing outside.
 
     `raw`: a half float as it is in memory. `order`: the dimensions of the tensor, in another order than usual.
@@ -27,30 +33,55 @@ def load(context: Context, tensor: Tensor, subscripts: tuple[Poly, ...], raw: bo
         return context.rows[tensor]
     assert isinstance(tensor, Memory)
     order = None if order == context.axes_of(frozenset(order or ())) else order
-    key = ("load", tensor, subscripts, context.versions.get(tensor, 0), order)
-    found = context.recall(key)
+    kind = ("load", tensor, subscripts, context.versions.get(tensor, 0), guard)
+    found = context.recall((*kind, order))
+    there = context.recall((*kind, "in any order"))
+    if found is None and there is not None and len(there.axes) == 2:
+        turned = Value(Text(f"tl.trans({there.text.text})"), there.axes[::-1])
+        found = context.named((*kind, order), turned, f"{tensor.name}_turned")
     if found is None:
-        found = context.named(key, _load(context, tensor, subscripts, order), tensor.name)
+        found = context.named((*kind, order), _load(context, tensor, subscripts, order, guard), tensor.name)
+        context.remember((*kind, "in any order"), found)
     if raw or not tensor.dtype.is_half:
         return found
-    wide = context.recall((*key, "wide"))
+    wide = context.recall((*kind, order, "wide"))
     if wide is None:
         value = Value(spellings.from_memory(found.text, tensor.dtype), found.axes)
-        wide = context.named((*key, "wide"), value, f"{tensor.name}_f32")
+        wide = context.named((*kind, order, "wide"), value, f"{tensor.name}_f32")
     return wide
 
 
-def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], order: Axes | None) -> Value:
+def takes_guard(context: Context, load_: Load, condition: Scalar) -> bool:
+    """Whether the load is best masked by a condition: where nothing reads the element otherwise, and the mask is no larger than it."""
+    if not is_memory(load_.tensor) or context.uses.get(load_, 0) != 1 or (load_.tensor, load_.subscripts) in context.others:
+        return False
+    return set(context.axes(condition)) <= set(context.axes(context.situation.address(load_.tensor, load_.subscripts)))
+
+
+def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], order: Axes | None, guard: Guard | None) -> Value:
+    from tensorc.backends.triton.scalar import evaluate
+
     address = context.situation.address(memory, subscripts)
     conditions = outside(context, memory, subscripts)
+    if guard is not None:
+        conditions += [evaluate(context, part) for part in _conjuncts(guard[0])]
     axes = _union(context, [context.axes(address), *(c.axes for c in conditions)])
     if order is not None:
         assert set(order) == set(axes)
         axes = order
     mask = masked(context, axes, conditions)
     pointer = _pointer(context, memory, address, axes)
-    zero = "0.0" if memory.dtype.is_float else "0"
-    return Value(Text(f"tl.load({pointer}, mask={mask}, other={zero})" if mask else f"tl.load({pointer})"), axes)
+    other = context.others.get((memory, subscripts), 0) if guard is None else guard[1]
+    return Value(Text(f"tl.load({pointer}, mask={mask}, other={plain(other, memory.dtype)})" if mask else f"tl.load({pointer})"), axes)
+
+
+def _conjuncts(s: Scalar) -> list[Scalar]:
+    """The conditions that all hold where s does."""
+    match s:
+        case Apply("and", (a, b), _):
+            return [*_conjuncts(a), *_conjuncts(b)]
+        case _:
+            return [s]
 
 
 def store(context: Context, memory: Memory, subscripts: Sequence[Poly], value: Value, where: Value | None) -> None:

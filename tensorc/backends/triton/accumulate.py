@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tensorc.algebra import Index
-from tensorc.backends.triton import access, spellings
-from tensorc.backends.triton.context import Accumulator, Axes, Context, Value, expand, full
+from tensorc.backends.triton import access, spellings, vanishing
+from tensorc.backends.triton.context import WIDTH, Accumulator, Axes, Context, Value, expand, full
 from tensorc.backends.triton.scalar import evaluate, union
 from tensorc.backends.triton.spellings import ATOM, PRODUCT, SUM, Text
 from tensorc.backends.triton.types import constant, name_of, plain, register
 from tensorc.dtypes import DType, bool_, f32, f64
 from tensorc.ir.monoids import MONOIDS
-from tensorc.ir.tensor import Apply, Load, Scalar
+from tensorc.ir.tensor import Apply, Const, Load, Scalar, Select
 from tensorc.loops import text
 from tensorc.loops.nest import Done, Fold, For, Init, Statement, Update, Var, statements
 from tensorc.schedule.gpu.product import Sides, sides
@@ -83,7 +83,7 @@ def fold(context: Context, s: Fold) -> None:
     if found is not None:
         _dot(context, s, found, accumulator)
         return
-    exists = [] if accumulator.apart is None else existing(context, [accumulator.apart])
+    exists = [] if accumulator.apart is None else needed(context, s.monoid, s.value, [accumulator.apart])
     if accumulator.looped:
         mask = expand(exists[0], every).text if exists else None
         name = context.names.of(("acc", s.var), s.var.name)
@@ -92,6 +92,8 @@ def fold(context: Context, s: Fold) -> None:
         return
     assert accumulator.apart is not None
     value = _where(context, exists, _term(context, s.monoid, s.value), identity(s.monoid, s.var.dtype))
+    if len(value.text.text) > WIDTH:
+        value = context.named(("term", s.var), value, f"{s.var.name}_term")
     total = reduced(full(context, value, every, type_of(s.var.dtype)), every.index(accumulator.apart), s.monoid, s.var.dtype)
     _finished(context, s.var, total, accumulator.axes)
 
@@ -99,6 +101,11 @@ def fold(context: Context, s: Fold) -> None:
 def existing(context: Context, axes: Sequence[Index]) -> list[Value]:
     """Which points of the axes exist, where not all do."""
     return [Value(Text(m), (a,)) for a in axes if (m := context.bound[a].mask) is not None]
+
+
+def needed(context: Context, monoid: str, value: Scalar, axes: Sequence[Index]) -> list[Value]:
+    """Which points of the axes exist, where the value is not the identity already at those that do not."""
+    return [] if all(vanishing.is_identity(context, monoid, value, a) for a in axes) else existing(context, axes)
 
 
 def _where(context: Context, conditions: Sequence[Value], value: Value, otherwise: str) -> Value:
@@ -200,7 +207,7 @@ def update(context: Context, s: Update) -> None:
     over = list(context.axes_of(frozenset(s.over)))
     every = context.axes_of({*row.axes, *over})
     where = [] if s.where is None else [evaluate(context, s.where)]
-    where += existing(context, over)
+    where += needed(context, s.monoid, s.value, over)
     old = row.text
     if not over:
         mask = " & ".join(expand(w, every).inside(spellings.AND + 1) for w in where) or None
@@ -236,13 +243,12 @@ def _dot(context: Context, s: Fold, found: Sides, accumulator: Accumulator) -> N
     )
     dtype = found.dtype
     left, right = found.operands()
+    if accumulator.axes == (column, row):
+        left, right, row, column = right, left, column, row
     left_text = _operand(context, left, (row, depth), depth, dtype)
     right_text = _operand(context, right, (depth, column), depth, dtype)
     precision = f', input_precision="{_precision(context, found)}"' if dtype is f32 else ""
     wide = ", out_dtype=tl.float64" if dtype is f64 else ""
-    transposed = accumulator.axes == (column, row)
-    if transposed:
-        left_text, right_text = f"tl.trans({right_text})", f"tl.trans({left_text})"
     if accumulator.looped:
         name = context.names.of(("acc", s.var), s.var.name)
         context.line(f"{name} = tl.dot({left_text}, {right_text}, {name}{precision}{wide})")
@@ -259,6 +265,11 @@ def _operand(context: Context, side: Scalar, order: Axes, depth: Index, dtype: D
     """A factor as a matrix: in the memory's own type, 0 where there is no point of what is summed over."""
     if isinstance(side, Load) and access.is_memory(side.tensor) and set(context.axes(side)) == set(order):
         return access.load(context, side.tensor, side.subscripts, raw=True, order=order).text.text
+    if isinstance(side, Select) and isinstance(side.then, Load) and isinstance(side.otherwise, Const):
+        load = side.then
+        if access.takes_guard(context, load, side.condition) and set(context.axes(load)) == set(order):
+            guard = side.condition, side.otherwise.value
+            return access.load(context, load.tensor, load.subscripts, raw=True, order=order, guard=guard).text.text
     value = evaluate(context, side)
     axes = context.axes_of(frozenset(order))
     text_ = expand(value, axes).text

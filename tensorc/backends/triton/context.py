@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import re
+import textwrap
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from tensorc.algebra import Facts, Index, Poly, Size
 from tensorc.backends.triton.helpers import TEXTS
 from tensorc.backends.triton.spellings import ATOM, Text
 from tensorc.ir import walk
-from tensorc.ir.tensor import Scalar
+from tensorc.ir.tensor import Scalar, Tensor
 from tensorc.loops.nest import Fold, For, Kernel, Memory, Scratch, Var
 from tensorc.schedule.gpu import Situation, Sizes
 
@@ -25,6 +26,14 @@ RESERVED = frozenset(
 
 WIDTH = 110
 """Expressions longer than this are given names in parts."""
+
+ROW = re.compile(r"(\w+_row(?:_\d+)?)(\[[^\]]*\])")
+
+POINT = re.compile(r" % \d+(?=[,\]])")
+"""A row in registers has the points of a block: which of them is not worth saying."""
+
+LINES = 4
+"""Of a formula in a comment, at most."""
 
 Axes = tuple[Index, ...]
 
@@ -109,7 +118,11 @@ class Context:
     folded: Mapping[Var, tuple[tuple[For, ...], Fold]]  # the loops between the start of a reduction and its fold
     deterministic: bool  # whether sums into places that are data are done in order
     named_rows: frozenset[Scratch]  # rows that are nothing but other names for a variable
+    others: Mapping[tuple[Tensor, tuple[Poly, ...]], float | int]  # what loads find where there is no point, if it is not 0
+    values: Mapping[Var, Scalar]  # of variables that are no reductions
     lines: list[str] = field(default_factory=list)
+    firsts: int = 0  # lines of values of sizes alone
+    is_first: bool = False  # whether such a value is being written
     indent: int = 1
     bound: dict[Index, Bound] = field(default_factory=dict)
     scopes: list[dict[Hashable, Value]] = field(default_factory=lambda: [{}])
@@ -135,8 +148,15 @@ class Context:
         self.lines.append("    " * self.indent + text if text else "")
 
     def comment(self, texts: Sequence[str]) -> None:
+        rows = {m.name: m.name.removesuffix("_row") for m in self.named_rows}
         for text in texts:
-            self.line(f"# {text}" if len(text) <= WIDTH else f"# {text[: WIDTH - 3]}...")
+            text = ROW.sub(lambda m: rows.get(m[1], m[1]) + POINT.sub("", m[2]), text)
+            first, *rest = textwrap.wrap(text, WIDTH, break_long_words=False, break_on_hyphens=False)
+            self.line(f"# {first}")
+            for more in rest[: LINES - 1]:
+                self.line(f"#     {more}")
+            if len(rest) >= LINES:
+                self.line("#     ...")
 
     @contextmanager
     def block(self, head: str) -> Iterator[None]:
@@ -167,6 +187,13 @@ class Context:
         name = self.names.of((key, value.axes), wanted)
         self.line(f"{name} = {value.text.text}")
         return self.remember(key, Value(Text(name), value.axes))
+
+    def named_first(self, key: Hashable, value: Value, wanted: str) -> Value:
+        """The value of sizes alone, with a name from the first line of the kernel on."""
+        name = self.names.of((key, ()), wanted)
+        self.lines.insert(self.firsts, f"    {name} = {value.text.text}")
+        self.firsts += 1
+        return self.scopes[0].setdefault(key, Value(Text(name), ()))
 
     def axes_of(self, indices: frozenset[Index] | set[Index]) -> Axes:
         """Those that are bound to blocks, in the order of dimensions."""

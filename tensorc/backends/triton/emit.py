@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly
-from tensorc.backends.triton import accumulate, helpers, index, scatter, sort, statements
+from tensorc.backends.triton import accumulate, helpers, index, scatter, sort, statements, vanishing
 from tensorc.backends.triton.context import Bound, Context, Naming, Relied
 from tensorc.dtypes import i32
 from tensorc.ir import walk
 from tensorc.ir.tensor import Load, Scalar
-from tensorc.loops.nest import Buffer, For, Kernel, Memory, Scratch, SortRow, Statement, Store, Update, Var, scalars
+from tensorc.loops.nest import Buffer, For, Kernel, Let, Memory, Scratch, SortRow, Statement, Store, Update, Var, scalars
 from tensorc.loops.nest import statements as every_statement
 from tensorc.loops.text import declared
 from tensorc.schedule.gpu import Launch, Planned, Situation
@@ -125,6 +125,8 @@ class _Emitter:
             accumulate.loops_of(kernel.body),
             options.deterministic,
             _named_rows(kernel),
+            vanishing.others(kernel),
+            {s.var: s.value for s in every_statement(kernel.body) if isinstance(s, Let)},
             programs=tuple(s.axis for s in self.grid),
         )
         order |= {s.axis: len(order) + n for n, s in enumerate(self.grid) if s.axis not in order}

@@ -62,6 +62,8 @@ def _library(name: str, exact: bool = False) -> Spelling:
     return Spelling(f"libdevice.{name}({{a}})", exact=exact)
 
 
+BITWISE = ("{a} & {b}", "{a} | {b}", "{a} ^ {b}")
+
 SPELLINGS: dict[str, Spelling] = {
     "neg": Spelling("{a} * -1.0", "-{a}", "0 - {a}", binds=SUM, exact=True),  # before Triton 3.8, -x is 0 - x: of 0.0 not -0.0
     "add": _infix("+", SUM),
@@ -129,7 +131,7 @@ SPELLINGS: dict[str, Spelling] = {
 _BOOLS_BIND = {"maximum": OR, "minimum": AND, "eq": UNARY, "ne": XOR, "lt": AND, "le": OR, "gt": AND, "ge": OR}
 
 OPERANDS = frozenset(
-    name for name, row in SPELLINGS.items() if row.floats in ("{a} + {b}", "{a} - {b}", "{a} * {b}") or row.binds == COMPARE
+    name for name, row in SPELLINGS.items() if row.floats in ("{a} + {b}", "{a} - {b}", "{a} * {b}", *BITWISE) or row.binds == COMPARE
 )
 """Operations whose constant operand is a literal: Triton takes it to be of the other's dtype."""
 
@@ -140,6 +142,9 @@ def apply(operation: str, arguments: Sequence[Text], argument: DType, result: DT
         return cast(arguments[0], argument, result)
     if operation == "bitcast":
         return bitcast(arguments[0], argument, result)
+    shift = _shift(operation, arguments, argument)
+    if shift is not None:
+        return shift
     row = SPELLINGS[operation]
     form = row.of(argument)
     assert form is not None, f"{operation} of {argument}"
@@ -152,11 +157,23 @@ def apply(operation: str, arguments: Sequence[Text], argument: DType, result: DT
     return rounded(made, argument)
 
 
+def _shift(operation: str, arguments: Sequence[Text], argument: DType) -> Text | None:
+    """A shift by a number that is known, and less than the bits that there are."""
+    if operation not in ("shift_left", "shift_right"):
+        return None
+    by = re.fullmatch(r"(?:tl\.full\(\(\), )?(\d+)(?:, tl\.u?int\d+\))?", arguments[1].text)
+    if by is None or int(by[1]) >= argument.bits:
+        return None
+    return Text(f"{arguments[0].inside(SHIFT)} {'<<' if operation == 'shift_left' else '>>'} {by[1]}", SHIFT)
+
+
 def _filled(form: str, arguments: Sequence[Text], binds: int, bits: int) -> Text:
     if binds == ATOM:
         texts = [a.text for a in arguments]
     elif form.startswith("~("):
         texts = [a.inside(XOR) for a in arguments]
+    elif form in BITWISE:  # of different operators few know which binds first
+        texts = [a.inside(binds if a.binds == binds and n == 0 else ATOM) for n, a in enumerate(arguments)]
     elif "~" in form or form.startswith("-") or ".to(" in form:
         texts = [a.inside(ATOM) for a in arguments]
     else:  # the left operand of what associates to the left may bind as loosely as the whole
@@ -226,11 +243,19 @@ def bitcast(x: Text, source: DType, result: DType) -> Text:
     return convert(made, f32) if result.is_half else made
 
 
+_CALL = re.compile(r"\w+|[\w.]+\([^()]*\)")
+"""A name, or a call without others in it."""
+
+
 def from_memory(x: Text, dtype: DType) -> Text:
     """What is loaded of a dtype, as it is in registers."""
     return convert(x, f32) if dtype.is_half else x
 
 
 def to_memory(x: Text, dtype: DType) -> Text:
-    """The element to store."""
-    return convert(x, dtype) if dtype.is_half else x
+    """The element to store. What is rounded to a half float is rounded once."""
+    if not dtype.is_half:
+        return x
+    inner = x.text.removeprefix(f"{dtype}(").removesuffix(")")
+    is_rounded = rounded(Text(inner), dtype) == x
+    return convert(Text(inner, ATOM if _CALL.fullmatch(inner) else COMPARE) if is_rounded else x, dtype)

@@ -11,7 +11,7 @@ axis that must be whole is not.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import assert_never
 
 from tensorc.algebra import Poly
@@ -20,7 +20,7 @@ from tensorc.ir.program import Program
 from tensorc.ir.tensor import Apply, Tensor
 from tensorc.loops.nest import Kernel, Schedule
 from tensorc.schedule.anew import anew
-from tensorc.schedule.gpu import special, streamed, tail
+from tensorc.schedule.gpu import special, streamed, tail, titles
 from tensorc.schedule.gpu.group import Group, partition
 from tensorc.schedule.gpu.nest import kernel
 from tensorc.schedule.gpu.plan import Planner
@@ -64,37 +64,36 @@ def schedule(program: Program, situation: Situation) -> Planned:
     outputs = (*program.results, *(_first_outside(c) for c in program.checks))
     inlined = inline(program, outputs)
     names = Names(t.name for t in program.inputs)
-    groups = _groups(inlined.rules, situation, outputs)
+    groups = _groups(titles.named(inlined.rules, program), situation, outputs)
     storage = store(program, outputs, groups, inlined.aliases, names)  # type: ignore[arg-type]
-    titles = Names()
-    kernels: list[Kernel] = []
-    launches: dict[str, Launch] = {}
+    taken = Names(names.taken)
+    made: list[tuple[Kernel, Launch]] = []
     before: Group | None = None
     for g in groups:
+        title = taken.unique(titles.title(program, g.rules, storage))
+        found = _kernels(title, g, situation.sizes, storage, names, taken)
         if before is not None and _is_tail(Planner(situation, outputs), before, g):
-            last = kernels.pop()
-            ((k, _),) = _kernels(_title(g), g, storage, names, titles)
-            kernels.append(tail.joined(last, k))
-            launches[kernels[-1].name] = launches.pop(last.name)
+            first, launch = made.pop()
+            made.append((tail.joined(first, found[0][0]), launch))
             before = None
             continue
-        for k, launch in _kernels(titles.unique(_title(g)), g, storage, names, titles):
-            kernels.append(k)
-            launches[k.name] = launch
+        made += found
         before = g
+    if len(made) == 1:
+        made = [(replace(k, name=f"{program.name}_kernel"), launch) for k, launch in made]
     count = len(program.results)
-    made = Schedule(
+    whole = Schedule(
         program.name,
         program.inputs,
         storage.results[:count],
         storage.results[count:],
         storage.intermediates,
         storage.aliases,
-        tuple(kernels),
+        tuple(k for k, _ in made),
         _facts(program),
     )
     exact = dict.fromkeys(g.space.exact for g in groups if g.space is not None and g.space.exact is not None)
-    return Planned(made, situation, launches, tuple(exact))
+    return Planned(whole, situation, {k.name: launch for k, launch in made}, tuple(exact))
 
 
 def _groups(rules: Sequence[AnyRule], situation: Situation, outputs: Sequence[Tensor]) -> list[Group]:
@@ -130,7 +129,7 @@ def _is_tail(planner: Planner, before: Group, g: Group) -> bool:
     return all(planner.sizes.bounds(a.extent)[0] > 0 for a, _ in before.space.grid) and planner.is_small(g.space)
 
 
-def _kernels(name: str, g: Group, storage: Storage, names: Names, titles: Names) -> list[tuple[Kernel, Launch]]:
+def _kernels(name: str, g: Group, sizes: Sizes, storage: Storage, names: Names, taken: Names) -> list[tuple[Kernel, Launch]]:
     if g.space is not None:
         plan, launch = g.space, Launch(g.space.warps, g.space.stages)
         if plan.passes is not None:
@@ -139,21 +138,15 @@ def _kernels(name: str, g: Group, storage: Storage, names: Names, titles: Names)
     (rule,) = g.rules
     match rule:
         case ScanRule():
-            return [(special.scan(name, rule, storage, names), Launch())]
+            return [(special.scan(name, rule, sizes, storage, names), Launch())]
         case ScatterRule():
-            return [(k, Launch()) for k in special.scatter(name, titles, rule, storage, names)]
+            return [(k, Launch()) for k in special.scatter(name, taken, rule, sizes, storage, names)]
         case SortRule():
             return [(special.sort(name, rule, storage, names), Launch())]
         case Rule():
             raise AssertionError("a rule has a plan")
         case _:
             assert_never(rule)
-
-
-def _title(g: Group) -> str:
-    """The name of a kernel: of its rules, as far as they fit."""
-    title = "_".join(dict.fromkeys(r.name for r in g.rules))
-    return title if len(title) <= 40 else f"{title[:40]}_"
 
 
 __all__ = ["Launch", "Planned", "Situation", "Sizes", "schedule"]

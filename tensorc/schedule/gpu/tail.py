@@ -39,7 +39,7 @@ def joined(first: Kernel, last: Kernel) -> Kernel:
     mover = _Mover(axes, {m: Scratch(taken.unique(m.name), m.extents, m.dtype) for m in last.scratch})
     body = (*first.body, *map(mover.statement, last.body))
     names = {**first.names, **taken.letters(axes.values())}
-    return Kernel(f"{first.name}_{last.name}", body, *touched(body), (*first.scratch, *mover.rows.values()), names)
+    return Kernel(first.name, body, *touched(body), (*first.scratch, *mover.rows.values()), names)
 
 
 def _variables(kernel: Kernel) -> Iterator[str]:

@@ -22,20 +22,20 @@ def test_a_kernel_reads_like_a_persons() -> None:
     found = text(SOFTMAX, "triton", "f32[4096, 1000]")
     assert (
         '''@triton.jit
-def t0_e_t2_t3(x_ptr, result0_ptr, D, BLOCK_J: tl.constexpr):
+def softmax_rows_kernel(x_ptr, result0_ptr, D, BLOCK_J: tl.constexpr):
     """x: f32[N, D] -> result0: f32[N, D]"""
     i = tl.program_id(0)
     j = tl.arange(0, BLOCK_J)
     j_mask = j < D
-    # t0 max= x[i, j]
-    x = tl.load(x_ptr + i * D + j, mask=j_mask, other=0.0)
-    t0 = tl.reduce(tl.where(j_mask, x, float("-inf")), 0, largest)
-    # e = exp(x[i, j] - t0[i])
-    e = libdevice.exp(x - t0)
-    # t2 sum= e[i, j]
-    t2 = tl.sum(tl.where(j_mask, e, 0.0), 0)
-    # result0[i, j] = e[i, j] / t2[i]
-    tl.store(result0_ptr + i * D + j, tl.div_rn(e, t2), mask=j_mask)
+    # x_max max= x[i, j]
+    x = tl.load(x_ptr + i * D + j, mask=j_mask, other=float("-inf"))
+    x_max = tl.reduce(x, 0, largest)
+    # e = exp(x[i, j] - x_max[i])
+    e = libdevice.exp(x - x_max)
+    # e_sum sum= e[i, j]
+    e_sum = tl.sum(e, 0)
+    # result0[i, j] = e[i, j] / e_sum[i]
+    tl.store(result0_ptr + i * D + j, tl.div_rn(e, e_sum), mask=j_mask)
 '''
         in found
     )
@@ -44,7 +44,7 @@ def t0_e_t2_t3(x_ptr, result0_ptr, D, BLOCK_J: tl.constexpr):
 
 def test_stages_of_a_gpu_need_no_gpu() -> None:
     assert "for j in D: unroll 1024" in text(SOFTMAX, "loops", "f32[4096, 1000]")
-    assert "kernel t0_e_t2_t3(x) -> result0" in text(SOFTMAX, "schedule", "f32[4096, 1000]")
+    assert "kernel softmax_rows_kernel(x) -> result0" in text(SOFTMAX, "schedule", "f32[4096, 1000]")
     with pytest.raises(ValueError, match="has no stage `llvm`"):
         text(SOFTMAX, "llvm", "f32[4096, 1000]")
     with pytest.raises(ValueError, match="has no stage `ptx`"):
@@ -55,7 +55,7 @@ def test_stages_of_a_gpu_need_no_gpu() -> None:
 
 @needs_triton
 @pytest.mark.parametrize(
-    ("stage", "contains"), [("ttir", "tt.func public @t0_e_t2_t3"), ("ttgir", "#ttg"), ("ptx", ".target sm_90"), ("sass", "EXIT")]
+    ("stage", "contains"), [("ttir", "tt.func public @softmax_rows_kernel"), ("ttgir", "#ttg"), ("ptx", ".target sm_90"), ("sass", "EXIT")]
 )
 def test_compiled_stages(stage: str, contains: str) -> None:
     assert contains in text(SOFTMAX, stage, "f32[4096, 1000]")
