@@ -30,7 +30,7 @@ Texts = tuple[str, ...]
 @click.option("--arg", "-a", "texts", multiple=True, metavar="NAME=VALUE", help="The value of a static parameter.")
 @click.option("--dtype", "dtypes", metavar="DTYPE,...", help="What dtype variables stand for: f32,f64 makes a function of each.")
 @click.option("--cpu", metavar="NAME", help="The processor of the C library, by LLVM's name: host, x86-64-v3, generic.")
-@click.option("--target", "-t", default="cuda:sm_90", show_default=True, metavar="TARGET", help="The GPU of ptx and cubin.")
+@click.option("--target", "-t", default="cuda:sm_90", show_default=True, metavar="TARGET", help="The GPU of triton, ptx and cubin.")
 @json_option
 @click.pass_obj
 def command(

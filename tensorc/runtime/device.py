@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +28,9 @@ from tensorc.runtime.arrays import Array
 from tensorc.runtime.dlpack import OnGPU
 from tensorc.runtime.gpu import PASSED, RELIEF, Strides, Variant, Variants, grid_of, options, shape_of, workspace
 from tensorc.schedule.gpu import Launch
+
+DESCRIPTOR = 128
+"""Bytes of a descriptor of tiles, and what it is aligned to."""
 
 MOST_CALLS = 1024
 """So many kinds of calls are remembered."""
@@ -56,11 +59,39 @@ class Step:
     metadata: Any
     pointers: tuple[tuple[int, int], ...]
     rest: tuple[int, ...]
+    scratch: tuple[int, int] | None  # where its descriptors lie
 
     def __call__(self, addresses: Sequence[int], stream: int) -> None:
         x, y, z = self.grid
         pointers = [addresses[n] + offset for n, offset in self.pointers]
-        self.run(x, y, z, stream, self.function, self.metadata, None, None, None, *pointers, *self.rest)
+        if self.scratch is None:
+            self.run(x, y, z, stream, self.function, self.metadata, None, None, None, *pointers, *self.rest)
+            return
+        number, offset = self.scratch
+        with _memory(addresses[number] + offset):
+            self.run(x, y, z, stream, self.function, self.metadata, None, None, None, *pointers, *self.rest)
+
+
+class _Given:
+    """Memory as Triton's launcher asks for it."""
+
+    def __init__(self, address: int) -> None:
+        self.address = address
+
+    def data_ptr(self) -> int:
+        return self.address
+
+
+@contextmanager
+def _memory(address: int) -> Iterator[None]:
+    """Let launches have this memory for their descriptors; what else gives Triton memory does so again afterwards."""
+    from triton.runtime import _allocation
+
+    token = _allocation._allocator.set(lambda size, alignment, stream: _Given(address))
+    try:
+        yield
+    finally:
+        _allocation._allocator.reset(token)
 
 
 @dataclass(frozen=True)
@@ -86,7 +117,9 @@ class OnDevice:
     def __init__(self, program: Program) -> None:
         self.target = current()
         self.program = program
-        self.variants = Variants(program, options(self.target.vendor))
+        chosen = options(self.target)
+        self.variants = Variants(program, chosen)
+        self.plain = Variants(program, replace(chosen, descriptors=False))  # for memory that is not aligned
         self._kernels: dict[Any, tuple[Variant, list[Any]]] = {}
         self._calls: dict[Any, Launches] = {}
         self._tuned: set[Any] = set()
@@ -101,7 +134,7 @@ class OnDevice:
             with self._lock:
                 if len(self._calls) >= MOST_CALLS:
                     self._calls.clear()
-                variant, every = self.variants.of(sizes, strides)
+                variant, every = self._variants(unaligned).of(sizes, strides)
                 found = self._calls[key] = _launches(*self._compiled(variant, unaligned), every)
         return found
 
@@ -115,7 +148,7 @@ class OnDevice:
     ) -> None:
         """Choose the launches of a call's kernels by what `time` says of running them on this memory, of which results are overwritten."""
         unaligned = tuple([n for n, a in enumerate(addresses[: len(self.program.inputs)]) if a % ALIGNED])
-        variant, every = self.variants.of(sizes, strides)
+        variant, every = self._variants(unaligned).of(sizes, strides)
         with self._lock:
             variant, compiled = self._compiled(variant, unaligned)
             key = (variant.emitted.planned.situation, unaligned)
@@ -137,6 +170,9 @@ class OnDevice:
                 compiled[n] = self._kernel(variant, tuning.tuned(kernel, self.target, measure), unaligned)
             self._calls.clear()
 
+    def _variants(self, unaligned: tuple[int, ...]) -> Variants:
+        return self.plain if unaligned else self.variants
+
     def _kernel(self, variant: Variant, kernel: EmittedKernel, unaligned: tuple[int, ...]) -> Any:
         """Triton's compiled kernel, loaded."""
         inputs = variant.emitted.planned.schedule.inputs
@@ -152,7 +188,7 @@ class OnDevice:
         if found is not None:
             return found
         for relief in range(RELIEF):
-            tried = variant if not relief else self.variants.made_for(replace(variant.emitted.planned.situation, relief=relief))
+            tried = variant if not relief else self._variants(unaligned).made_for(replace(variant.emitted.planned.situation, relief=relief))
             made = [self._kernel(tried, k, unaligned) for k in tried.emitted.kernels]
             found = self._kernels[key] = self._kernels[tried.emitted.planned.situation, unaligned] = tried, made
             if not any(k.n_spills for k in made):
@@ -170,6 +206,10 @@ def _launches(variant: Variant, compiled: Sequence[Any], sizes: Mapping[str, int
     numbers |= {m: (place, offset) for m, offset in space.offsets.items()} | {FINISHED: (place + 1, 0)}
     numbers |= {alias: numbers[base] for alias, base in s.aliases.items()}
     steps = []
+    scratch, own = (
+        -(-space.bytes // DESCRIPTOR) * DESCRIPTOR,
+        0,
+    )  # one kernel's descriptors take the place of another's
     for kernel, made in zip(variant.emitted.kernels, compiled, strict=True):
         grid = grid_of(kernel, sizes)
         if 0 in grid:
@@ -177,10 +217,13 @@ def _launches(variant: Variant, compiled: Sequence[Any], sizes: Mapping[str, int
         x, y, z = (*grid, 1, 1)[:3]
         rest = (*(sizes[name] for name in kernel.sizes), *kernel.constants.values())
         pointers = tuple(numbers[m] for m in kernel.pointers)
-        steps.append(Step(kernel.name, made.run, (x, y, z), made.function, made.packed_metadata, pointers, rest))
+        size = int(made.metadata.global_scratch_size) * x * y * z
+        own = max(own, size)
+        at = (place, scratch) if size else None
+        steps.append(Step(kernel.name, made.run, (x, y, z), made.function, made.packed_metadata, pointers, rest, at))
     results = tuple(shape_of(b.extents, sizes) for b in s.results)
     counts = any(FINISHED in k.pointers for k in variant.emitted.kernels)
-    return Launches(tuple(steps), results, space.bytes, tuple(space.offsets[b] for b in s.checks), counts)
+    return Launches(tuple(steps), results, scratch + own if own else space.bytes, tuple(space.offsets[b] for b in s.checks), counts)
 
 
 def settings() -> tuple[object, ...]:

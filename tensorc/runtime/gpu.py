@@ -138,9 +138,10 @@ def workspace(emitted: Emitted, sizes: Mapping[str, int]) -> Workspace:
     return Workspace(dict(zip(owned, offsets, strict=True)), total)
 
 
-def options(vendor: str = "cuda") -> Options:
-    """What the settings say of kernels."""
-    return Options(vendor, config.precision, config.deterministic, config.fp_fusion)
+def options(target: Target | None = None) -> Options:
+    """What the settings say of kernels, for a target, or for any of NVIDIA's."""
+    vendor = "cuda" if target is None else target.vendor
+    return Options(vendor, config.precision, config.deterministic, config.fp_fusion, target is not None and target.has_descriptors)
 
 
 # Texts.
@@ -165,14 +166,14 @@ def stage_text(program: Program, stage: str, target: str, sizes: Mapping[str, in
         planned = schedule(program, Situation(Sizes.of(named)))
         return show_schedule(planned.schedule) if stage == "schedule" else "\n\n".join(map(show, planned.schedule.kernels))
     if stage == "triton":
-        return standalone_text(program, [named], goal.vendor).rstrip()
+        return standalone_text(program, [named], goal).rstrip()
     compiled = machine_code(program, str(goal), named)
     return "\n\n".join(f"{'//' if stage != 'sass' else '#'} {c.kernel.name}\n{c.text(stage).rstrip()}" for c in compiled)
 
 
-def standalone_text(program: Program, sizes: Sequence[Mapping[str, int]], vendor: str = "cuda") -> str:
-    """A module with kernels for each of the sizes, and for any."""
-    chosen = options(vendor)
+def standalone_text(program: Program, sizes: Sequence[Mapping[str, int]], target: Target | None = None) -> str:
+    """A module with kernels for each of the sizes, and for any; for a target, or for all of NVIDIA's."""
+    chosen = options(target)
     found = [emit(schedule(program, Situation(Sizes.of(s))), replace(chosen, suffix=f"_{n}" if n else "")) for n, s in enumerate(sizes)]
     names = {s.name for t in program.inputs for e in t.extents for s in algebra.sizes(e)}
     if names:
@@ -183,7 +184,7 @@ def standalone_text(program: Program, sizes: Sequence[Mapping[str, int]], vendor
 def machine_code(program: Program, target: str, sizes: Mapping[str, int]) -> list[Compiled]:
     """The kernels of a program compiled for a target and for sizes such as these."""
     goal = compile.parse(target)
-    return build(program, Situation(Sizes.of(usual(program, sizes))), goal, options(goal.vendor))[1]
+    return build(program, Situation(Sizes.of(usual(program, sizes))), goal, options(goal))[1]
 
 
 def usual(program: Program, sizes: Mapping[str, int]) -> dict[str, int]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly
-from tensorc.backends.triton import index, spellings
+from tensorc.backends.triton import index, spellings, tiles
 from tensorc.backends.triton.context import WIDTH, Axes, Context, Value, expand
 from tensorc.backends.triton.spellings import AND, Text
 from tensorc.backends.triton.types import plain
@@ -69,6 +69,9 @@ def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], order:
     if order is not None:
         assert set(order) == set(axes)
         axes = order
+    tile = None if conditions else tiles.load(context, memory, subscripts, axes)
+    if tile is not None:
+        return tile
     mask = masked(context, axes, conditions)
     pointer = _pointer(context, memory, address, axes)
     other = context.others.get((memory, subscripts), 0) if guard is None else guard[1]

@@ -41,6 +41,11 @@ class Target:
         return 64 if self.arch.startswith("gfx9") else 32
 
     @property
+    def has_descriptors(self) -> bool:
+        """Whether the hardware walks descriptors of tiles: NVIDIA's from Hopper on."""
+        return self.vendor == "cuda" and int(self.arch.removeprefix("sm_")) >= 90
+
+    @property
     def triton(self) -> Any:
         """The target as Triton has it."""
         from triton.backends.compiler import GPUTarget

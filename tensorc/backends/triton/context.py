@@ -53,13 +53,14 @@ class Value:
 @dataclass(frozen=True)
 class Bound:
     """An axis: the name of its point or points, how many there are, and the name of which of them exist (None: all do). `is_here` tells
-    whether it is in scope yet.
+    whether it is in scope yet; `start` is the first of the points.
     """
 
     name: str
     block: int
     mask: str | None
     is_here: bool = True
+    start: str = "0"
 
 
 @dataclass(frozen=True)
@@ -120,8 +121,11 @@ class Context:
     named_rows: frozenset[Scratch]  # rows that are nothing but other names for a variable
     others: Mapping[tuple[Tensor, tuple[Poly, ...]], float | int]  # what loads find where there is no point, if it is not 0
     values: Mapping[Var, Scalar]  # of variables that are no reductions
+    descriptors: bool  # whether tiles are loaded by descriptors
+    operands: frozenset[tuple[Tensor, tuple[Poly, ...]]]  # what products of matrices multiply
     lines: list[str] = field(default_factory=list)
     firsts: int = 0  # lines of values of sizes alone
+    heads: int = 0  # lines before what the program does
     is_first: bool = False  # whether such a value is being written
     indent: int = 1
     bound: dict[Index, Bound] = field(default_factory=dict)
@@ -133,6 +137,7 @@ class Context:
     versions: dict[Memory, int] = field(default_factory=dict)
     relied: dict[Relied, None] = field(default_factory=dict)
     programs: tuple[Index, ...] = ()  # the axes of the grid
+    described: dict[Memory, None] = field(default_factory=dict)  # what there are descriptors of
 
     @property
     def sizes(self) -> Sizes:
@@ -193,7 +198,13 @@ class Context:
         name = self.names.of((key, ()), wanted)
         self.lines.insert(self.firsts, f"    {name} = {value.text.text}")
         self.firsts += 1
+        self.heads += 1
         return self.scopes[0].setdefault(key, Value(Text(name), ()))
+
+    def line_before_loops(self, text: str) -> None:
+        """A line where the points of the grid are known, and no loop has begun."""
+        self.lines.insert(self.heads, f"    {text}")
+        self.heads += 1
 
     def axes_of(self, indices: frozenset[Index] | set[Index]) -> Axes:
         """Those that are bound to blocks, in the order of dimensions."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly
-from tensorc.backends.triton import accumulate, helpers, index, scatter, sort, statements, vanishing
+from tensorc.backends.triton import accumulate, helpers, index, scatter, sort, statements, tiles, vanishing
 from tensorc.backends.triton.context import Bound, Context, Naming, Relied
 from tensorc.dtypes import i32
 from tensorc.ir import walk
@@ -49,6 +49,7 @@ class EmittedKernel:
     fusion: bool
     parameters: tuple[str, ...]
     relied: tuple[Relied, ...]
+    described: tuple[Memory, ...]  # what there are descriptors of, which take memory of their own and aligned addresses
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,15 @@ class Emitted:
 @dataclass(frozen=True)
 class Options:
     """`vendor`: `cuda` or `hip`. `precision` of products of f32 matrices: `ieee`, `tf32x3` or `tf32`. `deterministic`: no sum depends on
-    the order in which programs run. `fusion`: the compiler may contract what the program rounds twice.
+    the order in which programs run. `fusion`: the compiler may contract what the program rounds twice. `descriptors`: the target loads
+    tiles by descriptors (TMA), and all memory is aligned.
     """
 
     vendor: str = "cuda"
     precision: str = "ieee"
     deterministic: bool = False
     fusion: bool = False
+    descriptors: bool = False
     suffix: str = ""  # of the kernels' names
 
 
@@ -127,6 +130,8 @@ class _Emitter:
             _named_rows(kernel),
             vanishing.others(kernel),
             {s.var: s.value for s in every_statement(kernel.body) if isinstance(s, Let)},
+            options.descriptors,
+            tiles.operands(kernel),
             programs=tuple(s.axis for s in self.grid),
         )
         order |= {s.axis: len(order) + n for n, s in enumerate(self.grid) if s.axis not in order}
@@ -136,6 +141,7 @@ class _Emitter:
     def kernel(self) -> EmittedKernel:
         context = self.context
         dimensions = self._programs()
+        context.heads = len(context.lines)
         loops = [s for s in every_statement((*self.body, *self.tail)) if isinstance(s, For)]
         for s in loops:
             if s.within:
@@ -160,6 +166,7 @@ class _Emitter:
             self.fusion,
             self._parameters(),
             tuple(context.relied),
+            tuple(context.described),
         )
 
     def _parameters(self) -> tuple[str, ...]:
@@ -230,7 +237,9 @@ class _Emitter:
             context.line(f"{name} = {program}")
             return
         block = context.block_name(s.axis)
-        context.line(f"{name} = {program} * {block} + {statements.arange(context, block)}")
+        start = f"{program} * {block}"
+        context.bound[s.axis] = replace(context.bound[s.axis], start=start)
+        context.line(f"{name} = {start} + {statements.arange(context, block)}")
         statements.mask(context, s.axis)
 
     def _tile(self) -> tuple[For, For] | None:

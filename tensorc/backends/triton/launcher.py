@@ -21,6 +21,9 @@ from tensorc.loops.text import declared
 
 PASSED = (1 << 63) - 1
 
+ALIGNED = 16
+"""Bytes that memory which is loaded by descriptors is aligned to."""
+
 LARGEST = "2**30"
 """Elements below which indices of 32 bits do, and what is added to them."""
 
@@ -102,6 +105,8 @@ class _Writer:
         for extent, count in emitted.planned.exact:
             found.setdefault(extent, []).append(("%", count))
         parts = [part for extent, relations in found.items() for part in self._relations(extent, relations)]
+        described = dict.fromkeys(m for k in emitted.kernels for m in k.described if m in emitted.planned.schedule.inputs)
+        parts += [f"{self._memory(emitted, m)}.data_ptr() % {ALIGNED} == 0" for m in described]
         if any(k.index_bits == 32 for k in emitted.kernels):
             large = [m for k in emitted.kernels for m in k.pointers if m.extents]
             counts = dict.fromkeys(" * ".join(_grouped(self._poly(e)) for e in m.extents) for m in large)
@@ -135,6 +140,10 @@ class _Writer:
         if any(FINISHED in k.pointers for k in emitted.kernels):
             device = self.names.of("device", "device")
             self.lines.append(f"{indent}{self._memory(emitted, FINISHED)} = torch.zeros((), dtype=torch.int32, device={device})")
+        if any(k.described for k in emitted.kernels):  # descriptors lie in memory
+            device = self.names.of("device", "device")
+            memory = f"lambda size, alignment, stream: torch.empty(size, dtype=torch.int8, device={device})"
+            self.lines.append(f"{indent}triton.set_allocator({memory})")
         for k in emitted.kernels:
             self.lines += _wrapped(self._launch(emitted, k, s), indent)
         for b, check in zip(s.checks, self.program.checks, strict=True):

@@ -23,11 +23,13 @@ def evaluate(context: Context, s: Scalar, wanted: str | None = None) -> Value:
     if isinstance(s, Load):
         return access.load(context, s.tensor, s.subscripts)
     key = ("scalar", s)
-    found = context.recall(key)
+    found = None if context.is_first else context.recall(key)
     if found is None:
         if isinstance(s, Apply) and not walk.indices(s) and not walk.loads(s):  # of sizes alone
             return _of_sizes(context, s, wanted)
         found = _compute(context, s)
+        if context.is_first:
+            return found
         if (context.uses.get(s, 0) > 1 or len(found.text.text) > WIDTH) and not _passes(context, s):
             found = context.named(key, found, wanted or _wanted(s))
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from tensorc import algebra
@@ -117,7 +118,7 @@ def loop(context: Context, s: For) -> None:
     block = context.block_name(s.axis)
     first, stop = _narrowed(context, s, stop, block)
     with context.block(f"for {start} in range({first}, {stop}, {block}):"):
-        context.bound[s.axis] = Bound(name, s.bind.count, None)
+        context.bound[s.axis] = Bound(name, s.bind.count, None, start=start)
         context.line(f"{name} = {start} + {arange(context, block)}")
         mask(context, s.axis)
         emit(context, s.body)
@@ -179,4 +180,4 @@ def mask(context: Context, axis: Index) -> None:
     name = context.names.of(("mask", axis), f"{bound.name}_mask")
     stop = index.number(context, axis.extent).text.inside(AND + 1)
     context.line(f"{name} = {bound.name} < {stop}")
-    context.bound[axis] = Bound(bound.name, bound.block, name)
+    context.bound[axis] = replace(bound, mask=name)

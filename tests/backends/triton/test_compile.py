@@ -35,7 +35,8 @@ def compiled(source: str, sizes: dict[str, int], target: str = "cuda:sm_90", opt
     assert prepared is not None
     program = simplify(f._definition.instantiate(prepared).program)
     goal = compile.parse(target)
-    return compiled_kernels(program, Situation(Sizes.of(sizes)), goal, options or Options(goal.vendor))[1]
+    chosen = options or Options(goal.vendor, descriptors=goal.has_descriptors)
+    return compiled_kernels(program, Situation(Sizes.of(sizes)), goal, chosen)[1]
 
 
 def accesses(c: Compiled) -> Counter[str]:
@@ -120,12 +121,13 @@ def test_nothing_is_contracted() -> None:
 )
 def test_matrix_products_use_tensor_cores(dtype: str, precision: str, target: str, instruction: str | None) -> None:
     source, sizes = f"fn f(x: {dtype}[N, K], w: {dtype}[K, M]) = relu(x @ w)", {"N": 4096, "K": 1024, "M": 4096}
-    (c,) = compiled(source, sizes, target, Options("cuda", precision))
+    (c,) = compiled(source, sizes, target, Options("cuda", precision, descriptors=compile.parse(target).has_descriptors))
     ptx = c.text("ptx")
     if instruction is None:
         assert not re.search(r"\bw?g?mma", ptx) and "fma.rn.f32" in ptx
     else:
         assert instruction in ptx and not c.spills
+        assert ("cp.async.bulk.tensor" in ptx) == (target != "cuda:sm_80")  # tiles come by TMA, where there is such
 
 
 @pytest.mark.parametrize(("target", "instruction"), [("cuda:sm_80", "mma.sync"), ("cuda:sm_90", "wgmma"), ("cuda:sm_100", "tcgen05.mma")])
@@ -133,7 +135,20 @@ def test_attention_is_one_kernel_on_tensor_cores(target: str, instruction: str) 
     parameters = "q: f16[B, H, T, D], k: f16[B, H, T, D], v: f16[B, H, T, D]"
     source = f"fn f({parameters}) = scaled_dot_product_attention(q, k, v, is_causal=true)"
     (c,) = compiled(source, {"B": 4, "H": 16, "T": 1024, "D": 64}, target)
-    assert instruction in c.text("ptx") and not c.spills and "ld 32" not in accesses(c)
+    ptx = c.text("ptx")
+    assert instruction in ptx and not c.spills and "ld 32" not in accesses(c)
+    assert ("cp.async.bulk.tensor" in ptx) == (target != "cuda:sm_80")
+
+
+@pytest.mark.parametrize("target", ["cuda:sm_80", "cuda:sm_90"])
+def test_attention_backward_is_two_kernels_on_tensor_cores(target: str) -> None:
+    parameters = "q: f16[B, H, T, D], k: f16[B, H, T, D], v: f16[B, H, T, D]"
+    source = f"fn l({parameters}) = scaled_dot_product_attention(q, k, v)\n"
+    source += f"fn f({parameters}, c: f16[B, H, T, D]) {{ let (_, d) = vjp(l)(q, k, v, c)\n return d }}"
+    found = compiled(source, {"B": 4, "H": 16, "T": 1024, "D": 64}, target)
+    assert len(found) == 2
+    for c in found:
+        assert "mma" in c.text("ptx") and not c.spills and "ld 16" not in accesses(c)
 
 
 # Everything compiles.

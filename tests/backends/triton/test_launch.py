@@ -84,6 +84,16 @@ def test_workspace(driver: Path) -> None:
     assert {2 << 40, 3 << 40, 5 << 40} <= {a for k in found["kernels"] for a in k["arguments"]} and found["counts"]
 
 
+def test_descriptors_lie_in_the_workspace(driver: Path) -> None:
+    source, specs, sizes = "fn f(x: f16[N, K], w: f16[K, M]) = x @ w", ["f16[N, K]", "f16[K, M]"], {"N": 1024, "K": 512, "M": 2048}
+    found = launch(driver, source, specs, sizes, [None, None], [1 << 40, 2 << 40, 3 << 40, 4 << 40])
+    (kernel,) = found["kernels"]
+    programs = kernel["grid"][0]
+    assert found["workspace"] >= 128 * programs and found["workspace"] % (128 * programs) == 0
+    crooked = launch(driver, source, specs, sizes, [None, None], [(1 << 40) + 2, 2 << 40, 3 << 40, 4 << 40])
+    assert crooked["workspace"] == 0 and len(crooked["kernels"]) == 1
+
+
 def test_nothing_to_do(driver: Path) -> None:
     found = launch(driver, SOFTMAX, ["f32[N, D]"], {"N": 0, "D": 1000}, [None], [16, 32, 48])
     assert found["kernels"] == [] and found["results"] == [[0, 1000]]

@@ -11,7 +11,7 @@ from backends.test_llvm_programs import SIZES, arguments, array, check, function
 from backends.triton.worker import Worker
 
 import tensorc
-from tensorc.backends.triton.emit import emit
+from tensorc.backends.triton.emit import Options, emit
 from tensorc.schedule.gpu import Situation, Sizes, schedule
 from tensorc.transform.simplify import simplify
 
@@ -113,6 +113,29 @@ def test_streams(interpreter: Worker, name: str) -> None:
         arrays = [array(dtype, tuple(sizes[d] for d in dims.split(", "))) / (1 + (sizes in many)) for dtype, dims in inputs]
         program = simplify(f.lower(*arrays).program)
         results = interpreter.run(program, arrays, sizes_of(program, arrays))
+        for got, want in zip(results, leaves(f.reference(*arrays)), strict=True):
+            check(got, want)
+
+
+TILED = """
+fn product(x: f16[N, K], w: f16[K, M], b: f16[M]) = relu(x @ w + b)
+fn linear_layer(x: bf16[N, K], w: bf16[M, K]) = linear(x, w)
+fn single(x: f32[N, K], w: f32[K, M]) = x @ w
+fn attention(q: f16[B, N, K], k: f16[B, M, K], v: f16[B, M, K]) = scaled_dot_product_attention(q, k, v)
+"""
+
+
+@pytest.mark.parametrize("name", re.findall(r"fn (\w+)", TILED))
+def test_tiles_by_descriptors(interpreter: Worker, name: str) -> None:
+    """Beyond the ends of a tensor a descriptor finds zeros."""
+    f = tensorc.compile(TILED)[name]
+    options = Options("cuda", "tf32x3", descriptors=True)
+    inputs = re.findall(r"\w+: (\w+)\[([\w, ]+)\]", f.signature.split("->")[0])
+    for sizes in ({"B": 2, "N": 72, "M": 152, "K": 24}, {"B": 3, "N": 64, "M": 256, "K": 32}):
+        arrays = [array(dtype, tuple(sizes[d] for d in dims.split(", "))) for dtype, dims in inputs]
+        program = simplify(f.lower(*arrays).program)
+        assert "_tiles.load([" in emit(schedule(program, Situation(Sizes.of(sizes))), options).text
+        results = interpreter.run(program, arrays, sizes_of(program, arrays), options)
         for got, want in zip(results, leaves(f.reference(*arrays)), strict=True):
             check(got, want)
 
