@@ -223,7 +223,7 @@ def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
     if place.offsets is None and step is not None and 1 < step <= apart.MOST:
         return apart.load(context, memory, place.pointer, step, place.valid)
     type = element.with_lanes(context.lanes)
-    if place.offsets is None and place.valid is None:
+    if place.offsets is None and place.valid is None and not _is_outside(context, memory, place):
         return _load_strided(context, memory, place, type)
     pointers = _lane_pointers(context, memory, place)
     name = f"llvm.masked.gather.{type.suffix}.{pointers.type.suffix}"
@@ -231,6 +231,11 @@ def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
     context.code.module.declare(name, type, pointers.type, "i32", mask, type)
     text = f"call {type} @{name}({pointers.type} {pointers.text}, i32 {align}, {mask} splat (i1 true), {type} zeroinitializer)"
     return _placed(context, memory, type, text, pointers)
+
+
+def _is_outside(context: Context, memory: Memory, place: Address) -> bool:
+    """Whether a load stands outside of the innermost loop, or where code is to be short."""
+    return context.compact or memory not in context.written and max(place.pointer.depth, place.step.depth) < context.code.depth
 
 
 def _load_strided(context: Context, memory: Memory, place: Address, type: Type) -> Value:

@@ -32,6 +32,7 @@ class Module:
     """The helpers that each function needs."""
     symbols: dict[str, None] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    numbers: dict[str, int] = field(default_factory=dict)
     writing: set[str] = field(default_factory=set)
     """The helpers that the function being written needs."""
 
@@ -69,6 +70,10 @@ class Module:
         """How often this was asked of a name, this time included."""
         self.counts[name] += 1
         return self.counts[name]
+
+    def numbered(self, text: str) -> int:
+        """A number for a text, the same for the same."""
+        return self.numbers.setdefault(text, len(self.numbers))
 
     def text(self, names: Sequence[str] | None = None, elsewhere: Sequence[str] = ()) -> str:
         """A module of these functions and what they need, by default of all; `elsewhere` declares functions of other modules."""
@@ -109,8 +114,9 @@ class Code:
         self.module = module
         self.entry: list[str] = []
         self.scopes = [Scope(0, "entry")]
-        self.count = 0
+        self.count = 0  # of names: about as many as there are instructions
         self.floor = 0  # no instruction goes further out
+        self.squares: dict[tuple[Type, int], Value] = {}
         self.sums: dict[str, tuple[Value, int]] = {}
         self.compensated = not module.fast  # whether functions keep what rounding takes
 
@@ -175,6 +181,13 @@ class Code:
         name = self.fresh()
         self.entry.append(f"  {name} = alloca {type}, i64 {count}, align {align}")
         return Value(name, POINTER)
+
+    def square(self, type: Type, count: int) -> Value:
+        """Memory for so many registers, which is used by one statement after the other."""
+        key = (type, count)
+        if key not in self.squares:
+            self.squares[key] = self.alloca(type, count)
+        return self.squares[key]
 
     def binary(self, instruction: str, a: Value, b: Value) -> Value:
         return self.pure(a.type, f"{instruction} {a.type.text} {a.text}, {b.text}", a, b)

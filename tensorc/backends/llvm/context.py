@@ -96,6 +96,7 @@ class Context:
     written: frozenset[Memory]  # memory that the kernel reads as well as writes, its other shapes too
     owners: Mapping[Memory, Memory]  # of buffers that are another shape of a buffer
     registers: int = 32  # vector registers that the CPU has
+    compact: bool = False  # whether code is to be short, rather than as fast as can be
     bound: dict[Index, Block] = field(default_factory=dict)
     tiles: dict[Index, tuple[Tile, ...]] = field(default_factory=dict)  # of an axis the outermost first
     shares: dict[Index, Share] = field(default_factory=dict)  # of the loops that are shared out

@@ -55,6 +55,9 @@ def _plain_sigmoid(code: Code, x: Value) -> Value:
 INLINED = 24
 """So often an approximation is written out in a module; where there is more of it, it is called."""
 
+LONG = 120
+"""One of more instructions is written out once."""
+
 
 def _own(function: Floats, name: str, compensated: bool = False, plain: Floats | None = None) -> Spelling:
     """An approximation that is written with fused multiply-add; where the CPU has none, `plain` or the C library's function.
@@ -70,10 +73,21 @@ def _own(function: Floats, name: str, compensated: bool = False, plain: Floats |
         if not code.module.fused:
             return plain(code, *xs) if plain is not None else library.call(code, name, *xs)
         type = xs[0].type
-        if code.module.counted(f"{name}.{type.suffix}") <= INLINED:
-            return written(code, *xs)
-        helper = code.module.helper(f"tensorc.{name}.{type.suffix}", type, [x.type for x in xs], lambda inner, ys: written(inner, *ys))
-        return code.call(helper, type, *xs)
+        # A constant has a form of its own, and so other bits than what does for any argument.
+        kind = ".".join([name, type.suffix, *(f"{n}.{code.module.numbered(x.text)}" for n, x in enumerate(xs) if x.is_constant)])
+        times = code.module.counted(kind)
+        if times <= INLINED and (times == 1 or code.module.counts[f"length of {kind}"] <= LONG):
+            before = code.count
+            value = written(code, *xs)
+            code.module.counts[f"length of {kind}"] = code.count - before
+            return value
+        varied = [x for x in xs if not x.is_constant]
+
+        def body(inner: Code, given: list[Value]) -> Value:
+            rest = iter(given)
+            return written(inner, *(x if x.is_constant else next(rest) for x in xs))
+
+        return code.call(code.module.helper(f"tensorc.{kind}", type, [x.type for x in varied], body), type, *varied)
 
     return Spelling(spelled)
 

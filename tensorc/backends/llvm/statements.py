@@ -127,6 +127,9 @@ def _between(context: Context, s: For, start: Value, stop: Value, count: int | N
         context.padded = saved
         return
     small = context.lanes if vector else 1
+    if vector and width == 1 and context.compact:
+        _run(context, s, start, stop, small, Block(start, 1, True), stop)
+        return
     inner = interior(s, context.facts) if vector and width > 1 and (count is None or count > 2 * step) else None
     end = stop
     if inner is not None:
@@ -143,7 +146,10 @@ def _between(context: Context, s: For, start: Value, stop: Value, count: int | N
     if shorter > 1 and (count is None or count % step >= shorter):
         start = _run(context, s, start, context.code.sub(stop, integer(shorter - 1)), shorter, Block(start, shorter, False))
     if count is None or count % step or inner is not None:
+        compact = context.compact
+        context.compact |= kind == "unroll" and step >= context.lanes and not _accumulates(s.body)
         _run(context, s, start, stop, small, Block(start, 1, vector), stop if vector else None)
+        context.compact = compact
 
 
 def _is_at_points(context: Context, guard: Poly, axis: Index) -> bool:

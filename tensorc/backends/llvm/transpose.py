@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tensorc.algebra import ONE, Index, Poly
 from tensorc.backends.llvm import access, index
+from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.context import Context, Coordinates
-from tensorc.backends.llvm.types import POINTER, Value, integer, memory_element, number_of
+from tensorc.backends.llvm.types import INT, POINTER, Type, Value, integer, memory_element, number_of, of
 from tensorc.loops.nest import Memory
 
 FENCED = 8
@@ -36,26 +37,60 @@ def load_transposed(context: Context, memory: Memory, subscripts: tuple[Poly, ..
     found = [context.recall((name, n)) for n in range(lanes)]
     rows = [value for value in found if value is not None]
     if len(rows) < lanes:
-        rows = _transposed(context, _rows(context, memory, subscripts, first))
+        rows = (
+            _called(context, memory, subscripts, first)
+            if context.valid_lanes is not None
+            else _transposed(context.code, _rows(context, memory, subscripts, first))
+        )
         for n, row in enumerate(rows):
             context.remember((name, n), row)
     return rows[at[axis] % lanes]
 
 
+def _called(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Coordinates) -> list[Value]:
+    """The same by a function, which does for all squares of a module that are at the edge of a loop."""
+    code, lanes = context.code, context.lanes
+    place = access.address(context, memory, subscripts, at, reading=True)
+    element = of(memory_element(memory.dtype))
+    align = context.places[memory].alignment
+    type = element.with_lanes(lanes)
+    assert context.valid_lanes is not None
+
+    def body(inner: Code, given: list[Value]) -> None:
+        source, step, count, target = given
+        rows = [_row(inner, memory, source, step, lane, count) for lane in range(lanes)]
+        loads = [inner.pinned(type, f"load {type}, ptr {row.text}, align {align}") for row in rows]
+        for n, row in enumerate(_transposed(inner, loads)):
+            to = inner.pure(POINTER, f"getelementptr {type}, ptr {target.text}, i64 {n}", target)
+            inner.effect(f"store {type} {row.text}, ptr {to.text}, align {_align(type)}")
+
+    square = code.square(type, lanes)
+    name = code.module.helper(f"tensorc.square.{type.suffix}.{align}", None, [POINTER, INT, INT, POINTER], body)
+    code.effect(f"call void @{name}(ptr {place.pointer.text}, i64 {place.step.text}, i64 {context.valid_lanes.text}, ptr {square.text})")
+    places = [code.pure(POINTER, f"getelementptr {type}, ptr {square.text}, i64 {n}", square) for n in range(lanes)]
+    return [code.pinned(type, f"load {type}, ptr {p.text}, align {_align(type)}") for p in places]
+
+
+def _align(type: Type) -> int:
+    return type.bits // 8 * type.lanes
+
+
 def _rows(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Coordinates) -> list[Value]:
-    """For each lane, the contiguous elements from there; for lanes that are no points, those of the last that is one."""
+    """For each lane, the contiguous elements from there."""
     code = context.code
     place = access.address(context, memory, subscripts, at, reading=True)
-    rows = []
-    for lane in range(context.lanes):
-        number = integer(lane) if context.valid_lanes is None else code.least(integer(lane), code.sub(context.valid_lanes, integer(1)))
-        offset = code.mul(number, place.step)
-        text = f"getelementptr {memory_element(memory.dtype)}, ptr {place.pointer.text}, i64 {offset.text}"
-        rows.append(access.load_contiguous(context, memory, code.pure(POINTER, text, place.pointer, offset), None))
-    return rows
+    rows = [_row(code, memory, place.pointer, place.step, lane, None) for lane in range(context.lanes)]
+    return [access.load_contiguous(context, memory, row, None) for row in rows]
 
 
-def _transposed(context: Context, rows: list[Value]) -> list[Value]:
+def _row(code: Code, memory: Memory, pointer: Value, step: Value, lane: int, count: Value | None) -> Value:
+    """Where a lane's elements begin; of a lane beyond `count` those of the last that is not."""
+    number = integer(lane) if count is None else code.least(integer(lane), code.sub(count, integer(1)))
+    offset = code.mul(number, step)
+    return code.pure(POINTER, f"getelementptr {memory_element(memory.dtype)}, ptr {pointer.text}, i64 {offset.text}", pointer, offset)
+
+
+def _transposed(code: Code, rows: list[Value]) -> list[Value]:
     """Blocks beside the diagonal change places, from halves down to single elements (Eklundh, 1972)."""
     lanes = len(rows)
     half = lanes // 2
@@ -65,24 +100,23 @@ def _transposed(context: Context, rows: list[Value]) -> list[Value]:
                 a, b = rows[r], rows[r + half]
                 upper = [lane if not lane & half else lanes + (lane ^ half) for lane in range(lanes)]
                 lower = [lane ^ half if not lane & half else lanes + lane for lane in range(lanes)]
-                rows[r], rows[r + half] = _shuffle(context, a, b, upper), _shuffle(context, a, b, lower)
+                rows[r], rows[r + half] = _shuffle(code, a, b, upper), _shuffle(code, a, b, lower)
         half //= 2
         if half and lanes >= FENCED:
-            rows = [_fenced(context, row) for row in rows]
+            rows = [_fenced(code, row) for row in rows]
     return rows
 
 
-def _fenced(context: Context, row: Value) -> Value:
+def _fenced(code: Code, row: Value) -> Value:
     """The same value, out of which LLVM looks for no other shuffles: it takes long and finds none."""
     as_floats = {32: "float", 64: "double"}.get(row.type.bits)
     if as_floats is None:
         return row
-    code = context.code
     fenced = code.intrinsic("arithmetic.fence", code.convert("bitcast", row, row.type.with_element(as_floats)))
     return code.convert("bitcast", fenced, row.type)
 
 
-def _shuffle(context: Context, a: Value, b: Value, order: list[int]) -> Value:
+def _shuffle(code: Code, a: Value, b: Value, order: list[int]) -> Value:
     picked = ", ".join(f"i32 {n}" for n in order)
     text = f"shufflevector {a.type} {a.text}, {b.type} {b.text}, <{len(order)} x i32> <{picked}>"
-    return context.code.pure(a.type, text, a, b)
+    return code.pure(a.type, text, a, b)
