@@ -235,7 +235,7 @@ def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
 
 def _is_outside(context: Context, memory: Memory, place: Address) -> bool:
     """Whether a load stands outside of the innermost loop, or where code is to be short."""
-    return context.compact or memory not in context.written and max(place.pointer.depth, place.step.depth) < context.code.depth
+    return context.compact or (memory not in context.written and max(place.pointer.depth, place.step.depth) < context.code.depth)
 
 
 def _load_strided(context: Context, memory: Memory, place: Address, type: Type) -> Value:
