@@ -195,7 +195,7 @@ def empty_torch(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
 
     found = _known_dtype(dtype)
     assert found is not None
-    return torch.empty(shape, dtype=getattr(torch, torch_name(found)))
+    return torch.empty(shape, dtype=getattr(torch, torch_name(found)), device="cpu")
 
 
 def torch_name(dtype: DType) -> str:

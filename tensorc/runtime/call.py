@@ -14,7 +14,7 @@ from tensorc.algebra import Poly, Size
 from tensorc.elaborate import ResultTree
 from tensorc.errors import DTypeError, ShapeError
 from tensorc.ir.program import Condition, Program
-from tensorc.runtime import arrays, large
+from tensorc.runtime import arrays, large, tensors
 from tensorc.runtime.arrays import Array
 from tensorc.source import Span
 
@@ -91,7 +91,7 @@ class Call:
         sizes, shapes = self.sizes_and_shapes(inputs)
         if out is not None:
             return self._into(inputs, sizes, shapes, out)
-        make = large.empty_torch if torch else large.empty
+        make = tensors.empty if torch else large.empty
         made: list[Any] = [make(shape, result[0]) for shape, result in zip(shapes, self.results, strict=True)]
         self._run(inputs, sizes, [arrays.view(m, "a result") for m in made] if torch else made)
         if not self.is_plain:

@@ -11,7 +11,7 @@ equal; what needs thought was done when the record was made.
 from __future__ import annotations
 
 from tensorc.runtime.native import Word, copy, floating, half, invoke, narrow, stack
-from tensorc.runtime.pages import given_back, taken
+from tensorc.runtime.pages import block_under, given_back, taken
 from tensorc.runtime.recipe import evaluate
 from tensorc.runtime.structure import describe, describe_value
 from tensorc.runtime.words import (
@@ -43,7 +43,6 @@ from tensorc.runtime.words import (
     FRAME,
     FROM_ADDRESS,
     FROM_ARGUMENT,
-    FROM_ARRAY,
     FROM_CAPTURE,
     GENERAL,
     HANDLER,
@@ -62,7 +61,6 @@ from tensorc.runtime.words import (
     OUT,
     PASSED,
     POLLED,
-    R_ARRAY_DTYPE,
     R_DIMS,
     R_DTYPE,
     R_ITEMSIZE,
@@ -78,6 +76,7 @@ from tensorc.runtime.words import (
     SLOW,
     SOURCES,
     STOPPED_AT,
+    STORAGE_PLACE,
     STRUCTURE,
     T_MASK,
     T_PLACES,
@@ -98,7 +97,6 @@ from tensorc.runtime.words import (
     PyArray_Empty,
     PyDataMem_SetHandler,
     PyErr_CheckSignals,
-    PyErr_Clear,
     PyErr_Fetch,
     PyErr_Restore,
     PyEval_RestoreThread,
@@ -290,12 +288,13 @@ def apart(record: Word, frame: Word, result: Word) -> Word:
 
 def empty_tensor(context: Word, shape: Word, address: Word) -> Word:
     """A new tensor, and where its memory is; 0 where there is none."""
-    if context[FROM_ARRAY] != 0 and shape[R_ARRAY_DTYPE] != 0 and is_large(context, shape) != 0:
-        return large_tensor(context, shape, address)
     handle = stack(1)
     failed = invoke(context[EMPTY], shape[R_RANK], shape[R_DIMS], shape[R_STRIDES], shape[R_DTYPE], 0, 0, handle)
     if (failed & 0xFFFFFFFF) != 0:
         return 0
+    size = bytes_of(shape)
+    if size >= LARGE and context[STORAGE_PLACE] != 0:
+        block_under(handle[0][0], size)
     made = 0
     if (invoke(context[DATA], handle[0], address) & 0xFFFFFFFF) == 0:
         made = invoke(context[WRAP], handle[0])
@@ -303,34 +302,18 @@ def empty_tensor(context: Word, shape: Word, address: Word) -> Word:
     return made
 
 
-def large_tensor(context: Word, shape: Word, address: Word) -> Word:
-    """A new tensor that has the memory of a new array."""
-    array = stack(1)
-    array[0] = new_array(context, shape, shape[R_ARRAY_DTYPE], address)
-    if array[0] == 0:
-        PyErr_Clear()
-        return 0
-    made = PyObject_Vectorcall(context[FROM_ARRAY], array, 1, 0)
-    Py_DecRef(array[0])
-    if made == 0:
-        PyErr_Clear()
-    return made
-
-
-def is_large(context: Word, shape: Word) -> Word:
-    """Whether a result's memory is one of `pages`."""
+def bytes_of(shape: Word) -> Word:
+    """How large a result is."""
     size = shape[R_ITEMSIZE]
     for axis in range(shape[R_RANK]):
         size = size * shape[R_DIMS][axis]
-    if context[HANDLER] != 0 and size >= LARGE:
-        return 1
-    return 0
+    return size
 
 
 def new_array(context: Word, shape: Word, dtype: Word, address: Word) -> Word:
     """A new array, and where its memory is; 0 with an exception."""
     usual = 0
-    if is_large(context, shape) != 0:
+    if context[HANDLER] != 0 and bytes_of(shape) >= LARGE:
         usual = PyDataMem_SetHandler(context[HANDLER])
         if usual == 0:
             return 0

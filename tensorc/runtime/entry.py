@@ -324,6 +324,7 @@ def _use_pages(context: Words, addresses: Mapping[str, int], loaded: Any) -> int
     for kept in (context, table, capsule, described, loaded):
         _api.Py_IncRef(ctypes.py_object(kept))  # the last arrays may die after everything else
     context[words.HANDLER] = id(capsule)
+    context[words.BLOCK_DROP] = addresses["block_drop"]
     return found
 
 
@@ -398,6 +399,7 @@ def _imports() -> dict[str, int]:
         "check_signals": "PyErr_CheckSignals",
         "ensure": "PyGILState_Ensure",
         "release": "PyGILState_Release",
+        "is_initialized": "Py_IsInitialized",
         "thread": "PyThread_get_thread_ident",
         "malloc": "PyMem_RawMalloc",
         "free": "PyMem_RawFree",

@@ -1,4 +1,4 @@
-"""Arrays whose memory is kept for the next ones when they die: what makes NumPy take it from `pages`, and what lets it go."""
+"""Arrays and tensors whose memory is kept for the next ones when they die: what makes NumPy take it from `pages`, and what lets it go."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorc.runtime import arrays, memory, words
+from tensorc.runtime import memory, words
 from tensorc.runtime.arrays import Array
 
 EXPORTED = {
@@ -22,8 +22,10 @@ EXPORTED = {
     "block_resized": "ptr (ptr, ptr, i64)",
     "block_free": "i64 (ptr, ptr, i64)",
     "block_trim": "i64 (i64)",
+    "block_under": "i64 (ptr, i64)",
+    "block_drop": "i64 (ptr)",
 }
-"""The functions of `pages` that are called from outside, in the order that NumPy's handler has them."""
+"""The functions of `pages` that are called from outside, first those that NumPy's handler has, in its order."""
 
 KEPT = 1 << 30
 """The most bytes of free blocks, where memory is not scarce; a machine with little keeps an eighth."""
@@ -77,13 +79,6 @@ def empty(shape: Sequence[int], dtype: np.dtype[Any]) -> Array:
         if found is not None:
             return _with_handler(*found, tuple(shape), dtype)
     return np.empty(shape, dtype)
-
-
-def empty_torch(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
-    """A new tensor, whatever is in it: with the memory of such an array, where it is large and torch has the dtype from NumPy."""
-    if prod(shape) * dtype.itemsize >= words.LARGE and dtype.isbuiltin == 1 and _python() is not None:
-        return arrays.to_torch(empty(shape, dtype))
-    return arrays.empty_torch(shape, dtype)
 
 
 def release_memory() -> None:

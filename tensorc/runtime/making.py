@@ -267,8 +267,8 @@ def _add_results(parts: _Parts, outputs: Sequence[Array], layout: Layout, first:
     for number, array in enumerate(outputs, first):
         dims, strides, dtype = row(array.shape), row(_strides(array.shape)), array.dtype
         stand_in = layout.empty[number].ctypes.data if number in layout.empty else 0
-        found += tensors.dtype_number(arrays.dtype_of(array)) if torch else id(dtype), array.ndim, address(dims), address(strides), stand_in
-        found += dtype.itemsize, id(dtype) if torch and dtype.isbuiltin == 1 else 0  # torch makes no tensor of what is not NumPy's own
+        kind = tensors.dtype_number(arrays.dtype_of(array)) if torch else id(dtype)
+        found += kind, array.ndim, address(dims), address(strides), stand_in, dtype.itemsize
         parts.kept += dims, strides, dtype
     parts.refer(words.SHAPES, found)
 

@@ -1,34 +1,43 @@
 """Memory for large arrays, kept for the next ones: fresh pages cost more than most kernels, and large pages are found sooner.
 
 This file is translated to machine code (see `native`). NumPy takes the memory of large results from here (see `large`), and gives it back
-when the last array dies that shows it; workspaces come from here too. Whoever calls holds the interpreter's lock.
+when the last array dies that shows it; the storages of large tensors do so too, and workspaces come from here. Whoever calls holds the
+interpreter's lock, but for `block_drop`.
 
 A block's data is preceded by words that say what was mapped for it. A free block is kept until it is too old, or until there is too much.
 """
 
 from __future__ import annotations
 
-from tensorc.runtime.native import Word, clear, copy, stack
+from tensorc.runtime.native import Word, clear, copy, invoke, stack
 from tensorc.runtime.words import (
     ADVICE,
     BLOCK_BYTES,
     BLOCK_CAPACITY,
+    BLOCK_DROP,
     BLOCK_HEAD,
     BLOCK_START,
     FREE_AGE,
     FREE_BYTES,
     FREE_DATA,
+    FREE_PLACE,
     FREE_PLACES,
     FREE_TIME,
     FREE_WORDS,
     HELD,
     HUGE_PAGE,
     MAPPING,
+    MEMORY_PLACE,
     MONOTONIC,
     MOST_HELD,
+    OWNER_PLACE,
     PAGES,
+    STORAGE_PLACE,
     UNIT,
     Context,
+    Py_IsInitialized,
+    PyGILState_Ensure,
+    PyGILState_Release,
     clock_gettime,
     madvise,
     mmap,
@@ -172,6 +181,36 @@ def block_resized(context: Word, data: Word, size: Word) -> Word:
 
 def block_free(context: Word, data: Word, size: Word) -> Word:
     return given_back(data)
+
+
+# What torch's storages have.
+
+
+def block_under(tensor: Word, size: Word) -> Word:
+    """Gives the storage of a new tensor a block in place of torch's memory, which was never touched; 0 where there is none.
+
+    To torch it is memory like any other, which it may replace by its own to resize the storage.
+    """
+    context = Context
+    data = taken(size)
+    if data == 0:
+        return 0
+    storage = (tensor + context[STORAGE_PLACE])[0]
+    invoke((storage + context[FREE_PLACE])[0], (storage + context[OWNER_PLACE])[0])
+    (storage + context[MEMORY_PLACE])[0] = data
+    (storage + context[OWNER_PLACE])[0] = data
+    (storage + context[FREE_PLACE])[0] = context[BLOCK_DROP]
+    return data
+
+
+def block_drop(data: Word) -> Word:
+    """What torch frees a block by, on any thread, and even when there is no interpreter any more."""
+    if (Py_IsInitialized() & 0xFFFFFFFF) == 0:
+        return 0
+    state = PyGILState_Ensure()
+    given_back(data)
+    PyGILState_Release(state)
+    return 0
 
 
 def block_trim(before: Word) -> Word:

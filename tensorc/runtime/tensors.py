@@ -6,8 +6,11 @@ import ctypes
 import sys
 from collections.abc import Callable, Sequence
 from functools import cache
+from math import prod
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from tensorc.dtypes import DTYPES, DType
 from tensorc.runtime import arrays, entry, words
@@ -36,6 +39,9 @@ _INTERNAL = {
 _SEARCHED = range(8, 192, 8)
 """Where in a tensor's implementation a field is looked for; it is no shorter."""
 
+_STORAGE = range(8, 56, 8)
+"""And where in a storage."""
+
 
 _TRIES = 3
 _readable: bool | None = None
@@ -60,8 +66,26 @@ def is_readable() -> bool:
         types = {position: found.pop(position) for position in (words.TENSOR, words.PARAMETER)}
         for position, value in (*found.items(), *types.items()):  # the types last: without them the rest is not looked at
             code.context[position] = value
+        if code.context[words.HANDLER]:
+            _use_pages(sys.modules["torch"], code)
         _readable = True
     return _readable
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Any:
+    """A new tensor, whatever is in it: torch's, with memory of `pages` where it is large."""
+    made = arrays.empty_torch(shape, dtype)
+    size = prod(shape) * dtype.itemsize
+    if size >= words.LARGE and is_plain(made):
+        code = entry.code()
+        if code is not None and code.context[words.STORAGE_PLACE]:
+            _block_under(code)(made._cdata, size)
+    return made
+
+
+def _block_under(code: entry.Code) -> Callable[[int, int], int]:
+    """The function of `pages` that gives a tensor its memory."""
+    return ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64)(code.addresses["block_under"])
 
 
 def is_plain(value: Any) -> bool:
@@ -107,7 +131,6 @@ def _looked_up(torch: Any) -> dict[int, int]:
         words.KEYS: torch._C._dispatch_keys(torch.empty(1, device="cpu")).raw_repr(),
         words.REQUIRES_GRADIENT: _getter(torch._C.TensorBase, "requires_grad"),
         words.TRACER: int(torch._C._parse_dispatch_key("Tracer")),
-        words.FROM_ARRAY: id(torch.from_numpy),
         words.LEVELS: id(vars(forward)),
         words.LEVEL: id(level),
         words.NO_LEVEL: id(forward._current_level),
@@ -216,3 +239,51 @@ def _try(torch: Any, found: dict[int, int]) -> None:
 def _function(place: int, result: Any, count: int) -> Callable[..., Any]:
     made: Callable[..., Any] = ctypes.PYFUNCTYPE(result, *[ctypes.c_int64] * count)(place)
     return made
+
+
+# The memory of large tensors.
+
+
+def _use_pages(torch: Any, code: entry.Code) -> None:
+    """From now on large results have memory of `pages`, where a storage is as it should be; elsewhere they have torch's own."""
+    with torch.inference_mode(False):
+        try:
+            found = _storage_places(torch)
+        except LookupError:
+            return
+        for position, value in found.items():
+            code.context[position] = value
+        if not _is_torchs_own(torch, code):
+            code.context[words.STORAGE_PLACE] = 0
+
+
+def _storage_places(torch: Any) -> dict[int, int]:
+    """Where a tensor has its storage; and a storage its memory, what owns that, and the function that frees it."""
+    own = [torch.empty(n, dtype=torch.float64, device="cpu") for n in (3, 100, 1 << 17)]
+    tensors = [*own, *(torch.from_numpy(np.zeros(n)) for n in (5, 200))]
+    storages = [t.untyped_storage() for t in tensors]
+    pairs = list(zip(tensors, storages, strict=True))
+    place = _only([o for o in _SEARCHED if all(word(t._cdata + o) == s._cdata for t, s in pairs)], "the storage")
+    memory = _only([o for o in _STORAGE if all(word(s._cdata + o) == s.data_ptr() for s in storages)], "the memory")
+    owned = [o for o in _STORAGE if o != memory and all(word(s._cdata + o) == s.data_ptr() for s in storages[: len(own)])]
+    owner = _only(owned, "what owns the memory")
+    free = 2 * memory + 24 - owner  # the owner and the function stand behind the memory, in either order
+    mine, others = ({word(s._cdata + free) for s in some} for some in (storages[: len(own)], storages[len(own) :]))
+    if owner - memory not in (8, 16) or len(mine) != 1 or len(others) != 1 or mine == others:
+        raise LookupError("what frees memory is not where it should be")
+    return {words.STORAGE_PLACE: place, words.MEMORY_PLACE: memory, words.OWNER_PLACE: owner, words.FREE_PLACE: free}
+
+
+def _is_torchs_own(torch: Any, code: entry.Code) -> bool:
+    """Whether a tensor with memory of `pages` can be resized, and gives its memory back then."""
+    count = words.LARGE // 8
+    tensor = torch.empty(count, dtype=torch.float64, device="cpu")
+    before = tensor.data_ptr()
+    place = _block_under(code)(tensor._cdata, 8 * count)
+    if not place or tensor.data_ptr() != place or place == before:
+        return False
+    tensor.fill_(3.0)
+    held = code.context[words.HELD]
+    tensor.resize_(count + 1)
+    grown = code.context[words.HELD]
+    return bool(tensor[0] == 3.0 and tensor[count - 1] == 3.0 and tensor.data_ptr() != place and grown > held)

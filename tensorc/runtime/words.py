@@ -63,8 +63,12 @@ PAGES = 35  # the free blocks of `pages`, so many places
 HELD = 36  # the bytes in them
 MOST_HELD = 37
 HANDLER = 38  # what NumPy is told to take the memory of large arrays from; 0 where it is not
-FROM_ARRAY = 39  # torch's function that makes a tensor of an array's memory; 0 where there is none
-CONTEXT_WORDS = 40
+STORAGE_PLACE = 39  # where in what a tensor's handle points to its storage is; 0 where large tensors have torch's own memory
+MEMORY_PLACE = 40  # where in a storage its memory's address is,
+OWNER_PLACE = 41  # what its memory is freed by,
+FREE_PLACE = 42  # and the function that frees it, which is given the owner
+BLOCK_DROP = 43  # that of a block of `pages`
+CONTEXT_WORDS = 44
 
 # A free block of `pages`, and what stands before the data of each.
 FREE_DATA = 0  # 0: the place is free
@@ -118,15 +122,14 @@ AS_FLOAT = 4
 AS_LONG = 5
 AS_INT = 6
 
-# A result: seven words.
+# A result: six words.
 R_DTYPE = 0
 R_RANK = 1
 R_DIMS = 2
 R_STRIDES = 3
 R_STAND_IN = 4
 R_ITEMSIZE = 5
-R_ARRAY_DTYPE = 6  # NumPy's, of a tensor whose memory may be an array's; else 0
-SHAPE_WORDS = 7
+SHAPE_WORDS = 6
 
 # An array that the function closes over: three words.
 C_OBJECT = 0
@@ -199,6 +202,7 @@ PyErr_Fetch = External("tensorc_error_fetch", "void")
 PyErr_Restore = External("tensorc_error_restore", "void")
 PyGILState_Ensure = External("tensorc_ensure")
 PyGILState_Release = External("tensorc_release", "void")
+Py_IsInitialized = External("tensorc_is_initialized")
 PyThread_get_thread_ident = External("tensorc_thread")
 clock_gettime = External("tensorc_clock")
 PyDataMem_SetHandler = External("tensorc_set_handler")
