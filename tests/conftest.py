@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import re
 import signal
@@ -26,19 +27,42 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-class _WithoutTorch(MetaPathFinder):
-    """Skips the test files that import PyTorch, where it is not installed: it judges much of the rest, and all of it can be run without."""
+class _Absent:
+    """Stands for PyTorch, and all that is in it, where that is not installed: a test that uses it is skipped, and the rest is run."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith(("__", "_pytest", "_mock")):  # Python and pytest ask every object for such
+            raise AttributeError(name)
+        if "PYTEST_CURRENT_TEST" in os.environ:
+            pytest.skip("PyTorch is not installed")
+        return _Absent()
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        pytest.skip("PyTorch is not installed", allow_module_level=True)
+
+
+class _Refused(MetaPathFinder):
+    """Finds no PyTorch, so that the rest can be tested by itself where it is installed too."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        frame = sys._getframe(1)
-        while frame.f_back is not None and "importlib" in frame.f_code.co_filename:
-            frame = frame.f_back
-        if name == "torch" and Path(frame.f_code.co_filename).is_relative_to(Path(__file__).parent):
-            pytest.skip("PyTorch is not installed", allow_module_level=True)
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
 
 
-if find_spec("torch") is None:
-    sys.meta_path.append(_WithoutTorch())
+if os.environ.get("WITHOUT_TORCH"):
+    sys.meta_path.insert(0, _Refused())
+
+_import = builtins.__import__
+
+
+def _importing(name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0) -> Any:
+    is_test = globals is not None and Path(globals.get("__file__") or "/").is_relative_to(Path(__file__).parent)
+    needs = name.partition(".")[0] == "torch" or name.startswith("tensorc.torch")
+    return _Absent() if is_test and needs else _import(name, globals, locals, fromlist, level)
+
+
+if os.environ.get("WITHOUT_TORCH") or find_spec("torch") is None:
+    builtins.__import__ = _importing
 
 GOLDEN = Path(__file__).parent / "golden"
 _CASE = re.compile(

@@ -43,18 +43,19 @@ BACK = {b: a for a, b in TORCH.items()}
 WEAK = {bool_: True, i64: 1, f64: 1.5}
 
 
+def operands() -> list[tuple[Operand, object]]:
+    """Operands of each kind, and what PyTorch would be given for them: with axes, 0-d, or a Python number."""
+    return [operand(t, form) for form in ("tensor", "scalar") for t in TORCH] + [operand(t, "weak") for t in WEAK]
+
+
 def operand(t: DType, form: str) -> tuple[Operand, object]:
-    """An operand, and what PyTorch would be given for it: with axes, 0-d, or a Python number."""
     if form == "weak":
         return Operand(t, rank_zero=True, weak=True), WEAK[t]
     return Operand(t, rank_zero=form == "scalar"), torch.ones((2,) if form == "tensor" else (), dtype=TORCH[t])
 
 
-OPERANDS = [operand(t, form) for form in ("tensor", "scalar") for t in TORCH] + [operand(t, "weak") for t in WEAK]
-
-
 def test_two_operands_are_torch_result_type() -> None:
-    for (a, x), (b, y) in itertools.product(OPERANDS, OPERANDS):
+    for (a, x), (b, y) in itertools.product(operands(), operands()):
         if a.weak and b.weak and a.dtype is not b.dtype:
             continue  # two weak numbers are folded before promotion sees them
         expected = torch.result_type(x, y)  # type: ignore[call-overload]
@@ -69,7 +70,7 @@ def test_promotion_of_tensors_is_the_whole_torch_table() -> None:
 
 def test_an_operation_of_pytorch_computes_in_the_result_type() -> None:
     condition = torch.ones(2, dtype=torch.bool)
-    for (a, x), (b, y) in itertools.product(OPERANDS, OPERANDS):
+    for (a, x), (b, y) in itertools.product(operands(), operands()):
         if not (a.weak and b.weak):
             expected = torch.where(condition, x, y).dtype  # type: ignore[call-overload]
             assert result_type([a, b]) is BACK[expected]

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import tensorc as tc
 from tensorc.api.library import library_function
 from tensorc.runtime import entry, tensors
-
-torch = pytest.importorskip("torch")
 
 M = tc.compile("""
 fn add(a: f32[N], b: f32[N]) = a + b

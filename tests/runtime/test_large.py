@@ -6,11 +6,10 @@ import gc
 
 import numpy as np
 import pytest
+import torch
 
 import tensorc as tc
 from tensorc.runtime import entry, large, words
-
-torch = pytest.importorskip("torch")
 
 pytestmark = pytest.mark.skipif(entry.code() is None or not entry.code().context[words.HANDLER], reason="NumPy's memory is its own here")
 

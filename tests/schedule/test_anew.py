@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 import tensorc
 from tensorc.config import config
 
-torch = pytest.importorskip("torch")
 RANDOM = np.random.default_rng(8)
 SIZES = ({"N": 1, "M": 1}, {"N": 70, "M": 131}, {"N": 200, "M": 65})
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tensor.expressions import ALL, SETUP, STATEMENTS
 
 import tensorc as tc
-
-torch = pytest.importorskip("torch")
 
 DTYPES = {"f32": "float32", "f64": "float64", "f16": "float16", "bf16": "bfloat16", "u8": "uint8"}
 DTYPES |= {f"i{n}": f"int{n}" for n in (8, 16, 32, 64)}

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from tensor.test_against_torch import plain, same
 
 import tensorc as tc
-
-torch = pytest.importorskip("torch")
 
 SETUP = """
 x = tc.tensor([[0.5, -1.25, 2.0, 0.75], [1.5, 0.25, -0.5, 3.0], [-2.0, 1.0, 0.1, 0.9]], dtype=tc.float64, requires_grad=True)
