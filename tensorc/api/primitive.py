@@ -84,7 +84,7 @@ class Primitive:
         return Call(self.program, tuple(range(len(self.program.results))), _NoCode(), self.names)
 
     @cached_property
-    def _core(self) -> tuple[ProgramFunction, tuple[int, ...], tuple[tuple[int, int], ...]]:
+    def core(self) -> tuple[ProgramFunction, tuple[int, ...], tuple[tuple[int, int], ...]]:
         """(the program of the inputs that are read, their numbers, where its other sizes stand: (input, axis)).
 
         The program has an input of so many bools for each such size.
@@ -108,7 +108,7 @@ class Primitive:
 
         What is not read may be None. IndexError where a check of the program fails, ShapeError for shapes that do not fit.
         """
-        function, read, sizes = self._core
+        function, read, sizes = self.core
         if len(read) == len(values):
             return function(*values)  # type: ignore[no-any-return]
         if not self.is_derived:  # what is derived is called with shapes that its primitive was called with

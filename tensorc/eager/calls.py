@@ -8,6 +8,7 @@ from typing import Any
 from tensorc.api.library import LibraryFunction
 from tensorc.api.taken import TakenCall
 from tensorc.eager import inplace
+from tensorc.eager.applied import kind_of
 from tensorc.eager.modes import state
 from tensorc.eager.operations import run
 from tensorc.eager.tensor import Tensor
@@ -29,7 +30,8 @@ def call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
             return found(*args, **kwargs)
     taken = TakenCall(function, args, kwargs, _array)
     tensors = [v if isinstance(v, Tensor) else Tensor._of(arrays.view(v, "an argument")) for v in taken.leaves]
-    results = run(taken.primitive, tensors, f"{function.name}Backward0")
+    shapes = [t._array.shape for t in tensors]
+    results = run(kind_of(taken.primitive, f"{function.name}Backward0", shapes), tensors)
     if taken.out is not None:
         return _into(taken, results, function.name)
     return rebuild(taken.tree, results)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from tensorc.api.definition import as_dtype
 from tensorc.eager import inplace, views
 from tensorc.eager.modes import state
 from tensorc.eager.named import call, renamed
-from tensorc.eager.tape import Cotangents, Node
+from tensorc.eager.tape import Cotangents, Needed, Node
 from tensorc.eager.tensor import Tensor, device
 
 
@@ -46,7 +45,7 @@ def _on_cpu(where: Any) -> None:
 class Copied(Node):
     """A copy, whose gradient is the same."""
 
-    def backward(self, cotangents: Cotangents, needed: Sequence[bool]) -> Cotangents:
+    def backward(self, cotangents: Cotangents, needed: Needed) -> Cotangents:
         return cotangents
 
 
@@ -88,6 +87,8 @@ def data(x: Tensor) -> Tensor:
 
 def set_data(x: Tensor, value: Tensor) -> None:
     x._array = value._array
+    if x._leaf is not None:
+        x._leaf[0].moved(value._array)
 
 
 def type_(x: Tensor, dtype: Any = None) -> Any:

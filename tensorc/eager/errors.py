@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from tensorc.diagnostics import CompileError
 from tensorc.errors import DTypeError, ShapeError
 
@@ -36,17 +33,17 @@ class PlaceError(IndexError, RuntimeError):
 _BY_CODE = {"E0304": AxisError, "E0601": ArgumentError, "E0604": ArgumentError, "E0605": ArgumentError, "E0607": ArgumentError}
 
 
-@contextmanager
-def as_pytorch() -> Iterator[None]:
-    """Errors of the compiler about an operation as errors of PyTorch's types."""
-    try:
-        yield
-    except (TensorError, AxisError, ArgumentError, SizeError, ElementTypeError):
-        raise
-    except CompileError as error:
-        kind = _BY_CODE.get(error.diagnostics[0].code, TensorError) if error.diagnostics else TensorError
-        raise kind(error.diagnostics) from None
-    except ShapeError as error:
-        raise SizeError(str(error)) from None
-    except DTypeError as error:
-        raise ElementTypeError(str(error)) from None
+def of_pytorch(error: Exception) -> Exception:
+    """A mistake that the compiler found in an operation as an error of the type that PyTorch raises."""
+    if isinstance(error, (TensorError, AxisError, ArgumentError, SizeError, ElementTypeError)):
+        return error
+    match error:
+        case CompileError():
+            kind = _BY_CODE.get(error.diagnostics[0].code, TensorError) if error.diagnostics else TensorError
+            return kind(error.diagnostics)
+        case ShapeError():
+            return SizeError(str(error))
+        case DTypeError():
+            return ElementTypeError(str(error))
+        case _:
+            return error

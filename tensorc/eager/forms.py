@@ -220,9 +220,7 @@ def matmul(input: Any, other: Any, **options: Any) -> Any:
         raise TypeError("matmul(): both arguments must be tensors")
     if not (input.ndim and other.ndim):
         raise RuntimeError(f"both arguments to matmul need to be at least 1D, but they are {input.ndim}D and {other.ndim}D")
-    result = call("matmul", input, other, **options)
-    titles = {(1, 1): "Dot", (2, 1): "Mv", (2, 2): "Mm"}
-    return renamed(result, titles.get((input.ndim, other.ndim), "UnsafeView"))
+    return call("matmul", input, other, **options)
 
 
 def norm(x: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtype: Any = None) -> Tensor:

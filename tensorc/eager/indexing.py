@@ -10,7 +10,7 @@ import numpy as np
 from tensorc.eager import shapes
 from tensorc.eager.inplace import changed, check_writable, copy_
 from tensorc.eager.modes import state
-from tensorc.eager.tape import Cotangents, Node
+from tensorc.eager.tape import Cotangents, Needed, Node
 from tensorc.eager.tensor import Tensor
 from tensorc.runtime.arrays import Array
 
@@ -221,13 +221,14 @@ class IndexPut(Node):
         self.where = tuple(i.copy() if isinstance(i, np.ndarray) else i for i in where)
         self.shape = values._array.shape
 
-    def backward(self, cotangents: Cotangents, needed: Sequence[bool]) -> Cotangents:
+    def backward(self, cotangents: Cotangents, needed: Needed) -> Cotangents:
         (gradient,) = cotangents
         if gradient is None:
             return (None, None)
         where = tuple(Tensor._of(i) if isinstance(i, np.ndarray) else i for i in self.where)
+        old, new = self.needs(needed)
         kept = None
-        if needed[0]:
+        if old:
             kept = gradient.clone()
             setitem(kept, where, 0.0)
-        return (kept, getitem(gradient, where).sum_to_size(self.shape) if needed[1] else None)
+        return (kept, getitem(gradient, where).sum_to_size(self.shape) if new else None)

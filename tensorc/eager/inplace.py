@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from tensorc.dtypes import DType, bool_
+from tensorc.eager.applied import Applied
 from tensorc.eager.modes import state
-from tensorc.eager.operations import Applied
-from tensorc.eager.tape import Cotangents, Edge, Node
+from tensorc.eager.tape import Cotangents, Edge, Needed, Node
 from tensorc.eager.tensor import Tensor
 from tensorc.eager.views import Replaced, look_of
 
@@ -18,7 +18,7 @@ from tensorc.eager.views import Replaced, look_of
 def check_writable(x: Tensor) -> None:
     """Raise RuntimeError where an in-place operation on x is not allowed."""
     if state.recording:
-        if x.is_leaf and x._requires_grad:
+        if x._requires_grad and x.is_leaf:
             raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
         base = x._base
         if base is not None and base._gradient_edge() is not None:
@@ -28,7 +28,8 @@ def check_writable(x: Tensor) -> None:
                 raise RuntimeError(x._fixed)
     if not x._array.flags.writeable:
         raise RuntimeError("the tensor lies on read-only memory and cannot be written to; use x.clone()")
-    if any(s == 0 and e > 1 for s, e in zip(x._array.strides, x._array.shape, strict=True)):
+    array = x._array
+    if not array.flags.c_contiguous and any(s == 0 and e > 1 for s, e in zip(array.strides, array.shape, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
@@ -41,14 +42,14 @@ class Overwritten(Node):
     def __init__(self, title: str, edges: Sequence[Edge | None]) -> None:
         super().__init__(f"{title}Backward0", edges)
 
-    def backward(self, cotangents: Cotangents, needed: Sequence[bool]) -> Cotangents:
+    def backward(self, cotangents: Cotangents, needed: Needed) -> Cotangents:
         return [None for _ in self.next_edges]
 
 
 def assign(x: Tensor, result: Tensor) -> Tensor:
     """Make the result's elements x's own, and the result's history too."""
     edge = result._edge if state.recording else None
-    if edge is not None and isinstance(edge[0], Applied) and edge[0].primitive.floats == (True,):
+    if edge is not None and isinstance(edge[0], Applied) and edge[0].plan.primitive.floats == (True,):
         edge[0].overwrite(x)
     np.copyto(x._array, result._array)
     return changed(x, edge)

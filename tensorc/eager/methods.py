@@ -10,7 +10,7 @@ import numpy as np
 from tensorc.dtypes import bf16, bool_, f16, f32, f64, i8, i16, i32, i64, u8
 from tensorc.eager import copies, forms, indexing, inplace, operators, shapes, views
 from tensorc.eager.creation import as_tensor, full, ones, rand, randn, zeros
-from tensorc.eager.named import Function, call, elementwise
+from tensorc.eager.named import Function, elementwise, operation_of
 from tensorc.eager.names import names, traced
 from tensorc.eager.tensor import Tensor
 from tensorc.frontend import numpy_names
@@ -59,8 +59,7 @@ METHODS: dict[str, Function] = {
     "new_empty": forms.new_made(zeros), "new_full": forms.new_made(full), "new_tensor": forms.new_tensor,
     "copy_": inplace.copy_, "fill_": inplace.fill_, "zero_": inplace.zero_, "uniform_": forms.fill_random(rand),
     "normal_": forms.fill_random(randn), "__getitem__": indexing.getitem, "__setitem__": indexing.setitem,
-    "__neg__": lambda x: call("neg", x), "__pos__": lambda x: x, "__abs__": lambda x: call("abs", x),
-    "__invert__": lambda x: call("bitwise_not", x),
+    "__neg__": operation_of("neg"), "__pos__": lambda x: x, "__abs__": operation_of("abs"), "__invert__": operation_of("bitwise_not"),
 }  # fmt: skip
 
 _IN_PLACE = (
@@ -76,14 +75,7 @@ def function(name: str) -> Function | None:
     """The operation of a name on tensors; None where there is none."""
     if name in OVERRIDES:
         return OVERRIDES[name]
-    if traced(name) is None:
-        return None
-
-    def operation(*args: Any, **kwargs: Any) -> Any:
-        return call(name, *args, **kwargs)
-
-    operation.__name__ = operation.__qualname__ = name
-    return operation
+    return None if traced(name) is None else operation_of(name)
 
 
 def _known(name: str) -> Function:

@@ -9,7 +9,7 @@ from tensorc.eager import inplace
 from tensorc.eager.errors import SizeError
 from tensorc.eager.modes import state
 from tensorc.eager.names import NUMBERS, traced
-from tensorc.eager.operations import apply
+from tensorc.eager.operations import again_number, again_one, again_two, apply
 from tensorc.eager.tensor import Tensor
 
 Function = Callable[..., Any]
@@ -53,10 +53,34 @@ def _checked(shape: Sequence[Any]) -> None:
             raise SizeError(f"The size of tensor a ({m}) must match the size of tensor b ({k}) at non-singleton dimension {n}")
 
 
+def operation_of(name: str) -> Function:
+    """The operation of a name, whatever its arguments are."""
+
+    def operation(*args: Any, **kwargs: Any) -> Any:
+        if len(args) == 1 and type(args[0]) is Tensor and not kwargs:
+            found = again_one(name, args[0])
+            if found is not None:
+                return found
+        return call(name, *args, **kwargs)
+
+    operation.__name__ = operation.__qualname__ = name
+    return operation
+
+
 def elementwise(name: str) -> Function:
     """An operation of two operands that broadcast."""
 
+    numbers = name in NUMBERS
+
     def operation(input: Any, other: Any, **options: Any) -> Any:
+        if type(input) is Tensor and not options:
+            kind = type(other)
+            if kind is Tensor:
+                found = again_two(name, input, other)
+            else:
+                found = again_number(name, input, other) if numbers and kind in (float, int) else None
+            if found is not None:
+                return found
         try:
             return call(name, input, other, **options)
         except SizeError:

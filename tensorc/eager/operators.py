@@ -13,6 +13,7 @@ from tensorc.dtypes import DType
 from tensorc.eager import inplace
 from tensorc.eager.creation import as_tensor, full
 from tensorc.eager.named import Function
+from tensorc.eager.operations import again_two
 from tensorc.eager.tensor import Tensor
 from tensorc.errors import DTypeError, ShapeError
 from tensorc.runtime import arrays
@@ -95,17 +96,26 @@ def _in_place(function: Function) -> Function:
 
 
 def _quick(name: str, meaning: Callable[[Any, Any], Any], usual: Function) -> Function:
-    """The operator of two tensors without a history by a call of the compiled function; of others, and where that fails, the usual way."""
+    """The operator of two tensors by a call of the compiled function; of others, and where that fails, the usual way.
+
+    With a history it is recorded, where such tensors came before.
+    """
     meaning.__name__ = name.strip("_")
     compiled = jit(meaning)
     made: Callable[[Any], Tensor] = Tensor._of
+    title = _NAMES[name]
 
     def operation(self: Tensor, other: Any) -> Any:
-        if type(other) is Tensor and not (self._watched or other._watched):
-            try:
-                return made(compiled(self._array, other._array))
-            except (CompileError, ShapeError, DTypeError):
-                pass
+        if type(other) is Tensor:
+            if self._watched or other._watched:
+                found = again_two(title, self, other)
+                if found is not None:
+                    return found
+            else:
+                try:
+                    return made(compiled(self._array, other._array))
+                except (CompileError, ShapeError, DTypeError):
+                    pass
         return usual(self, other)
 
     return operation

@@ -90,8 +90,7 @@ class Tensor:
     _chain: Chain | None = None  # how the view is made of the base
     _seen: int = 0  # the base's version when _edge was found
     _fixed: str | None = None  # why a view cannot be changed in place
-    _accumulate: weakref.ref[Accumulate] | None = None
-    _hooks: dict[int, list[Callable[[Tensor], Tensor | None]]] | None = None
+    _leaf: tuple[Accumulate, int] | None = None  # where its gradient goes if it is a leaf, once that was asked
     _grad: Tensor | None = None
     _array: Array
 
@@ -210,7 +209,7 @@ class Tensor:
             self._renew()
         if self._edge is not None:
             return self._edge
-        return (self._leaf_node(), 0) if self._requires_grad else None
+        return (self._leaf or self._as_leaf()) if self._requires_grad else None
 
     def _renew(self) -> None:
         """Find the edge of a view anew, since its memory was changed."""
@@ -221,14 +220,9 @@ class Tensor:
         if self._base._gradient_edge() is not None and not self._requires_grad and self._fixed is not UNRECORDED:
             self._edge = replayed(self._base, self._chain)._edge
 
-    def _leaf_node(self) -> Accumulate:
-        node = None if self._accumulate is None else self._accumulate()
-        if node is None:
-            node = Accumulate(self)
-            if self._hooks is not None:
-                node.hooks = self._hooks
-            self._accumulate = weakref.ref(node)
-        return node
+    def _as_leaf(self) -> Edge:
+        self._leaf = found = Accumulate(self), 0
+        return found
 
     @property
     def requires_grad(self) -> bool:
@@ -306,8 +300,8 @@ class Tensor:
         if edge is None:
             raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
         node, number = edge
-        if isinstance(node, Accumulate):
-            self._hooks = node.hooks
+        if node.hooks is None:
+            node.hooks = {}
         hooks = node.hooks.setdefault(number, [])
         hooks.append(hook)
         return RemovableHandle(hooks, hook)

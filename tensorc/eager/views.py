@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tensorc.eager.modes import state
-from tensorc.eager.tape import Cotangents, Edge, Node
+from tensorc.eager.tape import Cotangents, Edge, Needed, Node
 from tensorc.eager.tensor import Tensor
 from tensorc.runtime.arrays import Array
 
@@ -90,7 +90,7 @@ class Moved(Node):
         self.layout = Layout(source)
         self.look = look
 
-    def backward(self, cotangents: Cotangents, needed: Sequence[bool]) -> Cotangents:
+    def backward(self, cotangents: Cotangents, needed: Needed) -> Cotangents:
         (gradient,) = cotangents
         return (None if gradient is None else placed(self.layout, self.look, gradient),)
 
@@ -102,7 +102,7 @@ class Repeated(Node):
         super().__init__(f"{title}Backward0", [edge])
         self.shape = shape
 
-    def backward(self, cotangents: Cotangents, needed: Sequence[bool]) -> Cotangents:
+    def backward(self, cotangents: Cotangents, needed: Needed) -> Cotangents:
         (gradient,) = cotangents
         return (None if gradient is None else gradient.sum_to_size(self.shape),)
 
@@ -155,7 +155,7 @@ class Picked(Node):
         super().__init__("PlacedBackward0", [edge])
         self.look = look
 
-    def backward(self, cotangents: Cotangents, needed: Sequence[bool]) -> Cotangents:
+    def backward(self, cotangents: Cotangents, needed: Needed) -> Cotangents:
         (gradient,) = cotangents
         return (None if gradient is None else view(gradient, "Picked", self.look),)
 
@@ -168,12 +168,13 @@ class Replaced(Node):
         self.layout = Layout(base)
         self.look = look
 
-    def backward(self, cotangents: Cotangents, needed: Sequence[bool]) -> Cotangents:
+    def backward(self, cotangents: Cotangents, needed: Needed) -> Cotangents:
         (gradient,) = cotangents
         if gradient is None:
             return (None, None)
-        new = view(gradient, "Slice", self.look).clone() if needed[1] else None
-        return (self._kept(gradient) if needed[0] else None, new)
+        old, changed = self.needs(needed)
+        new = view(gradient, "Slice", self.look).clone() if changed else None
+        return (self._kept(gradient) if old else None, new)
 
     def _kept(self, gradient: Tensor) -> Tensor:
         """The gradient with zeros where the base was overwritten."""
@@ -195,7 +196,7 @@ class Masked(Node):
         super().__init__("MaskedBackward0", [edge])
         self.replaced = replaced
 
-    def backward(self, cotangents: Cotangents, needed: Sequence[bool]) -> Cotangents:
+    def backward(self, cotangents: Cotangents, needed: Needed) -> Cotangents:
         (gradient,) = cotangents
         return (None if gradient is None else self.replaced._kept(gradient),)
 
