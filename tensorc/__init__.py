@@ -77,7 +77,7 @@ _ERRORS = ("CompileError", "ConfigError", "DTypeError", "InternalError", "ShapeE
 
 def __getattr__(name: str) -> Any:
     found: Any
-    if name in ("autograd", "testing"):
+    if name in ("autograd", "linalg", "testing"):
         found = import_module(f"tensorc.{name}")
     elif name in _FACE:
         found = getattr(import_module(_FACE[name]), name)

@@ -204,7 +204,7 @@ class Applied(Node):
         assert self.saved is not None
         saved = self.saved[number]
         made = Tensor._of(saved.current(self))
-        made._version = saved.version
+        made._changes = saved.version
         inputs = len(self.next_edges)
         edge = self.next_edges[number] if number < inputs else (self, number - inputs)
         if edge is not None:

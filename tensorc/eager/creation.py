@@ -46,8 +46,9 @@ def array_from(data: Any, dtype: Any = None) -> Array:
     shape = _nested_shape(data)
     flat = _flattened(data, shape)
     made = np.empty(len(flat), dtype or _inferred(flat))
+    below = 1 << 8 * made.itemsize if made.dtype.kind == "u" else 0
     for place, value in enumerate(flat):
-        made[place] = value
+        made[place] = value + below if below and -below < value < 0 else value  # unsigned numbers wrap around, as PyTorch's do
     return made.reshape(shape)
 
 
@@ -98,6 +99,8 @@ def _flattened(data: Any, shape: tuple[int, ...], depth: int = 0) -> list[Any]:
         raise TypeError("not a sequence") if depth else TypeError(f"new(): invalid data type '{type(data).__name__}'")
     if isinstance(data, str):
         raise TypeError(f"new(): invalid data type '{type(data).__name__}'")
+    if data is None:
+        raise RuntimeError("Could not infer dtype of NoneType")
     if not isinstance(data, (int, float)):
         raise TypeError(f"must be real number, not {type(data).__name__}")
     return [data]
@@ -124,6 +127,8 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     try:
         return _leaf(array_from(data, None if dtype is None else numpy_dtype(dtype)), requires_grad)
     except OverflowError as error:
+        if dtype is None:
+            raise ValueError(f"Overflow when unpacking long long: {error}") from None
         raise RuntimeError(f"value cannot be converted: {error}") from None
 
 
@@ -146,6 +151,11 @@ def from_numpy(array: Any) -> Tensor:
     """A tensor on the memory of a NumPy array."""
     if not isinstance(array, np.ndarray):
         raise TypeError(f"expected np.ndarray (got {type(array).__name__})")
+    if any(s < 0 for s in array.strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides are not currently supported. "
+            "(You can probably work around this by making a copy of your array  with array.copy().)"
+        )
     return Tensor._of(_checked(array))
 
 

@@ -10,6 +10,10 @@ class TensorError(CompileError, RuntimeError):
     """An operation has no meaning for tensors of these dtypes and ranks."""
 
 
+class KindError(CompileError, NotImplementedError):
+    """An operation has no meaning for elements of these dtypes. PyTorch's is NotImplementedError, which is a RuntimeError."""
+
+
 class AxisError(CompileError, IndexError):
     """An axis that the tensor does not have."""
 
@@ -30,7 +34,11 @@ class PlaceError(IndexError, RuntimeError):
     """A place that is outside of the tensor."""
 
 
-_BY_CODE = {"E0304": AxisError, "E0601": ArgumentError, "E0604": ArgumentError, "E0605": ArgumentError, "E0607": ArgumentError}
+_BY_CODE = {
+    "E0304": AxisError,
+    **dict.fromkeys(("E0404", "E0406"), KindError),
+    **dict.fromkeys(("E0601", "E0604", "E0605", "E0607"), ArgumentError),
+}
 
 
 def of_pytorch(error: Exception) -> Exception:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorc.dtypes import DTYPES
+from tensorc.dtypes import DTYPES, f32, promote
 from tensorc.eager import creation, methods, modes, text
 from tensorc.eager.names import names, traced
 from tensorc.eager.tensor import Size, Tensor, device
@@ -74,6 +74,9 @@ _OTHERS: dict[str, Any] = {
     "is_floating_point": lambda input: input.is_floating_point(),
     "broadcast_shapes": lambda *shapes: Size(np.broadcast_shapes(*map(tuple, shapes))),
     "result_type": _result_type,
+    "promote_types": promote,
+    "can_cast": lambda from_, to: from_.category <= to.category,
+    "scalar_tensor": lambda value, **options: creation.tensor(value, **{"dtype": f32, **options}),
     "inf": float("inf"), "nan": float("nan"), "pi": float(np.pi), "e": float(np.e),
 }  # fmt: skip
 
@@ -127,6 +130,9 @@ def _is_dtype(value: Any) -> bool:
     return not isinstance(value, int) and as_dtype(value) is not None
 
 
+_PLAIN = {Tensor, int, float}
+
+
 def _function(name: str) -> Callable[..., Any]:
     """A function of tensors; on arrays of a trace it is a part of the program, on NumPy's arrays it gives NumPy's."""
     operation = methods.function(name)
@@ -134,6 +140,8 @@ def _function(name: str) -> Callable[..., Any]:
 
     @wraps(operation)
     def function(*args: Any, **kwargs: Any) -> Any:
+        if not kwargs and {*map(type, args)} <= _PLAIN:
+            return operation(*args)
         if active_trace() is not None and find_trace(args, kwargs) is not None:
             form = traced(name)
             if form is None:

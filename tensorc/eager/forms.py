@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,18 +16,52 @@ from tensorc.eager.named import Function, call, elementwise, renamed
 from tensorc.eager.tensor import Tensor
 
 
-def _named(title: str) -> Any:
-    return namedtuple(title, ["values", "indices"])
+class _Pair(NamedTuple):
+    """What gives values and their places; it shows as PyTorch's do."""
+
+    values: Tensor
+    indices: Tensor
+
+    def __repr__(self) -> str:
+        return f"tc.return_types.{type(self).__name__}(\nvalues={self.values},\nindices={self.indices})"
 
 
-_RESULTS = {title: _named(title) for title in ("max", "min", "sort", "topk", "median", "kthvalue", "mode", "cummax", "cummin")}
+RESULTS: dict[str, Callable[..., Any]] = {
+    t: type(t, (_Pair,), {}) for t in ("max", "min", "sort", "topk", "median", "nanmedian", "kthvalue", "mode", "cummax", "cummin")
+}
 
 
 def pair(title: str) -> Function:
     def operation(input: Tensor, *args: Any, **kwargs: Any) -> Any:
-        return _RESULTS[title](*call(title, input, *args, **kwargs))
+        return RESULTS[title](*call(title, input, *args, **kwargs))
 
     return operation
+
+
+def _nan_leads(input: Tensor) -> bool:
+    return input.ndim > 0 and input.dtype.is_float and bool(np.isnan(input._array).any())
+
+
+def sort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Any:
+    """The elements in order, and their places. NaN is greater than all others."""
+    if descending and _nan_leads(input):
+        return RESULTS["sort"](*call("nan_first", input, input._axis(dim)))
+    return RESULTS["sort"](*call("sort", input, dim, descending))
+
+
+def argsort(input: Tensor, dim: int = -1, descending: bool = False, stable: bool = False) -> Tensor:
+    if descending and _nan_leads(input):
+        return call("nan_first", input, input._axis(dim))[1]  # type: ignore[no-any-return]
+    return call("argsort", input, dim, descending)  # type: ignore[no-any-return]
+
+
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    """The k greatest elements along an axis, or the least, and their places."""
+    axis = input._axis(dim)
+    if largest and _nan_leads(input) and 0 <= k <= input._array.shape[axis]:
+        pair = call("nan_first", input, axis)
+        return RESULTS["topk"](*(shapes.narrow(p, axis, 0, k) for p in pair))
+    return RESULTS["topk"](*call("topk", input, k, dim, largest))
 
 
 def extremum(title: str) -> Function:
@@ -45,7 +78,11 @@ def extremum(title: str) -> Function:
             _not_empty(input, title)
             return call(title, input)
         _not_empty(input, title, dim)
-        return _RESULTS[title](*call(title, input, dim, keepdim or keepdims))
+        place = call(f"arg{title}", input, dim, True)
+        value = call("gather", input, dim, place) if input.ndim else clone(input)
+        if input.ndim and not (keepdim or keepdims):
+            value, place = shapes.squeeze(value, dim), shapes.squeeze(place, dim)
+        return RESULTS[title](renamed(value, title.capitalize()), place)
 
     return operation
 
@@ -72,7 +109,9 @@ def arg_extremum(title: str) -> Function:
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Any:
     if dim is not None:
-        return _RESULTS["median"](*call("median", input, dim, keepdim))
+        return RESULTS["median"](*call("median", input, dim, keepdim))
+    if not input._array.size and input.dtype.is_float:
+        return full((), float("nan"), dtype=input.dtype)
     return call("median", shapes.flatten(input) if input.ndim else input, 0)[0]
 
 
@@ -178,7 +217,10 @@ def scatter(x: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any =
         return source.reshape(())  # type: ignore[no-any-return]
     grid[axis] = index
     part = source[tuple(slice(e) for e in index._array.shape)]
-    indexing.setitem(made, tuple(grid), part)
+    try:
+        indexing.setitem(made, tuple(grid), part)
+    except IndexError as error:
+        raise PlaceError(str(error)) from None
     return made
 
 
@@ -197,6 +239,39 @@ def new_made(make: Function) -> Function:
 
 def new_tensor(x: Tensor, data: Any, dtype: Any = None, requires_grad: bool = False) -> Tensor:
     return tensor(data, dtype=x.dtype if dtype is None else dtype, requires_grad=requires_grad)
+
+
+def clamp(input: Tensor, min: Any = None, max: Any = None, **options: Any) -> Tensor:
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    return call("clamp", input, min, max, **options)  # type: ignore[no-any-return]
+
+
+def whole(name: str) -> Function:
+    """A division of integers, none of which is by 0; and the same of floats."""
+    usual = elementwise(name)
+
+    def operation(input: Any, other: Any, **options: Any) -> Any:
+        if isinstance(input, Tensor) and not input.dtype.is_float:
+            divisor = other._array if isinstance(other, Tensor) else np.asarray(other)
+            if divisor.dtype.kind in "biu" and not divisor.all():
+                raise RuntimeError("ZeroDivisionError")
+        return usual(input, other, **options)
+
+    return operation
+
+
+_divided = {None: elementwise("div"), "floor": whole("floor_divide"), "trunc": elementwise("div")}
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None, **options: Any) -> Any:
+    if rounding_mode is None:
+        return _divided[None](input, other, **options)
+    if rounding_mode not in _divided:
+        raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
+    if rounding_mode == "floor":
+        return _divided["floor"](input, other, **options)
+    return call("div", input, other, rounding_mode=rounding_mode, **options)
 
 
 def checked_ranks(name: str, ranks: tuple[int, ...], message: str) -> Function:

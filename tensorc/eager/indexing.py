@@ -48,6 +48,8 @@ def _item(item: Any) -> Any:
         return np.array(item)
     if isinstance(item, (int, np.integer)):
         return int(item)
+    if isinstance(item, str):
+        raise TypeError("new(): invalid data type 'str'")
     array = item._array if isinstance(item, Tensor) else np.asarray(item)
     if array.size == 0 and not isinstance(item, Tensor):
         array = array.astype(np.int64)

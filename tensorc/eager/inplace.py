@@ -111,6 +111,49 @@ def inplace(x: Tensor, operation: Callable[..., Any], args: Sequence[Any], kwarg
     return assign(x, result)
 
 
+def turned(look: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """x made a view of itself: the same memory in another shape."""
+
+    def method(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if state.recording and x._requires_grad and x.is_leaf:
+            raise RuntimeError("a leaf Variable that requires grad is being used in an in-place operation.")
+        made = look(x, *args, **kwargs)
+        if made._edge is not None:
+            x._follow(made._edge)
+        if x._base is not None:
+            x._chain = made._chain
+        x._array = made._array
+        return changed_shape(x)
+
+    return method
+
+
+def changed_shape(x: Tensor) -> Tensor:
+    """Note that x has another shape: what was saved of it has the old one."""
+    x._shared_version().count += 1
+    x._seen = x._version
+    return x
+
+
+def resize_(x: Tensor, *size: Any, memory_format: Any = None) -> Tensor:
+    """x in another shape, with as many of its elements as there is room for; whatever is in the others."""
+    if x.requires_grad:
+        raise RuntimeError("cannot resize variables that require grad")
+    shape = tuple(size[0]) if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    count = int(np.prod(shape, dtype=np.int64))
+    flat = x._array.reshape(-1)
+    if count > flat.size:
+        flat = np.concatenate([flat, np.zeros(count - flat.size, flat.dtype)])
+    x._array = flat[:count].reshape(shape)
+    return changed_shape(x)
+
+
+def set_(x: Tensor, source: Tensor) -> Tensor:
+    """x on the memory of another tensor."""
+    x._array = source._array
+    return changed_shape(x)
+
+
 def copy_(x: Tensor, source: Any, non_blocking: bool = False) -> Tensor:
     """The elements of the source, broadcast and cast."""
     check_writable(x)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from tensorc.dtypes import bf16, bool_, f16, f32, f64, i8, i16, i32, i64, u8
-from tensorc.eager import copies, forms, indexing, inplace, operators, shapes, views
+from tensorc.eager import copies, forms, further, indexing, inplace, operators, shapes, views
 from tensorc.eager.creation import as_tensor, full, ones, rand, randn, zeros
 from tensorc.eager.named import Function, elementwise, operation_of
 from tensorc.eager.names import names, traced
@@ -16,7 +16,7 @@ from tensorc.eager.tensor import Tensor
 from tensorc.frontend import numpy_names
 
 _ELEMENTWISE = (
-    "add sub subtract rsub mul multiply div divide true_divide floor_divide remainder fmod pow eq ne not_equal lt less le less_equal gt "
+    "add sub subtract rsub mul multiply true_divide pow eq ne not_equal lt less le less_equal gt "
     "greater ge greater_equal atan2 arctan2 maximum minimum hypot copysign logaddexp xlogy bitwise_and bitwise_or bitwise_xor logical_and "
     "logical_or logical_xor fmax fmin isclose"
 )
@@ -31,7 +31,7 @@ _RANKS = {
 
 OVERRIDES: dict[str, Function] = {
     **{n: elementwise(n) for n in _ELEMENTWISE.split()},
-    **{n: forms.pair(n) for n in ("sort", "topk", "kthvalue", "cummax", "cummin")},
+    **{n: forms.pair(n) for n in ("kthvalue", "cummax", "cummin")}, "sort": forms.sort, "argsort": forms.argsort, "topk": forms.topk,
     **{n: forms.gathered(n) for n in ("gather", "scatter_add", "take_along_dim", "index_add")},
     **{n: forms.checked_ranks(n, ranks, message) for n, (ranks, message) in _RANKS.items()},
     "max": forms.extremum("max"), "min": forms.extremum("min"), "argmax": forms.arg_extremum("argmax"),
@@ -45,6 +45,8 @@ OVERRIDES: dict[str, Function] = {
     "swapdims": shapes.transpose, "movedim": shapes.movedim, "moveaxis": shapes.movedim, "t": shapes.t, "squeeze": shapes.squeeze,
     "unsqueeze": shapes.unsqueeze, "expand": shapes.expand, "broadcast_to": shapes.expand, "flatten": shapes.flatten,
     "ravel": shapes.flatten, "unflatten": shapes.unflatten, "select": shapes.select, "narrow": shapes.narrow, "unbind": shapes.unbind,
+    **further.FUNCTIONS, "clamp": forms.clamp, "clip": forms.clamp, "div": forms.div, "divide": forms.div,
+    **{n: forms.whole(n) for n in ("floor_divide", "remainder", "fmod")},
     "split": shapes.split, "chunk": shapes.chunk, "tensor_split": shapes.tensor_split, "diagonal": shapes.diagonal, "unfold": shapes.unfold,
 }  # fmt: skip
 """Operations that are no more than a row of names: views, and what has several forms."""
@@ -57,6 +59,9 @@ METHODS: dict[str, Function] = {
     "view_as": lambda x, other: shapes.view_(x, other.shape), "reshape_as": lambda x, other: shapes.reshape(x, other.shape),
     "expand_as": lambda x, other: shapes.expand(x, other.shape), "new_zeros": forms.new_made(zeros), "new_ones": forms.new_made(ones),
     "new_empty": forms.new_made(zeros), "new_full": forms.new_made(full), "new_tensor": forms.new_tensor,
+    "where": further.where_method, "fill_diagonal_": further.fill_diagonal_, "as_strided": shapes.as_strided,
+    **{f"{n}_": inplace.turned(getattr(shapes, n)) for n in ("t", "transpose", "squeeze", "unsqueeze")},
+    "swapaxes_": inplace.turned(shapes.transpose), "resize_": inplace.resize_, "set_": inplace.set_,
     "copy_": inplace.copy_, "fill_": inplace.fill_, "zero_": inplace.zero_, "uniform_": forms.fill_random(rand),
     "normal_": forms.fill_random(randn), "__getitem__": indexing.getitem, "__setitem__": indexing.setitem,
     "__neg__": operation_of("neg"), "__pos__": lambda x: x, "__abs__": operation_of("abs"), "__invert__": operation_of("bitwise_not"),
@@ -67,7 +72,7 @@ _IN_PLACE = (
     "log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sigmoid relu erf erfc "
     "floor ceil round trunc frac sign clamp clip clamp_min clamp_max lerp addcmul addcdiv addmm addmv addr masked_fill scatter "
     "scatter_add index_add index_fill cumsum cumprod bitwise_and bitwise_or bitwise_xor logical_and logical_or logical_xor logical_not "
-    "eq ne lt le gt ge tril triu nan_to_num copysign hypot xlogy atan2 logit"
+    "eq ne lt le gt ge tril triu nan_to_num copysign hypot xlogy atan2 logit index_copy index_put put scatter_reduce sinc gcd lcm"
 )
 
 
@@ -113,7 +118,7 @@ def install() -> None:
 
 
 def _transposed(x: Tensor) -> Tensor:
-    return views.view(x, "Permute" if x.ndim > 2 else "T", lambda a: a.T)
+    return views.view(x, "Permute", lambda a: a.T)
 
 
 def _matrix_transposed(x: Tensor) -> Tensor:

@@ -47,6 +47,14 @@ def _order(input: Any, dim: int, descending: bool = False) -> Any:
     return (of.gather(input, dim, order) if input.ndim else input), order
 
 
+def _nan_first(input: Any, dim: int) -> Any:
+    """`_order` from the greatest, which NaN is to PyTorch."""
+    order = of.argsort(input, axis=dim, descending=True)
+    missing = of.gather(of.isnan(input), dim, order)
+    order = of.gather(order, dim, of.argsort(missing, axis=dim, descending=True))
+    return of.gather(input, dim, order), order
+
+
 def _kthvalue(input: Any, k: int, dim: int = -1, keepdim: bool = False) -> Any:
     values, order = _order(input, dim)
     if not input.ndim:
@@ -215,6 +223,7 @@ COMPOSED: dict[str, Traced] = {
     "var_mean": _spread("var"),
     "median": _median,
     "kthvalue": _kthvalue,
+    "nan_first": _nan_first,
     "diff": _diff,
     "tensordot": _tensordot,
     "cross": _cross,

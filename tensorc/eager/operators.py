@@ -25,6 +25,9 @@ _NAMES = {
     "__eq__": "eq", "__ne__": "ne", "__lt__": "lt", "__le__": "le", "__gt__": "gt", "__ge__": "ge",
 }  # fmt: skip
 
+_REFLECTED = {"add": "add", "mul": "mul", "sub": "rsub"}
+"""What an operation is with its operands exchanged."""
+
 _QUICK: dict[str, Callable[[Any, Any], Any]] = {
     "__add__": lambda x, y: x + y,
     "__sub__": lambda x, y: x - y,
@@ -123,7 +126,7 @@ def _quick(name: str, meaning: Callable[[Any, Any], Any], usual: Function) -> Fu
 
 def dunders(known: Callable[[str], Function]) -> dict[str, Function]:
     """The methods of all operators; `known` gives an operation by its name."""
-    found: dict[str, Function] = {}
+    found: dict[str, Function] = {"__rtruediv__": _direct(lambda x, other: known("mul")(known("reciprocal")(x), other))}
     for dunder, name in _NAMES.items():
         function = known(name)
         if dunder in ("__eq__", "__ne__"):
@@ -133,6 +136,6 @@ def dunders(known: Callable[[str], Function]) -> dict[str, Function]:
         found[dunder] = _quick(dunder, _QUICK[dunder], usual) if dunder in _QUICK else usual
         if name not in ("eq", "ne", "lt", "le", "gt", "ge"):
             plain = dunder.strip("_")
-            found[f"__r{plain}__"] = _reflected(function)
+            found.setdefault(f"__r{plain}__", _direct(known(_REFLECTED[name])) if name in _REFLECTED else _reflected(function))
             found[f"__i{plain}__"] = _in_place(function)
     return found

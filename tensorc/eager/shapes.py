@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from tensorc.dtypes import DType
 from tensorc.eager.tensor import Tensor
-from tensorc.eager.views import view
+from tensorc.eager.views import share, view
 from tensorc.runtime.arrays import Array
 
 
@@ -51,7 +52,9 @@ def _is_view_of(array: Array, shape: tuple[int, ...]) -> bool:
 
 
 def view_(x: Tensor, *shape: Any) -> Tensor:
-    """`x.view(shape)`, which shares memory. RuntimeError where only a copy could have the shape."""
+    """`x.view(shape)`, which shares memory. RuntimeError where only a copy could have the shape. `x.view(dtype)`: its bytes as another."""
+    if len(shape) == 1 and isinstance(shape[0], DType):
+        return _as_dtype(x, shape[0])
     wanted = resolved(x, sizes(shape))
     if not _is_view_of(x._array, wanted):
         raise RuntimeError(
@@ -59,6 +62,27 @@ def view_(x: Tensor, *shape: Any) -> Tensor:
             "subspaces). Use .reshape(...) instead."
         )
     return view(x, "View", lambda a: a.reshape(wanted))
+
+
+def _as_dtype(x: Tensor, dtype: DType) -> Tensor:
+    size, wanted = x._array.itemsize, dtype.numpy.itemsize
+    if size != wanted and (not x.ndim or x._array.strides[-1] != size or x._array.shape[-1] * size % wanted):
+        raise RuntimeError(f"self.size(-1) must be divisible by {wanted // size} to view {x.dtype} as {dtype} (different element sizes)")
+    made = Tensor._of(x._array.view(dtype.numpy))
+    share(made, x)
+    return made
+
+
+def as_strided(x: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
+    """The memory of the base in strides, in elements. RuntimeError for what is outside."""
+    base = x if x._base is None else x._base
+    shape, strides = sizes((size,)), sizes((stride,))
+    start = x.storage_offset() if storage_offset is None else storage_offset
+    reach = start + sum((e - 1) * s for e, s in zip(shape, strides, strict=True)) if 0 not in shape else 0
+    if reach >= max(base._array.size, 1) or not base._array.flags.c_contiguous or min(strides, default=0) < 0:
+        raise RuntimeError(f"setStorage: sizes {list(shape)}, strides {list(strides)} and offset {start} are out of bounds")
+    steps = tuple(s * base._array.itemsize for s in strides)
+    return view(base, "AsStrided", lambda a: np.lib.stride_tricks.as_strided(a.reshape(-1)[start:], shape, steps))
 
 
 def reshape(x: Tensor, *shape: Any) -> Tensor:

@@ -122,7 +122,7 @@ class Saved:
 
     def __init__(self, tensor: Tensor) -> None:
         self.array = tensor._array
-        self.version = version = tensor._version or tensor._shared_version()
+        self.version = version = tensor._changes or tensor._shared_version()
         self.count = version.count
 
     def current(self, reader: Node) -> Array:

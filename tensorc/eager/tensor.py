@@ -85,7 +85,7 @@ class Tensor:
     _watched: bool = False  # whether it may have a history, or get one
     _requires_grad: bool = False
     _edge: Edge | None = None  # where its gradient goes, unless it is a leaf
-    _version: Version | None = None
+    _changes: Version | None = None
     _base: Tensor | None = None  # the tensor whose memory this is a view of
     _chain: Chain | None = None  # how the view is made of the base
     _seen: int = 0  # the base's version when _edge was found
@@ -194,9 +194,17 @@ class Tensor:
     # Gradients.
 
     def _shared_version(self) -> Version:
-        if self._version is None:
-            self._version = Version()
-        return self._version
+        if self._changes is None:
+            self._changes = Version()
+        return self._changes
+
+    @property
+    def _version(self) -> int:
+        """How often the memory was changed in place."""
+        return 0 if self._changes is None else self._changes.count
+
+    def _is_view(self) -> bool:
+        return self._base is not None
 
     def _follow(self, edge: Edge) -> None:
         """Let the gradient of this tensor go to an edge."""
@@ -205,7 +213,7 @@ class Tensor:
 
     def _gradient_edge(self) -> Edge | None:
         """Where the gradient of this tensor goes; None where none is asked for."""
-        if self._base is not None and self._version is not None and self._seen != self._version.count:
+        if self._base is not None and self._changes is not None and self._seen != self._changes.count:
             self._renew()
         if self._edge is not None:
             return self._edge
@@ -215,8 +223,8 @@ class Tensor:
         """Find the edge of a view anew, since its memory was changed."""
         from tensorc.eager.views import UNRECORDED, replayed
 
-        assert self._base is not None and self._version is not None and self._chain is not None
-        self._seen = self._version.count
+        assert self._base is not None and self._changes is not None and self._chain is not None
+        self._seen = self._changes.count
         if self._base._gradient_edge() is not None and not self._requires_grad and self._fixed is not UNRECORDED:
             self._edge = replayed(self._base, self._chain)._edge
 
@@ -391,7 +399,7 @@ class Tensor:
         return show(self)
 
     def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self.ndim == 0 and spec else str(self)
+        return format(self.item(), spec) if self.ndim == 0 else object.__format__(self, spec)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:

@@ -50,7 +50,7 @@ def view(x: Tensor, title: str, look: Look, repeats: bool = False, fixed: str | 
             made._fixed = UNRECORDED
         else:
             made._follow((_node(x, edge, made, title, look, repeats), 0))
-    made._seen = 0 if made._version is None else made._version.count
+    made._seen = 0 if made._changes is None else made._changes.count
     return made
 
 
@@ -62,7 +62,7 @@ UNRECORDED = (
 
 def share(made: Tensor, x: Tensor) -> None:
     """Make two tensors on the same memory count its changes together."""
-    made._version = x._shared_version()
+    made._changes = x._shared_version()
 
 
 def replayed(base: Tensor, chain: Chain) -> Tensor:
