@@ -247,13 +247,18 @@ def _dot(context: Context, s: Fold, found: Sides, accumulator: Accumulator) -> N
         left, right, row, column = right, left, column, row
     left_text = _operand(context, left, (row, depth), depth, dtype)
     right_text = _operand(context, right, (depth, column), depth, dtype)
-    precision = f', input_precision="{_precision(context, found)}"' if dtype is f32 else ""
-    wide = ", out_dtype=tl.float64" if dtype is f64 else ""
+    if dtype is f64 and context.vendor == "hip":
+        start = context.names.of(("acc", s.var), s.var.name) if accumulator.looped else filled(context, "sum", accumulator.axes, dtype)
+        text_ = f"dot_f64({left_text}, {right_text}, {start})"
+    else:
+        start = f", {context.names.of(('acc', s.var), s.var.name)}" if accumulator.looped else ""
+        precision = f', input_precision="{_precision(context, found)}"' if dtype is f32 else ""
+        wide = ", out_dtype=tl.float64" if dtype is f64 else ""
+        text_ = f"tl.dot({left_text}, {right_text}{start}{precision}{wide})"
     if accumulator.looped:
-        name = context.names.of(("acc", s.var), s.var.name)
-        context.line(f"{name} = tl.dot({left_text}, {right_text}, {name}{precision}{wide})")
+        context.line(f"{context.names.of(('acc', s.var), s.var.name)} = {text_}")
         return
-    _finished(context, s.var, Text(f"tl.dot({left_text}, {right_text}{precision}{wide})"), accumulator.axes)
+    _finished(context, s.var, Text(text_), accumulator.axes)
 
 
 def _precision(context: Context, found: Sides) -> str:

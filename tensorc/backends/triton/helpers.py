@@ -255,10 +255,26 @@ def ordered64(x, descending: tl.constexpr):
     if descending:
         bits = ~bits
     return tl.where(x != x, 0x7FFFFFFFFFFFFFFF, bits)
+
+
+MULTIPLIES_F64 = tl.constexpr([int(part) for part in triton.__version__.split(".")[:2]] >= [3, 8])
+
+
+@triton.jit
+def dot_f64(a, b, total):
+    """total + a @ b. Triton before 3.8 has products of f64 matrices not for all of AMD's GPUs: there each column meets its row."""
+    if MULTIPLIES_F64:
+        return tl.dot(a, b, total, out_dtype=tl.float64)
+    k = tl.arange(0, a.shape[1])
+    for n in range(a.shape[1]):
+        column = tl.sum(tl.where((k == n)[None, :], a, tl.zeros_like(a)), 1)
+        row = tl.sum(tl.where((k == n)[:, None], b, tl.zeros_like(b)), 0)
+        total = tl.fma(column[:, None] + tl.zeros_like(total), row[None, :] + tl.zeros_like(total), total)
+    return total
 '''
 
-TEXTS: dict[str, str] = {m[1]: part.strip() for part in re.split(r"\n\n\n", _TEXT.strip()) if (m := re.search(r"def (\w+)\(", part))}
-"""The text of each function, by its name, those that others call first."""
+TEXTS: dict[str, str] = {m[1] or m[2]: part.strip() for part in re.split(r"\n\n\n", _TEXT.strip()) if (m := re.search(r"def (\w+)\(|(\w+) =", part))}
+"""The text of each function, by its name, those that others call first; and of what they know of Triton."""
 
 _CALL = re.compile(r"(?<![\w.])(\w+)\b")
 
