@@ -21,6 +21,8 @@ def _inside(subscript: Poly, extent: Poly, facts: Facts) -> bool:
     atom = subscript.atom
     if isinstance(atom, algebra.Index) and atom.extent is extent:
         return True
+    if isinstance(atom, algebra.Quotient):  # n // d < e where n < d * e
+        return algebra.nonnegative(atom.numerator, facts) and algebra.nonnegative(extent * atom.divisor - 1 - atom.numerator, facts)
     return algebra.nonnegative(subscript, facts) and algebra.nonnegative(extent - 1 - subscript, facts)
 
 

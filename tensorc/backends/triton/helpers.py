@@ -273,7 +273,11 @@ def dot_f64(a, b, total):
     return total
 '''
 
-TEXTS: dict[str, str] = {m[1] or m[2]: part.strip() for part in re.split(r"\n\n\n", _TEXT.strip()) if (m := re.search(r"def (\w+)\(|(\w+) =", part))}
+_DEFINED = re.compile(r"def (\w+)\(|(\w+) =")
+
+TEXTS: dict[str, str] = {
+    m[1] or m[2]: part.strip() for part in re.split(r"\n\n\n", _TEXT.strip()) if (m := _DEFINED.search(part)) is not None
+}
 """The text of each function, by its name, those that others call first; and of what they know of Triton."""
 
 _CALL = re.compile(r"(?<![\w.])(\w+)\b")

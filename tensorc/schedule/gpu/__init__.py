@@ -126,7 +126,7 @@ def _is_tail(planner: Planner, before: Group, g: Group) -> bool:
     """Whether the last program of the kernel before, which has one, does better to run a group than another launch does."""
     if before.space is None or g.space is None or not before.space.grid:
         return False
-    return all(planner.sizes.bounds(a.extent)[0] > 0 for a, _ in before.space.grid) and planner.is_small(g.space)
+    return all(planner.measure.sizes.bounds(a.extent)[0] > 0 for a, _ in before.space.grid) and planner.is_small(g.space)
 
 
 def _kernels(name: str, g: Group, sizes: Sizes, storage: Storage, names: Names, taken: Names) -> list[tuple[Kernel, Launch]]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from tensorc.ir import walk
 from tensorc.ir.tensor import Scalar, Tensor, View
-from tensorc.schedule.gpu.plan import Plan, Planner
+from tensorc.schedule.gpu.cost import Plan
+from tensorc.schedule.gpu.plan import Planner
 from tensorc.schedule.gpu.space import shape
 from tensorc.schedule.rules import AnyRule, Rule
 from tensorc.schedule.views import stored
