@@ -14,7 +14,7 @@ from tensorc.cli.program import STDIN
 from tensorc.errors import nearest
 from tensorc.version import __version__
 
-COMMANDS = ("check", "fmt", "run", "ir", "build", "grad", "explain", "explore", "bench", "new", "rule", "doctor", "cache")
+COMMANDS = ("check", "fmt", "run", "ir", "build", "grad", "explain", "explore", "bench", "new", "rule", "doctor", "cache", "lsp")
 """The commands in the order of `--help`; each is the `command` of the module of its name, imported when it is used."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tensorc.elaborate.checking import check, check_function
+from tensorc.elaborate.checking import check, check_function, representative
 from tensorc.elaborate.instances import ArgumentType, Instance, ParameterInfo, ResultTree, instantiate, parameters, signature
 from tensorc.elaborate.library import library_names
 from tensorc.elaborate.tracing import Elaboration
@@ -28,5 +28,6 @@ __all__ = [
     "library_units",
     "load_unit",
     "parameters",
+    "representative",
     "signature",
 ]

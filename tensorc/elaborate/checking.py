@@ -9,7 +9,7 @@ from tensorc.collector import seldom
 from tensorc.diagnostics import CompileError, Diagnostic
 from tensorc.dtypes import DTYPES, DType
 from tensorc.elaborate.context import merge
-from tensorc.elaborate.instances import ArgumentType, check_instance
+from tensorc.elaborate.instances import ArgumentType, Instance, check_instance, instantiate
 from tensorc.elaborate.signatures import Signatures, key_of
 from tensorc.elaborate.units import Unit
 from tensorc.elaborate.values import MISSING
@@ -51,6 +51,18 @@ def check_function(unit: Unit, name: str, signatures: Signatures | None = None) 
         if found:
             failures.append(CompileError(found))
     return failures
+
+
+def representative(unit: Unit, name: str) -> Instance | None:
+    """An instance of a function, each `...` one axis, for dtypes and static values that it is checked for; None if none is right."""
+    function = unit.functions[name]
+    for dtypes in _representative_dtypes(function) if name not in unit.broken else ():
+        for statics in range(_attempts(function)):
+            try:
+                return instantiate(unit, name, _arguments(function, dtypes, statics, 1))
+            except CompileError:
+                continue
+    return None
 
 
 def _mistakes(unit: Unit, name: str, dtypes: dict[str, DType], axes: int, signatures: Signatures) -> list[Diagnostic]:

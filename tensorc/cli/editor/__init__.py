@@ -1,0 +1,1 @@
+"""The server that editors talk to, by the Language Server Protocol 3.17."""
