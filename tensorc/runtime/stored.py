@@ -115,7 +115,7 @@ class Stored:
             "kind": "program",
             "name": self.name,
             "strides": strides,
-            "target": {"triple": self.target.triple, "cpu": self.target.cpu, "features": self.target.features, "fast": self.target.fast},
+            "target": {"triple": self.target.triple, "cpu": self.target.cpu, "features": self.target.features, "fast": self.target.fast, "cache": self.target.cache},
             "tensorc": __version__,
             "llvm": target.llvm_version(),
             "entry": made.entry,

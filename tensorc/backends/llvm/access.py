@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensorc import algebra
 from tensorc.algebra import Poly
-from tensorc.backends.llvm import apart, casts, index, transpose
+from tensorc.backends.llvm import apart, casts, index, stream, transpose
 from tensorc.backends.llvm.context import Context, Coordinates, Place
 from tensorc.backends.llvm.types import POINTER, Type, Value, constant, integer, memory_element, number_of, of
 from tensorc.ir.tensor import Apply, Load, Nonnegative, Scalar, Tensor
@@ -92,6 +93,29 @@ def store(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
         apart.store(context, memory, place.pointer, step, value, mask)
     else:
         _scatter(context, memory, place, value, mask)
+
+
+def store_many(context: Context, memory: Memory, subscripts: tuple[Poly, ...], every: Sequence[Coordinates], values: Sequence[Value]) -> None:
+    """Writes registers of neighbours, one after the other: past the caches where that is better."""
+    code = context.code
+    context.wrote(memory)
+    places = [address(context, memory, subscripts, at, reading=False) for at in every]
+    if any(p.offsets is not None or number_of(p.step) != 1 or p.valid is not None for p in places):
+        for at, value in zip(every, values, strict=True):
+            store(context, memory, subscripts, at, value, None)
+        return
+    pointers = [p.pointer for p in places]
+    made = [code.splat(casts.to_memory(code, v, memory.dtype), context.lanes) for v in values]
+
+    def past() -> None:
+        stream.ask(context)
+        stream.store(context, made, pointers)
+
+    def usual() -> None:
+        for place, value in zip(places, made, strict=True):
+            _store_contiguous(context, memory, place, value, None)
+
+    code.either(stream.passes(context, pointers[0], made[0]), past, usual)
 
 
 def both(context: Context, a: Value | None, b: Value | None) -> Value | None:
@@ -213,6 +237,8 @@ def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
     if place.offsets is None and step == 0:
         return _placed(context, memory, element, f"load {element}, ptr {place.pointer.text}, align {align}", place.pointer)
     if place.offsets is None and step == 1:
+        if place.valid is None:
+            stream.note(context, memory, place.pointer, at.get(context.vector, 0) if context.vector is not None else 0)
         return load_contiguous(context, memory, place.pointer, place.valid)
     if place.offsets is None and step == -1:
         return _load_reversed(context, memory, place)

@@ -12,6 +12,9 @@ from tensorc.backends.llvm.types import BIT, INT, POINTER, Type, Value, integer,
 RARELY = "!0"
 """The metadata of branches that are almost never taken."""
 
+FLEETING = "!1"
+"""The metadata of stores past the caches."""
+
 
 @dataclass
 class Module:
@@ -79,8 +82,8 @@ class Module:
         """A module of these functions and what they need, by default of all; `elsewhere` declares functions of other modules."""
         chosen = self.functions if names is None else self._closed(names)
         functions = [self.functions[name] for name in chosen]
-        weights = f'{RARELY} = !{{!"branch_weights", i32 1, i32 4096}}'
-        return "\n".join([*functions, *elsewhere, *sorted(self.declarations), f"attributes #0 = {{ {self.attributes} }}", weights, ""])
+        metadata = [f'{RARELY} = !{{!"branch_weights", i32 1, i32 4096}}', f"{FLEETING} = !{{i32 1}}"]
+        return "\n".join([*functions, *elsewhere, *sorted(self.declarations), f"attributes #0 = {{ {self.attributes} }}", *metadata, ""])
 
     def _closed(self, names: Sequence[str]) -> Sequence[str]:
         """The names and those of the helpers that they call, directly or not."""
@@ -416,6 +419,21 @@ class Code:
         outer.lines.append(f"{then}:")
         outer.lines += inner.lines
         outer.lines.append(f"{after}:")
+        outer.block = after
+
+    def either(self, condition: Value, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
+        """Runs one of two where the i1 scalar is true and where it is not; no value leaves them."""
+        labels = self.label(), self.label()
+        after = self.label()
+        written = []
+        for label, body in zip(labels, (then, otherwise), strict=True):
+            inner = Scope(len(self.scopes), label)
+            self.scopes.append(inner)
+            body()
+            self.effect(f"br label %{after}")
+            written += [f"{label}:", *self.scopes.pop().lines]
+        outer = self.scope
+        outer.lines += [f"  br i1 {condition.text}, label %{labels[0]}, label %{labels[1]}", *written, f"{after}:"]
         outer.block = after
 
 

@@ -115,6 +115,13 @@ class Context:
     known_passing: dict[Scalar, bool] = field(default_factory=dict)
     known_inside: dict[tuple[Memory, tuple[Poly, ...]], tuple[bool, ...]] = field(default_factory=dict)
     blocked: tuple[Index, ...] = ()
+    cache: int = 0  # bytes that the caches hold
+    passed: frozenset[Memory] = frozenset()  # memory that nobody reads soon after it is written
+    has_passed: bool = False
+    small: Value | None = None  # 0 where what the kernel touches is more than the caches hold
+    streaming: int | None = None  # the depth of the scope of a loop over whole blocks of lanes
+    streams: dict[str, tuple[Memory, Value]] = field(default_factory=dict)  # what that reads, by address
+    ahead: dict[Memory, Value] = field(default_factory=dict)  # how far ahead it asks for that, in bytes
 
     def inside(self, memory: Memory, subscripts: tuple[Poly, ...]) -> tuple[bool, ...]:
         """Which subscripts are proved to be inside by what holds of sizes."""

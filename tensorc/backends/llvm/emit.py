@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from tensorc.algebra import Poly
-from tensorc.backends.llvm import index, parallel, statements
+from tensorc.backends.llvm import index, parallel, statements, stream
 from tensorc.backends.llvm.code import Code, Module
 from tensorc.backends.llvm.context import Context, Place
 from tensorc.backends.llvm.frame import Frame, Strides
@@ -19,7 +19,7 @@ from tensorc.backends.llvm.types import INT, POINTER, Value, integer
 from tensorc.dtypes import DType, bool_
 from tensorc.ir import walk
 from tensorc.ir.tensor import Input, Load
-from tensorc.loops.nest import Buffer, Carry, Fold, Kernel, Let, Memory, Scratch, SortRow, Update, scalars
+from tensorc.loops.nest import Buffer, Carry, Fold, Kernel, Let, Memory, Schedule, Scratch, SortRow, Update, scalars
 from tensorc.loops.nest import statements as every_statement
 
 ENTRY = "tensorc.run"
@@ -165,7 +165,10 @@ def _piece(
     context.places = {m: _place(context, frame, number, m, strides, scratch) for m in (*kernel.memory, *kernel.scratch)}
     if piece.shared:
         parallel.begin(context, piece, Value("%low", INT), Value("%high", INT))
+    if target.cache:
+        context.cache, context.passed = target.cache, _passed(frame.schedule, number)
     statements.emit(context, piece.body)
+    stream.end(context)
     code.effect("ret void")
     return f"define void @{part.name}({part.parameters}) #0 {{\n{code.text()}}}\n"
 
@@ -216,6 +219,13 @@ def _read_and_written(kernel: Kernel, owners: Mapping[Buffer, Buffer]) -> frozen
     written = frozenset[Memory](kernel.writes)
     read = {m for m in kernel.reads if m in written or (isinstance(m, Buffer) and owners.get(m) in written)}
     return frozenset(read) | frozenset(kernel.scratch)
+
+
+def _passed(schedule: Schedule, number: int) -> frozenset[Memory]:
+    """The results that a kernel writes and that neither it nor a later one reads."""
+    kernel = schedule.kernels[number]
+    read = {m for later in schedule.kernels[number:] for m in later.reads}
+    return frozenset(b for b in kernel.writes if b in schedule.results and b not in read)
 
 
 class _Sizes(dict[str, Value]):

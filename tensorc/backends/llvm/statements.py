@@ -8,7 +8,7 @@ from typing import assert_never
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly
-from tensorc.backends.llvm import access, accumulate, index, padding, parallel, prefetch, rolled, sort
+from tensorc.backends.llvm import access, accumulate, index, padding, parallel, prefetch, rolled, sort, stream
 from tensorc.backends.llvm.context import Block, Context, Tile
 from tensorc.backends.llvm.interior import boundary, interior
 from tensorc.backends.llvm.scalar import evaluate
@@ -62,6 +62,9 @@ def _store(context: Context, s: Store) -> None:
     axes = frozenset[Index]().union(*map(context.axes, s.subscripts))
     points = list(context.points(axes))
     values = [evaluate(context, s.value, at) for at in points]
+    if s.where is None and stream.may_pass(context, s.memory):
+        access.store_many(context, s.memory, s.subscripts, points, values)
+        return
     conditions = [None if s.where is None else evaluate(context, s.where, at) for at in points]
     for at, value, where in zip(points, values, conditions, strict=True):
         access.store(context, s.memory, s.subscripts, at, value, where)
@@ -261,8 +264,10 @@ def _run(
         return start
     code = context.code
     folded = _folded(context, s)
+    folds = any(isinstance(t, Fold) for t in s.body)
     carried = [r for var in folded for registers in context.accumulators[var].registers.values() for r in registers]
     saved = context.save()
+    outer = context.streaming
 
     def body(counter: Value, phis: list[Value]) -> list[Value]:
         context.memo.append({})
@@ -284,7 +289,12 @@ def _run(
                 prefetch.next_rows(context, s, block.count)
             elif block.count == 1:
                 prefetch.copied(context, s)
+        context.streams.clear()
+        context.streaming = code.depth if block is not None and block.vector and masked is None and not s.within else None
         emit(context, s.body)
+        if context.streaming is not None and folds:
+            stream.ask(context)
+        context.streaming = outer
         context.memo.pop()
         context.loop_writes.pop()
         return [r for var in folded for registers in context.accumulators[var].registers.values() for r in registers]

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import llvmlite
@@ -19,13 +20,15 @@ from tensorc.locks import LOCK
 class Target:
     """A CPU by LLVM's names. `vector_bytes` is the width of its vector registers.
 
-    `fast` says that functions may be off by 4 units in the last place rather than by 1.
+    `fast` says that functions may be off by 4 units in the last place rather than by 1. `cache` is how many bytes its caches hold, where
+    memory can be written past them, else 0.
     """
 
     triple: str
     cpu: str
     features: str
     fast: bool = False
+    cache: int = 0
 
     @property
     def vector_bytes(self) -> int:
@@ -61,8 +64,24 @@ def host(cpu: str | None = None) -> Target:
         _initialize()
         triple = llvm.get_default_triple()
         if cpu is None:
-            return Target(triple, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten())
-    return Target(triple, cpu, MODELS.get(cpu, ""))
+            return Target(triple, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), cache=_cache(triple))
+    return Target(triple, cpu, MODELS.get(cpu, ""), cache=_cache(triple))
+
+
+USUAL_CACHE = 32 << 20
+"""The bytes of the last cache, where the system does not say."""
+
+
+def _cache(triple: str) -> int:
+    """The bytes of the largest cache of this machine, of a processor that can write past it."""
+    if not triple.startswith("x86_64"):
+        return 0
+    found = [0]
+    for size in Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
+        text = size.read_text().strip()
+        if text.endswith("K") and text[:-1].isdigit():
+            found.append(int(text[:-1]) << 10)
+    return max(found) or USUAL_CACHE
 
 
 MODELS = {

@@ -1,0 +1,111 @@
+"""Streams through memory: what long loops read is asked for early, and results that no cache can hold are written past the caches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tensorc.backends.llvm import index
+from tensorc.backends.llvm.code import FLEETING
+from tensorc.backends.llvm.context import Context
+from tensorc.backends.llvm.types import INT, Value, integer
+from tensorc.loops.nest import Memory, Scratch
+
+AHEAD = 8192
+"""So many bytes ahead of what a loop reads is asked for: memory takes about as long to answer as the fastest loops take to get there."""
+
+LONG = 8 * AHEAD
+"""A row of so many bytes is worth it wherever the next one lies."""
+
+LINE = 64
+"""Bytes of a line of memory."""
+
+
+# Reading.
+
+
+def note(context: Context, memory: Memory, pointer: Value, register: int) -> None:
+    """Notes that a loop over lanes reads a register of neighbours, the so manieth of its block."""
+    if pointer.depth == context.code.depth == context.streaming and not isinstance(memory, Scratch):
+        if register * context.lanes * memory.dtype.bytes % LINE == 0:
+            context.streams[pointer.text] = memory, pointer
+
+
+def ask(context: Context) -> None:
+    """Asks for what the loop will read of what was noted."""
+    code = context.code
+    for memory, pointer in context.streams.values():
+        place = code.fresh()
+        code.effect(f"{place} = getelementptr i8, ptr {pointer.text}, i64 {_ahead(context, memory).text}")
+        code.module.declare("llvm.prefetch.p0", "void", "ptr", "i32", "i32", "i32")
+        code.effect(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 3, i32 1)")
+    context.streams.clear()
+
+
+def _ahead(context: Context, memory: Memory) -> Value:
+    """How far ahead a loop along memory asks: not at all where its rows are short and the next ones lie elsewhere."""
+    found = context.ahead.get(memory)
+    if found is None:
+        found = context.ahead[memory] = integer(AHEAD)
+        code, whole, apart = context.code, integer(1), list[Value]()
+        for extent, stride in reversed(list(zip(memory.extents, context.places[memory].strides, strict=True))):
+            if extent.constant != 1:
+                if stride.text != whole.text:
+                    apart.append(code.compare("icmp ne", stride, whole))
+                whole = code.mul(whole, index.number(context, extent, {}))
+        if apart:
+            row = code.mul(index.number(context, memory.extents[-1], {}), integer(memory.dtype.bytes))
+            apart.append(code.compare("icmp slt", row, integer(LONG)))
+            scattered = apart[-1]
+            for a in apart[1:-1]:
+                apart[0] = code.binary("or", apart[0], a)
+            scattered = code.binary("and", scattered, apart[0])
+            found = context.ahead[memory] = code.select(scattered, integer(0), found)
+    return found
+
+
+# Writing.
+
+
+def may_pass(context: Context, memory: Memory) -> bool:
+    """Whether registers that are stored to memory may be written past the caches."""
+    return memory in context.passed and context.mask is None and context.vector is not None and set(context.blocked) <= {context.vector}
+
+
+def passes(context: Context, pointer: Value, value: Value) -> Value:
+    """Whether a register is to be, and those that follow it: where arrays are large, and it fills its places in lines."""
+    code = context.code
+    place = code.pure(INT, f"ptrtoint ptr {pointer.text} to i64", pointer)
+    beside = code.binary("and", place, integer(_bytes(value) - 1))
+    return code.compare("icmp eq", code.binary("or", beside, _are_small(context)), integer(0))
+
+
+def _are_small(context: Context) -> Value:
+    """0 where all that the kernel touches is more than the caches hold, else 1."""
+    if context.small is None:
+        code, total = context.code, integer(0)
+        for m in context.places:
+            if not isinstance(m, Scratch):
+                count = integer(m.dtype.bytes)
+                for extent in m.extents:
+                    count = code.mul(count, index.number(context, extent, {}))
+                total = code.add(total, count)
+        context.small = code.convert("zext", code.compare("icmp slt", total, integer(context.cache)), INT)
+    return context.small
+
+
+def store(context: Context, values: Sequence[Value], pointers: Sequence[Value]) -> None:
+    """Writes registers past the caches."""
+    for value, pointer in zip(values, pointers, strict=True):
+        context.code.effect(f"store {value.type} {value.text}, ptr {pointer.text}, align {_bytes(value)}, !nontemporal {FLEETING}")
+    context.has_passed = True
+
+
+def end(context: Context) -> None:
+    """What was written so is seen by all from here on."""
+    if context.has_passed:
+        context.code.module.declare("llvm.x86.sse.sfence", "void")
+        context.code.effect("call void @llvm.x86.sse.sfence()")
+
+
+def _bytes(value: Value) -> int:
+    return value.type.bits * value.type.lanes // 8
