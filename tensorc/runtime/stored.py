@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache, cached_property
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -115,7 +115,7 @@ class Stored:
             "kind": "program",
             "name": self.name,
             "strides": strides,
-            "target": {"triple": self.target.triple, "cpu": self.target.cpu, "features": self.target.features, "fast": self.target.fast, "cache": self.target.cache},
+            "target": asdict(self.target),
             "tensorc": __version__,
             "llvm": target.llvm_version(),
             "entry": made.entry,

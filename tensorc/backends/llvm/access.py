@@ -95,13 +95,15 @@ def store(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
         _scatter(context, memory, place, value, mask)
 
 
-def store_many(context: Context, memory: Memory, subscripts: tuple[Poly, ...], every: Sequence[Coordinates], values: Sequence[Value]) -> None:
+def store_many(
+    context: Context, memory: Memory, subscripts: tuple[Poly, ...], points: Sequence[Coordinates], values: Sequence[Value]
+) -> None:
     """Writes registers of neighbours, one after the other: past the caches where that is better."""
     code = context.code
     context.wrote(memory)
-    places = [address(context, memory, subscripts, at, reading=False) for at in every]
+    places = [address(context, memory, subscripts, at, reading=False) for at in points]
     if any(p.offsets is not None or number_of(p.step) != 1 or p.valid is not None for p in places):
-        for at, value in zip(every, values, strict=True):
+        for at, value in zip(points, values, strict=True):
             store(context, memory, subscripts, at, value, None)
         return
     pointers = [p.pointer for p in places]
@@ -115,7 +117,7 @@ def store_many(context: Context, memory: Memory, subscripts: tuple[Poly, ...], e
         for place, value in zip(places, made, strict=True):
             _store_contiguous(context, memory, place, value, None)
 
-    code.either(stream.passes(context, pointers[0], made[0]), past, usual)
+    code.either(stream.passes(context, memory, subscripts, pointers[0], made[0]), past, usual)
 
 
 def both(context: Context, a: Value | None, b: Value | None) -> Value | None:

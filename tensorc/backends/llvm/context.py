@@ -120,7 +120,8 @@ class Context:
     has_passed: bool = False
     small: Value | None = None  # 0 where what the kernel touches is more than the caches hold
     streaming: int | None = None  # the depth of the scope of a loop over whole blocks of lanes
-    streams: dict[str, tuple[Memory, Value]] = field(default_factory=dict)  # what that reads, by address
+    in_tile: bool = False  # whether that is a loop within a tile
+    streams: dict[str, tuple[Value, Value]] = field(default_factory=dict)  # what it reads: addresses, and how far ahead it asks
     ahead: dict[Memory, Value] = field(default_factory=dict)  # how far ahead it asks for that, in bytes
 
     def inside(self, memory: Memory, subscripts: tuple[Poly, ...]) -> tuple[bool, ...]:

@@ -49,6 +49,7 @@ def roll(context: Context, body: Sequence[Statement], axis: Index, emit: Callabl
     """Emit the statements as a loop over the points of the axis, with the registers that they begin with in memory."""
     code, block = context.code, context.bound[axis]
     context.passing.clear()
+    context.streams.clear()
     kept = [(load, _store_registers(context, load, axis)) for load in _kept(context, body, axis)]
     saved = context.save()
 

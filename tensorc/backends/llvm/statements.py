@@ -62,7 +62,7 @@ def _store(context: Context, s: Store) -> None:
     axes = frozenset[Index]().union(*map(context.axes, s.subscripts))
     points = list(context.points(axes))
     values = [evaluate(context, s.value, at) for at in points]
-    if s.where is None and stream.may_pass(context, s.memory):
+    if s.where is None and len(points) <= PASSED and stream.may_pass(context, s.memory):
         access.store_many(context, s.memory, s.subscripts, points, values)
         return
     conditions = [None if s.where is None else evaluate(context, s.where, at) for at in points]
@@ -82,6 +82,9 @@ SHORTER = ((10, 4), (5, 2))
 SQUARE = 8
 """Points that are worth a loop, whatever the lanes."""
 
+
+PASSED = 16
+"""So many registers are written past the caches at a time, at most: there is code for each of them twice."""
 
 PREFETCHED = 6
 """Blocks of at least so many points ask for what the next one reads."""
@@ -267,7 +270,7 @@ def _run(
     folds = any(isinstance(t, Fold) for t in s.body)
     carried = [r for var in folded for registers in context.accumulators[var].registers.values() for r in registers]
     saved = context.save()
-    outer = context.streaming
+    outer = context.streaming, context.in_tile
 
     def body(counter: Value, phis: list[Value]) -> list[Value]:
         context.memo.append({})
@@ -290,11 +293,12 @@ def _run(
             elif block.count == 1:
                 prefetch.copied(context, s)
         context.streams.clear()
-        context.streaming = code.depth if block is not None and block.vector and masked is None and not s.within else None
+        is_stream = block is not None and block.vector and masked is None and not (s.within and folds)
+        context.streaming, context.in_tile = code.depth if is_stream else None, s.within
         emit(context, s.body)
         if context.streaming is not None and folds:
             stream.ask(context)
-        context.streaming = outer
+        context.streaming, context.in_tile = outer
         context.memo.pop()
         context.loop_writes.pop()
         return [r for var in folded for registers in context.accumulators[var].registers.values() for r in registers]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tensorc.algebra import Poly
 from tensorc.backends.llvm import index
 from tensorc.backends.llvm.code import FLEETING
 from tensorc.backends.llvm.context import Context
@@ -16,6 +17,9 @@ AHEAD = 8192
 LONG = 8 * AHEAD
 """A row of so many bytes is worth it wherever the next one lies."""
 
+LINES, ROWS = 4, 2
+"""In a tile, so many lines ahead along a row, and so many registers ahead across rows: the next lines of a row are foreseen."""
+
 LINE = 64
 """Bytes of a line of memory."""
 
@@ -25,19 +29,25 @@ LINE = 64
 
 def note(context: Context, memory: Memory, pointer: Value, register: int) -> None:
     """Notes that a loop over lanes reads a register of neighbours, the so manieth of its block."""
-    if pointer.depth == context.code.depth == context.streaming and not isinstance(memory, Scratch):
-        if register * context.lanes * memory.dtype.bytes % LINE == 0:
-            context.streams[pointer.text] = memory, pointer
+    is_inside = pointer.depth == context.code.depth == context.streaming and not isinstance(memory, Scratch)
+    if is_inside and register * context.lanes * memory.dtype.bytes % LINE == 0:
+        context.streams[pointer.text] = pointer, integer(LINES * LINE) if context.in_tile else _ahead(context, memory)
+
+
+def note_row(context: Context, memory: Memory, pointer: Value, step: Value) -> None:
+    """Notes that a loop over lanes in a tile reads neighbours in one of many rows, a step apart."""
+    if pointer.depth == context.code.depth == context.streaming and context.in_tile:
+        context.streams[pointer.text] = pointer, context.code.mul(step, integer(ROWS * context.lanes * memory.dtype.bytes))
 
 
 def ask(context: Context) -> None:
-    """Asks for what the loop will read of what was noted."""
+    """Asks for what the loop will read of what was noted: in tiles, whose lines are soon used, no further in than the second cache."""
     code = context.code
-    for memory, pointer in context.streams.values():
+    for pointer, ahead in context.streams.values():
         place = code.fresh()
-        code.effect(f"{place} = getelementptr i8, ptr {pointer.text}, i64 {_ahead(context, memory).text}")
+        code.effect(f"{place} = getelementptr i8, ptr {pointer.text}, i64 {ahead.text}")
         code.module.declare("llvm.prefetch.p0", "void", "ptr", "i32", "i32", "i32")
-        code.effect(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 3, i32 1)")
+        code.effect(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 {2 if context.in_tile else 3}, i32 1)")
     context.streams.clear()
 
 
@@ -68,13 +78,19 @@ def _ahead(context: Context, memory: Memory) -> Value:
 
 def may_pass(context: Context, memory: Memory) -> bool:
     """Whether registers that are stored to memory may be written past the caches."""
-    return memory in context.passed and context.mask is None and context.vector is not None and set(context.blocked) <= {context.vector}
+    return memory in context.passed and context.mask is None and context.vector is not None
 
 
-def passes(context: Context, pointer: Value, value: Value) -> Value:
-    """Whether a register is to be, and those that follow it: where arrays are large, and it fills its places in lines."""
+def passes(context: Context, memory: Memory, subscripts: Sequence[Poly], pointer: Value, value: Value) -> Value:
+    """Whether a register is to be, and those of the other points of the block: where arrays are large, and all lie at multiples of their
+    size.
+    """
     code = context.code
     place = code.pure(INT, f"ptrtoint ptr {pointer.text} to i64", pointer)
+    rows = frozenset(context.blocked) - {context.vector}
+    for subscript, stride in zip(subscripts, context.places[memory].strides, strict=True):
+        if not rows.isdisjoint(context.axes(subscript)):
+            place = code.binary("or", place, code.mul(stride, integer(memory.dtype.bytes)))
     beside = code.binary("and", place, integer(_bytes(value) - 1))
     return code.compare("icmp eq", code.binary("or", beside, _are_small(context)), integer(0))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorc.algebra import ONE, Index, Poly
-from tensorc.backends.llvm import access, index
+from tensorc.backends.llvm import access, index, stream
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.context import Context, Coordinates
 from tensorc.backends.llvm.types import INT, POINTER, Type, Value, integer, memory_element, number_of, of
@@ -80,6 +80,8 @@ def _rows(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
     code = context.code
     place = access.address(context, memory, subscripts, at, reading=True)
     rows = [_row(code, memory, place.pointer, place.step, lane, None) for lane in range(context.lanes)]
+    for row in rows:
+        stream.note_row(context, memory, row, place.step)
     return [access.load_contiguous(context, memory, row, None) for row in rows]
 
 
