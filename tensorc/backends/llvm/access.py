@@ -114,8 +114,8 @@ def store_many(
         stream.store(context, made, pointers)
 
     def usual() -> None:
-        for place, value in zip(places, made, strict=True):
-            _store_contiguous(context, memory, place, value, None)
+        for pointer, value in zip(pointers, made, strict=True):
+            store_contiguous(context, memory, pointer, value, None)
 
     code.either(stream.passes(context, memory, subscripts, pointers[0], made[0]), past, usual)
 
