@@ -34,7 +34,12 @@ def is_bound(guard: Poly, axis: Index, points: Collection[Index] = ()) -> bool:
     parts = algebra.split(guard, axis)
     if parts is None or parts[0].constant not in (1, -1):
         return False
-    return all((isinstance(a, Index) and len(m) == 1) or algebra.indices(poly(a)) <= set(points) for m, _ in parts[1].terms for a in m)
+    return fixed(guard) <= set(points)
+
+
+def fixed(guard: Poly) -> frozenset[Index]:
+    """The axes that loops outside of one that a guard narrows are over, each a point at a time: it is no sum of multiples of them."""
+    return frozenset(i for m, _ in guard.terms for a in m if not (isinstance(a, Index) and len(m) == 1) for i in algebra.indices(poly(a)))
 
 
 def greatest(rest: Poly, end: Callable[[Index, bool], Number], total: Callable[[Poly, Iterable[tuple[int, Number]]], Number]) -> Number:

@@ -9,6 +9,7 @@ from tensorc import algebra
 from tensorc.algebra import Index, Poly
 from tensorc.ir import walk
 from tensorc.ir.tensor import IsZero, Load, Nonnegative
+from tensorc.loops import bounds
 from tensorc.loops.nest import Bind
 from tensorc.schedule.members import Member, axes
 from tensorc.schedule.rules import overlaps
@@ -48,8 +49,9 @@ class Access:
 
 def bind(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Estimate) -> tuple[Part, ...]:
     """The nest with a binding for every loop: at most one vector loop on each path, the one that costs least."""
-    bound = tuple(_columns(_reordered(p), accesses) for p in _Binder(accesses, estimate).parts(nest))
-    found = _rows(bound, accesses, estimate)
+    fixed = frozenset(a for _, path in paths(nest) for s in path for guard in s.loop.only for a in bounds.fixed(guard))
+    bound = tuple(_columns(_reordered(p), accesses) for p in _Binder(accesses, estimate, fixed).parts(nest))
+    found = _rows(bound, accesses, estimate, fixed)
     return bound if found is None else tuple(_unrolled(p, found) for p in bound)
 
 
@@ -86,7 +88,8 @@ def _reordered(part: Part, lanes: Index | None = None) -> Part:
     guards = [algebra.indices(s.value) for m in inside for s in walk.postorder(m.body) if isinstance(s, (Nonnegative, IsZero))]
     along = frozenset[Index]().union(*(g for g in guards if lanes in g))
     body = chain[-1].body
-    for s in sorted(chain, key=lambda s: s.axis not in along, reverse=True):
+    ordered = sorted(chain, key=lambda s: s.axis not in along)
+    for s in ordered[::-1]:
         body = (replace(s, body=body),)
     (made,) = body
     return made
@@ -109,6 +112,7 @@ def bound_as(s: Sweep, kind: Bind, body: tuple[Part, ...] | None = None) -> Swee
 class _Binder:
     accesses: Mapping[Member, Access]
     estimate: Estimate
+    fixed: frozenset[Index]
 
     def trips(self, axis: Index) -> int:
         return min(self.estimate(axis.extent), EXTENT) if axis.extent.constant is None else max(axis.extent.constant, 1)
@@ -152,7 +156,7 @@ class _Binder:
 
     def may_be_vector(self, s: Sweep) -> bool:
         """Not where lanes would be combined into one place in memory."""
-        return not any(self.accesses[m].accumulates and s.axis in m.over for m in rules(s.body))
+        return s.axis not in self.fixed and not any(self.accesses[m].accumulates and s.axis in m.over for m in rules(s.body))
 
     def count(self, s: Sweep, is_outermost: bool) -> int:
         """Registers a block: several accumulators hide the latency of one another; a map needs no more than two.
@@ -180,7 +184,7 @@ def lane(subscripts: Sequence[Poly], axis: Index) -> float:
     return 1.0 if plain else float(LANES)
 
 
-def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Estimate) -> Sweep | None:
+def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Estimate, fixed: frozenset[Index]) -> Sweep | None:
     """The loop that contractions go along several points at a time, so that each register that they read serves as many terms.
 
     It is the innermost one, outside of lanes, over an axis of the result that what is read in lanes does not have, or along which a window
@@ -194,7 +198,7 @@ def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Est
             continue
         lanes = next((n for n, s in enumerate(path) if s.bind.kind == "vector"), 0)
         wide = [found for load in accesses[m].loads if path[lanes].axis in (found := axes(load))]
-        outer = [s for s in path[:lanes] if s.axis in m.out]
+        outer = [s for s in path[:lanes] if s.axis in m.out and s.axis not in fixed]
         mine = [s for s in outer if not all(s.axis in found for found in wide)]
         mine += [s for s in outer if s not in mine and any(overlaps(load, s.axis) for load in accesses[m].loads)]
         common = mine if common is None else [s for s in common if s in mine]

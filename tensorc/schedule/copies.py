@@ -84,7 +84,8 @@ def _pointwise(name: str, out: tuple[Index, ...], body: Scalar) -> Member:
     return Member(name, None, out, (), out, None, body, None)
 
 
-def _copy(name: str, out: tuple[Index, ...], body: Scalar) -> Member:
+def copy_of(name: str, out: tuple[Index, ...], body: Scalar) -> Member:
+    """A member that keeps a scalar in scratch for others, which may read it at any places."""
     made = Made(name, tuple(a.extent for a in out), body.dtype)
     return replace(_pointwise(name, out, body), tensor=made, is_copy=True)
 
@@ -107,7 +108,7 @@ def _with_squares(body: Scalar, roles: Roles, squares: dict[Load, Member]) -> Sc
         if is_unit(load.subscripts, roles.lanes) or not is_unit(load.subscripts, roles.rows) or not inside <= set(roles.out):
             return load
         if load not in squares:
-            squares[load] = _copy(f"{load.tensor.name}_square", tuple(a for a in roles.out if a in inside), load)
+            squares[load] = copy_of(f"{load.tensor.name}_square", tuple(a for a in roles.out if a in inside), load)
         return _reads(squares[load], tuple(map(poly, squares[load].out)))
 
     return walk.rewrite(body, {}, change)
@@ -123,7 +124,7 @@ def _with_terms(first: Member, roles: Roles, estimate: Estimate, kinds: dict[Mem
         if _is_worth_a_panel(term, roles, inner, estimate):
             inside = walk.indices(term)
             out = (*(a for a in (*roles.outer, *inner) if a in inside), roles.lanes)
-            panel = _copy(f"{first.name}_panel{number or ''}", out, term)
+            panel = copy_of(f"{first.name}_panel{number or ''}", out, term)
             kinds[panel] = "panel"
             reads[term] = _reads(panel, tuple(map(poly, out)))
     allowed = {roles.rows, *roles.outer, *roles.shared, *inner}
@@ -198,7 +199,7 @@ def _window(name: str, term: Scalar, roles: Roles, over: Sequence[Index], estima
         return None
     walked = sorted((*inner, place), key=lambda a: any(is_unit(load.subscripts, a) for load in walk.loads(moved)))
     out = (*(a for a in (*roles.outer, *roles.shared) if a in inside), *walked)
-    window = _copy(name, out, moved)
+    window = copy_of(name, out, moved)
     return window, _reads(window, [step * rows + by * along - low if a is place else poly(a) for a in out])
 
 

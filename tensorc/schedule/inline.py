@@ -4,7 +4,6 @@ A definition is put into its readers unless
 - it is a result, or its elements are subscripts or are sorted;
 - a reader has further axes, along which it would be computed again at real cost;
 - several definitions read it, or one at several places, and computing it again costs more than keeping it;
-- a window slides over it whose every term would test its guards;
 - the reader's scalar would become too deep or too large.
 
 Readers then compute the same operations in the same order as the definition did, so that equal terms have equal bits.
@@ -26,7 +25,6 @@ from tensorc.ir.tensor import (
     Scalar,
     Scan,
     Scatter,
-    Select,
     Sort,
     Stop,
     Tensor,
@@ -82,13 +80,12 @@ class _Open:
 
 @dataclass
 class _Uses:
-    """How a tensor is read: by which tensors at which places, and whether by one that has further axes, through a window that slides over
-    it, as a subscript, as the keys of a sort.
+    """How a tensor is read: by which tensors at which places, and whether by one that has further axes, as a subscript, as the keys of a
+    sort.
     """
 
     readers: dict[Tensor, set[tuple[Poly, ...]]] = field(default_factory=dict)
     further: bool = False
-    window: bool = False
     number: bool = False
     keys: bool = False
 
@@ -203,7 +200,6 @@ class _Inliner:
             or (len(uses.readers) > 1 and work + LOAD * len(walk.loads(body)) >= AGAIN)
             or (len(uses.readers) > 1 and work >= EPILOGUE and self._is_epilogue(body))
             or any(len(places) > 1 and len(places) * work >= PLACES for places in uses.readers.values())
-            or (uses.window and any(isinstance(s, Select) for s in walk.postorder(body)))
         )
 
     def _is_epilogue(self, body: Scalar) -> bool:
@@ -270,9 +266,6 @@ def _uses(order: Iterable[Tensor]) -> Mapping[Tensor, _Uses]:
         if not u.further and space:
             inside = frozenset[Index]().union(*map(algebra.indices, subscripts))
             u.further = any(a not in inside and a.extent is not ONE for a in space)
-        if isinstance(reader, Define) and reader.reduced and not u.window:
-            inside = frozenset[Index]().union(*map(algebra.indices, subscripts))
-            u.window = set(space) <= inside and any(len(algebra.indices(s)) > 1 for s in subscripts)
 
     def scalar(reader: Tensor, s: Scalar, space: tuple[Index, ...]) -> None:
         for load in walk.loads(s):

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tensorc.loops.nest import Kernel
 from tensorc.schedule import build
 from tensorc.schedule.axes import Space
 from tensorc.schedule.contraction import contract
-from tensorc.schedule.members import Unplaced, members
+from tensorc.schedule.members import Member, Unplaced, members
 from tensorc.schedule.memory import Names, Storage
 from tensorc.schedule.online import NOTHING
 from tensorc.schedule.residues import by_residues
 from tensorc.schedule.sizes import Estimate
 from tensorc.schedule.stages import Part, arrange
 from tensorc.schedule.turned import turned
+from tensorc.schedule.windows import windows
 
 
 def kernel(name: str, space: Space, storage: Storage, names: Names, estimate: Estimate) -> Kernel:
@@ -22,7 +25,10 @@ def kernel(name: str, space: Space, storage: Storage, names: Names, estimate: Es
     if found is not None:
         return build.kernel(name, found.nest, found.carried, names)
     plan = turned(every)
-    nest = arrange(every, plan)
+    if plan is not None:
+        nest = arrange(every, plan)
+    else:
+        nest = _nest(every, estimate)
     assert nest is not None, "a group has a nest"
     return build.kernel(name, nest, NOTHING, names, estimate if plan is None else None)
 
@@ -31,4 +37,10 @@ def fits(space: Space, estimate: Estimate, unplaced: Unplaced) -> tuple[Part, ..
     """The nest of the rules of a space, before it is known where they are stored."""
     every = by_residues(unplaced.members(space))
     found = contract(every, estimate)
-    return found.nest if found is not None else arrange(every)
+    return found.nest if found is not None else _nest(every, estimate)
+
+
+def _nest(every: Sequence[Member], estimate: Estimate) -> tuple[Part, ...] | None:
+    """The loops of members, which are not bound yet."""
+    found = windows(every, estimate)
+    return arrange(every) if found is None else arrange(*found)

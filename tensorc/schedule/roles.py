@@ -32,8 +32,8 @@ ENOUGH = 12
 LITTLE = 64
 """So many times fewer elements than something else has are no matter."""
 
-COPY, TURN = 2, 5
-"""Instructions that copy a register, and that turn it on the way."""
+COPY, TURN, GATHER = 2, 5, 20
+"""Instructions that copy a register, that turn it on the way, and that put it together of elements."""
 
 
 DEAR = 2.0
@@ -132,10 +132,18 @@ def _price(roles: Roles, members: Sequence[Member], mine: Sequence[Load], estima
         if overlaps(load, lanes):  # which can't be copied side by side
             price += 1.0
         else:
-            price += (COPY if is_unit(load.subscripts, lanes) else TURN) / rows
+            price += _copying(load, roles, estimate) / rows
     terms = [s for b in roles.bases for s in walk.postorder(b.body)]
     guards = [s for s in terms if isinstance(s, (Nonnegative, IsZero)) and lanes in walk.indices(s)]
     return price + len(guards) * TURN / (1 if any(overlaps(load, lanes) for load in mine) else rows)
+
+
+def _copying(load: Load, roles: Roles, estimate: Estimate) -> int:
+    """What a register of a panel costs: squares are turned where there are enough neighbours along what is reduced."""
+    if is_unit(load.subscripts, roles.lanes):
+        return COPY
+    reduced = [a for inner in roles.inner for a in inner if is_unit(load.subscripts, a)]
+    return TURN if any(2 * estimate(a.extent) >= LANES for a in reduced) else GATHER
 
 
 def _shared(

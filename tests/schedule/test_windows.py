@@ -1,10 +1,13 @@
-"""A convolution with a sum behind it, whose result lies along an axis that has an outer loop."""
+"""Windows that slide over images: with a sum behind them, and with borders."""
 
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 import tensorc as tc
+from tensorc.loops.interpret import interpret
+from tensorc.schedule.program import schedule
 
 
 def test_a_bias_behind_a_convolution() -> None:
@@ -34,3 +37,29 @@ fn f(x: f32[5, 1, 8, 8], w: f32[4, 1, 3, 3], b: f32[4]) {
     x, w, b = (random.standard_normal(s, dtype=np.float32) for s in ((5, 1, 8, 8), (4, 1, 3, 3), (4,)))
     for found, expected in zip(module.f(x, w, b), module.f.reference(x, w, b), strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-4)
+
+
+SLIDING = {
+    "depthwise": ("fn f(x: f32[N, C, H, W], w: f32[C, 1, R, S]) = conv2d(x, w, padding=1, groups=3)", (3, 1, 3, 3)),
+    "steps": ("fn f(x: f32[N, C, H, W], w: f32[O, 1, R, S]) = conv2d(x, w, padding=2, stride=2, groups=3)", (6, 1, 3, 2)),
+    "apart": ("fn f(x: f32[N, C, H, W], w: f32[C, 1, R, S]) = conv2d(x, w, padding=4, dilation=3, groups=3)", (3, 1, 3, 3)),
+    "maxima": ("fn f(x: f32[N, C, H, W], w: f32[C, 1, R, S]) = max_pool2d(x, 3, stride=2, padding=1)", (3, 1, 1, 1)),
+}
+
+
+@pytest.mark.parametrize("name", SLIDING)
+def test_parts_of_an_image_are_copied_with_their_borders(name: str) -> None:
+    text, filters = SLIDING[name]
+    f = tc.compile(text).f
+    random = np.random.default_rng(1)
+    for n, h, w in ((2, 5, 9), (1, 37, 38), (1, 75, 17)):
+        x, k = (random.standard_normal(s, dtype=np.float32) for s in ((n, 3, h, w), filters))
+        expected = f.reference(x, k)
+        np.testing.assert_allclose(f(x, k), expected, rtol=1e-5, atol=1e-5)
+    assert "_window" in f.inspect("loops", x, k)
+    lowered = f.lower(x, k)
+    found, _ = interpret(schedule(lowered.optimised), [x, k][: len(lowered.optimised.inputs)], lowered.sizes)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-5, atol=1e-5)
+    head, _, body = text.partition(" = ")
+    gradient = tc.grad(tc.compile(f"{head} = sum(({body}) ** 2)").f, wrt="x")
+    np.testing.assert_allclose(gradient(x, k), gradient.reference(x, k), rtol=1e-4, atol=1e-4)

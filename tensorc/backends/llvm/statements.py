@@ -96,8 +96,8 @@ def loop(context: Context, s: For) -> None:
     proved = context.proved
     if s.only:
         start, stop, count = *_narrowed(context, s, start, stop), None
-        if s.bind.kind == "serial":
-            context.proved |= {guard for guard in s.only if _is_at_points(context, guard, s.axis)}
+        exact = (g for g in s.only if s.bind.kind == "serial" or _ends(g, s.axis))
+        context.proved |= {guard for guard in exact if _is_at_points(context, guard, s.axis)}
     _between(context, s, start, stop, count, PARTS)
     context.proved = proved
 
@@ -156,6 +156,12 @@ def _between(context: Context, s: For, start: Value, stop: Value, count: int | N
         context.compact |= kind == "unroll" and step >= context.lanes and not _accumulates(s.body)
         _run(context, s, start, stop, small, Block(start, 1, vector), stop if vector else None)
         context.compact = compact
+
+
+def _ends(guard: Poly, axis: Index) -> bool:
+    """Whether a guard holds before a point of an axis, so that a loop that ends there has no point at which it does not."""
+    parts = index.split(guard, axis)
+    return parts is not None and parts[0].constant == -1
 
 
 def _is_at_points(context: Context, guard: Poly, axis: Index) -> bool:
