@@ -166,7 +166,7 @@ class _Binder:
         inside = rules(s.body)
         folds = sum(bool(m.over) for m in inside)
         if not folds:
-            return 1 if sum(m.work for m in inside) > 2 * LANES else 2
+            return 1 if sum(m.work for m in inside) > 6 * LANES else 2
         if is_outermost and sum(m.work for m in inside) <= CHEAP and 2 * 4 * folds <= REGISTERS:
             return 8
         return next((n for n in (4, 2) if n * folds <= REGISTERS), 1)

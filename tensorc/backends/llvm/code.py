@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from tensorc.backends.llvm.interleave import AT_ONCE, interleaved
 from tensorc.backends.llvm.types import BIT, INT, POINTER, Type, Value, integer, number_of, of
 
 RARELY = "!0"
@@ -121,6 +122,7 @@ class Code:
         self.floor = 0  # no instruction goes further out
         self.squares: dict[tuple[Type, int], Value] = {}
         self.sums: dict[str, tuple[Value, int]] = {}
+        self.approximated = 0  # functions that were written out
         self.compensated = not module.fast  # whether functions keep what rounding takes
 
     # Text.
@@ -389,14 +391,24 @@ class Code:
         self.scopes, self.floor = [*open_scopes[: depth + 1], inner], depth + 1
         value = body()
         self.scopes, self.floor = open_scopes, floor
-        outer.lines.append(f"  br i1 {condition.text}, label %{other}, label %{after}, !prof {RARELY}")
-        before = outer.block
-        outer.lines += [f"{other}:", *inner.lines, f"  br label %{after}", f"{after}:"]
-        outer.block = after
+        before, outer.block = outer.block, after
         result = Value(self.fresh(), usual.type, depth)
-        outer.lines.append(f"  {result.text} = phi {usual.type} [ {usual.text}, %{before} ], [ {value.text}, %{inner.block} ]")
+        taken = f"  br i1 {condition.text}, label %{other}, label %{after}, !prof {RARELY}"
+        back = f"  {result.text} = phi {usual.type} [ {usual.text}, %{before} ], [ {value.text}, %{inner.block} ]"
+        outer.lines.append("\n".join([taken, f"{other}:", *inner.lines, f"  br label %{after}", f"{after}:", back]))
         outer.memo[key] = result
         return result
+
+    def together(self, makers: Sequence[Callable[[], Value]]) -> list[Value]:
+        """What each gives; where they write approximations, instructions of neighbours are interleaved."""
+        values: list[Value] = []
+        for first in range(0, len(makers), AT_ONCE):
+            lines, written = self.scope.lines, self.approximated
+            start = len(lines)
+            values += [make() for make in makers[first : first + AT_ONCE]]
+            if self.approximated - written > 1:
+                lines[start:] = interleaved(lines[start:]) or lines[start:]
+        return values
 
     @contextmanager
     def compensating(self, compensated: bool) -> Iterator[None]:

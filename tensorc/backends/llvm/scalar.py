@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import assert_never
 
 from tensorc.backends.llvm import access, index, spellings
@@ -29,6 +31,11 @@ def evaluate(context: Context, s: Scalar, at: Coordinates) -> Value:
         else:
             context.remember(key, found)
     return found
+
+
+def evaluate_all(context: Context, s: Scalar, points: Sequence[Coordinates]) -> list[Value]:
+    """The values of s at several points."""
+    return context.code.together([partial(evaluate, context, s, at) for at in points])
 
 
 def is_passing(context: Context, s: Scalar) -> bool:

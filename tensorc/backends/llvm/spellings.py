@@ -66,6 +66,7 @@ def _own(function: Floats, name: str, compensated: bool = False, plain: Floats |
     """
 
     def written(code: Code, *xs: Value) -> Value:
+        code.approximated += 1
         with code.compensating(compensated or code.compensated):
             return function(code, *xs)
 

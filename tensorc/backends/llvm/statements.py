@@ -11,7 +11,7 @@ from tensorc.algebra import Index, Poly
 from tensorc.backends.llvm import access, accumulate, index, padding, parallel, prefetch, rolled, sort, stream
 from tensorc.backends.llvm.context import Block, Context, Tile
 from tensorc.backends.llvm.interior import boundary, interior
-from tensorc.backends.llvm.scalar import evaluate
+from tensorc.backends.llvm.scalar import evaluate, evaluate_all
 from tensorc.backends.llvm.types import Value, integer, number_of
 from tensorc.loops import bounds
 from tensorc.loops.nest import Carry, Done, Fold, For, Init, Let, Memory, SortRow, Statement, Store, Update, Var, statements
@@ -55,13 +55,14 @@ def _emit(context: Context, body: Sequence[Statement]) -> None:
 
 def _let(context: Context, s: Let) -> None:
     axes = frozenset(s.var.axes)
-    context.values[s.var] = {context.key(axes, at): evaluate(context, s.value, at) for at in context.points(axes)}
+    points = list(context.points(axes))
+    context.values[s.var] = dict(zip((context.key(axes, at) for at in points), evaluate_all(context, s.value, points), strict=True))
 
 
 def _store(context: Context, s: Store) -> None:
     axes = frozenset[Index]().union(*map(context.axes, s.subscripts))
     points = list(context.points(axes))
-    values = [evaluate(context, s.value, at) for at in points]
+    values = evaluate_all(context, s.value, points)
     if s.where is None and len(points) <= PASSED and stream.may_pass(context, s.memory):
         access.store_many(context, s.memory, s.subscripts, points, values)
         return

@@ -91,7 +91,7 @@ MODELS = {
 }
 
 
-_LEFT_OUT = ("-disable-lsr", "-enable-misched=false", "-enable-post-misched=false", "-disable-post-ra")
+_LEFT_OUT = ("-disable-lsr", "-disable-machine-sink", "-enable-misched=false", "-enable-post-misched=false", "-disable-post-ra")
 """What takes half of the code generator's time and finds nothing: better addresses than those that are made as they should be, and another
 order of instructions than the one that they were written in, which processors find for themselves."""
 
