@@ -65,6 +65,7 @@ def _stirling(x: Real) -> Real:
 NEAR_0 = 1e-10
 HALF_LN2 = 0.3501  # a little more than ln(2) / 2, as the others are: reduction rounds
 PI_4 = 0.7933
+ERF_FAR = 0.9992904663085938  # where log(erfc(x)) is very nearly a float
 
 TABLES = (
     Table(
@@ -77,10 +78,10 @@ TABLES = (
     ),
     Table(
         "EXPM1",
-        "the same for -0.3 <= r <= 0.4",
+        "the same, as precise as e**r - 1 needs it",
         lambda r: (mp.exp(r) - 1 - r) / r**2,
         lambda r: abs(r**2 / mp.expm1(r)),
-        (-0.305, 0.405),
+        (-HALF_LN2, HALF_LN2),
         {"float": 5, "double": 10},
     ),
     Table(
@@ -141,6 +142,14 @@ TABLES = (
     ),
     Table("EXP2_ROUGH", "2**r for |r| <= 1/2, for f32", lambda r: 2**r, lambda r: 2**-r, (-0.5, 0.5), {"double": 6}),
     Table(
+        "RSQRT",
+        "1 / sqrt(h) for 0.929 <= h <= 1.065",
+        lambda h: 1 / mp.sqrt(h),
+        lambda h: mp.sqrt(h),
+        (0.929, 1.065),
+        {"float": 2, "double": 3},
+    ),
+    Table(
         "SINE",
         "(sin(r) - r) / r**3 by r**2, for |r| <= pi/4",
         of_square(lambda r: (mp.sin(r) - r) / r**3),
@@ -158,11 +167,11 @@ TABLES = (
     ),
     Table(
         "ATAN",
-        "(atan(t) - t) / t**3 by t**2, for |t| <= tan(pi/8)",
+        "(atan(t) - t) / t**3 by t**2, for |t| <= 1/2",
         of_square(lambda t: (mp.atan(t) - t) / t**3),
         of_square(lambda t: t**3 / mp.atan(t)),
-        (NEAR_0, 0.4143**2),
-        {"float": 4, "double": 10},
+        (NEAR_0, 0.2501),
+        {"float": 5, "double": 11},
     ),
     Table(
         "ASIN",
@@ -186,16 +195,16 @@ TABLES = (
         of_square(lambda x: mp.erf(x) / x - 1),
         of_square(lambda x: x),
         (NEAR_0, 0.517),
-        {"float": 5, "double": 9},
+        {"float": 5, "double": 10},
     ),
     Table(
         "LOG_ERFC",
-        "log(erfc(1 + u)) for 1 <= 1 + u <= 6, as precise as 1 - erfc(1 + u) needs it",
-        lambda u: mp.log(mp.erfc(1 + u)),
-        lambda u: mp.erfc(1 + u) / mp.erf(1 + u),
-        (-0.001, 5.0),
+        f"log(erfc({ERF_FAR} + u)) for 1 <= {ERF_FAR} + u <= 6, as precise as 1 - erfc(...) needs it",
+        lambda u: mp.log(mp.erfc(ERF_FAR + u)),
+        lambda u: mp.erfc(ERF_FAR + u) / mp.erf(ERF_FAR + u),
+        (0.0007, 5.0008),
         {"float": 6, "double": 17},
-        single=(-0.001, 3.0),
+        single=(0.0007, 3.0008),
     ),
     Table(
         "ERFCX",

@@ -34,6 +34,9 @@ COLUMNS = 4
 CHEAP = 4
 """The work at a point that takes less time than its memory."""
 
+LONG = 100
+"""The work at a point of one definition that is done for one register at a time: less of it leaves a processor waiting."""
+
 REGISTERS = 12
 """Registers that accumulators may take."""
 
@@ -159,14 +162,14 @@ class _Binder:
         return s.axis not in self.fixed and not any(self.accesses[m].accumulates and s.axis in m.over for m in rules(s.body))
 
     def count(self, s: Sweep, is_outermost: bool) -> int:
-        """Registers a block: several accumulators hide the latency of one another; a map needs no more than two.
+        """Registers a block: several accumulators hide the latency of one another; a map needs no more than two, and one where it is long.
 
         What only streams through memory, and does so once, has more: more is on its way at a time.
         """
         inside = rules(s.body)
         folds = sum(bool(m.over) for m in inside)
         if not folds:
-            return 1 if sum(m.work for m in inside) > 6 * LANES else 2
+            return 1 if sum(m.work for m in inside) > (LONG if len(inside) == 1 else 2 * LANES) else 2
         if is_outermost and sum(m.work for m in inside) <= CHEAP and 2 * 4 * folds <= REGISTERS:
             return 8
         return next((n for n in (4, 2) if n * folds <= REGISTERS), 1)

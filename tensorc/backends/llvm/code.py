@@ -399,6 +399,21 @@ class Code:
         outer.memo[key] = result
         return result
 
+    def rarely_by(self, condition: Value, usual: Value, name: str, body: Callable[[Code, list[Value]], Value], *arguments: Value) -> Value:
+        """`usual`, but where the condition holds in any lane, what a helper function of this name makes of the arguments."""
+        compensated, type = self.compensated, usual.type
+
+        def write(inner: Code, values: list[Value]) -> Value:
+            with inner.compensating(compensated):
+                return body(inner, values)
+
+        def call() -> Value:
+            precise = ".precise" if compensated and self.module.fast else ""
+            helper = self.module.helper(f"tensorc.{name}.rare{precise}.{type.suffix}", type, [a.type for a in arguments], write)
+            return self.call(helper, type, *arguments)
+
+        return self.rarely(condition, usual, call)
+
     def together(self, makers: Sequence[Callable[[], Value]]) -> list[Value]:
         """What each gives; where they write approximations, instructions of neighbours are interleaved."""
         values: list[Value] = []

@@ -29,9 +29,7 @@ def interleaved(lines: Iterable[str]) -> list[str] | None:
         names = _NAMES.findall(line)
         if branch:
             at = last_branch = max(last_branch, *(ready.get(name, 0) for name in names))
-            found = _NAMES.search(line, line.rindex("\n"))
-            assert found is not None
-            ready[found[1]] = at
+            ready[_NAMES.findall(line, line.rindex("\n"))[0]] = at
         elif line.startswith("  %v"):
             at = 0
             for name in names[1:]:

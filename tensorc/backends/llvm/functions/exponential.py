@@ -23,9 +23,8 @@ RANGE = {"float": (-104.5, 89.0), "double": (-746.0, 710.0)}
 LEAST_EXPM1 = {"float": -20.0, "double": -40.0}
 SMALL = {"float": 2.0**-26, "double": 2.0**-55}
 
-
-# expm1 takes n from this much less, since 2**n - 1 and r cancel where n is 1 and r is -0.35.
-SHIFT = 0.053
+# Between these the logistic function is a normal number that is not 1, and 2**n of e**-x is one or 0.
+LOGISTIC = {"float": (-86.0, 88.0), "double": (-700.0, 709.0)}
 
 
 def exp(code: Code, x: Value) -> Value:
@@ -38,25 +37,30 @@ def exp(code: Code, x: Value) -> Value:
 
 
 def exp2(code: Code, x: Value) -> Value:
-    low, high = (limit * LOG2_E for limit in RANGE[x.type.element])
-    x = n.at_least(code, n.at_most(code, x, high), low)
-    whole, exponent = n.nearest(code, x, 1.0)
+    """Where one instruction scales, it makes of NaN and an infinite n what it should be, and nothing need be limited."""
+    if _scales(code, x):
+        whole, exponent = code.intrinsic("roundeven", x), None
+    else:
+        low, high = (limit * LOG2_E for limit in RANGE[x.type.element])
+        x = n.at_least(code, n.at_most(code, x, high), low)
+        whole, exponent = n.nearest(code, x, 1.0)
     r = n.subtract(code, x, whole)
-    return scale(code, n.multiply_add(code, r, n.polynomial(code, r, EXP2[r.type.element]), 1.0), whole, exponent)
+    slope = n.polynomial(code, r, EXP2[r.type.element], short=len(EXP2[r.type.element]))
+    return scale(code, n.multiply_add(code, r, slope, 1.0), whole, exponent)
 
 
 def expm1(code: Code, x: Value) -> Value:
     """2 * (2**(n-1) - 1/2 + 2**(n-1) * (e**r - 1)), by halves, so that 2**n need not be finite."""
     element = x.type.element
     limited = n.at_least(code, n.at_most(code, x, RANGE[element][1]), LEAST_EXPM1[element])
-    whole, exponent = n.nearest(code, n.add(code, limited, -SHIFT), LOG2_E)
+    whole, exponent = n.nearest(code, limited, LOG2_E)
     r = reduced(code, limited, whole)
     half = n.power_of_two(code, n.minus_one(code, exponent), x)
     base = n.exact_sum(code, half, n.number(x, -0.5))  # where half is the smaller, the sum is exact
     most = n.exact_sum(code, base.high, n.multiply(code, half, r.high))
-    square = n.exact_product(code, r.high, r.high)
-    lost = n.plus_product(code, square.low, 0.5, r.low)
-    tail = n.plus_product(code, square.high, n.polynomial(code, r.high, EXPM1[element]), lost)
+    *rest, first = EXPM1[element]
+    curve = n.multiply_add(code, n.polynomial(code, r.high, rest), r.high, first)
+    tail = n.plus_product(code, n.multiply(code, r.high, r.high), curve, n.plus_product(code, r.low, r.high, r.low))
     result = n.sum_of(code, Pair(most.high, n.plus_product(code, tail, half, n.plus(code, most.low, base.low))))
     small = n.compare(code, "olt", code.intrinsic("fabs", x), SMALL[element])
     return n.choose(code, small, x, n.add(code, result, result))
@@ -71,35 +75,46 @@ def reduced(code: Code, x: Value, whole: Value) -> Pair:
 
 
 def sigmoid(code: Code, x: Value) -> Value:
-    """1 / (1 + e) with e = e**-|x|, or e / (1 + e), where e is needed to more than its rounding."""
-    negative = n.compare(code, "olt", x, 0.0)
-    limited = n.at_least(code, code.negate(code.intrinsic("fabs", x)), RANGE[x.type.element][0])
+    """1 / (1 + e**-x) with e**-x = s * (1 + w) and s = 2**n, and what is left of 1 - y * (1 + s + s * w) of the quotient y.
+
+    1/2 less y and 1/2 less y * s hardly round. Far below 0 it is e**x.
+    """
+    low, high = LOGISTIC[x.type.element]
+    limited = code.negate(n.at_most(code, x, high))
     whole, exponent = n.nearest(code, limited, LOG2_E)
-    r = n.multiply_add(code, whole, -LN2_PARTS[x.type.element][1], n.multiply_add(code, whole, -LN2_PARTS[x.type.element][0], limited))
-    slope = n.multiply_add(code, r, n.polynomial(code, r, EXP[x.type.element]), 1.0)
-    one, zero = n.number(x, 1.0), n.number(x, 0.0)
-    power = n.multiply_add(code, r, slope, one)
-    e = scale(code, power, whole, exponent)
-    top, bottom = code.select(negative, e, one), n.exact_sum(code, one, e)
-    if not code.compensated:
-        return n.divide(code, top, bottom.high)
-    lost = scale(code, n.multiply_add(code, r, slope, n.subtract(code, one, power)), whole, exponent)
-    return n.sum_of(code, n.quotient(code, Pair(top, code.select(negative, lost, zero)), bottom))
+    r = reduced(code, limited, whole).high
+    w = n.multiply_add(code, n.multiply(code, r, r), n.polynomial(code, r, EXP[x.type.element], short=4), r)
+    s = n.power_of_two(code, exponent, x)
+    y = n.divide(code, 1.0, n.multiply_add(code, s, w, n.add(code, s, 1.0)))
+    if code.compensated:
+        share = n.multiply(code, y, s)
+        left = n.add(code, n.subtract(code, 0.5, share), n.subtract(code, 0.5, y))
+        y = n.multiply_add(code, y, n.multiply_add(code, code.negate(share), w, left), y)
+    return code.rarely_by(n.compare(code, "olt", x, low), y, "sigmoid", _sigmoid_below, x, y)
+
+
+def _sigmoid_below(code: Code, arguments: list[Value]) -> Value:
+    x, usual = arguments
+    return code.select(n.compare(code, "olt", x, LOGISTIC[x.type.element][0]), exp(code, x), usual)
 
 
 def of_pair(code: Code, r: Pair) -> Pair:
     """e**r for |r| <= ln(2) / 2, more accurate than its rounding."""
     most = n.exact_sum(code, n.number(r.high, 1.0), r.high)
-    slope = n.polynomial_in_chains(code, r.high, EXP[r.high.type.element])
+    slope = n.polynomial(code, r.high, EXP[r.high.type.element])
     tail = n.plus_product(code, n.multiply(code, r.high, r.high), slope, r.low)
     return Pair(most.high, n.plus(code, tail, most.low))
 
 
-def scale(code: Code, x: Value, whole: Value, exponent: Value) -> Value:
-    """x * 2**whole, rounded once; the exponent is the same number as an integer."""
-    if code.module.scales and x.type.lanes * x.type.bits == 512:
+def scale(code: Code, x: Value, whole: Value, exponent: Value | None) -> Value:
+    """x * 2**whole, rounded once; the exponent is the same number as an integer, where no instruction takes a float."""
+    if exponent is None or _scales(code, x):
         return _scale_by_instruction(code, x, whole)
     return n.scaled(code, x, exponent)
+
+
+def _scales(code: Code, x: Value) -> bool:
+    return code.module.scales and x.type.lanes * x.type.bits == 512
 
 
 def _scale_by_instruction(code: Code, x: Value, whole: Value) -> Value:

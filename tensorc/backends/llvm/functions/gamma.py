@@ -52,13 +52,15 @@ def _lgamma(code: Code, x: Value, tables: Tables) -> Value:
     a = code.intrinsic("fabs", x)
     endless = code.binary("or", n.compare(code, "oeq", a, 0.0), n.compare(code, "ogt", a, LARGEST))
     usual = n.choose(code, endless, float("inf"), n.sum_of(code, _positive(code, a, tables)))
-    negative = n.compare(code, "olt", x, 0.0)
 
-    def rare() -> Value:
+    def rare(code: Code, arguments: list[Value]) -> Value:
+        x, usual = arguments
+        a = code.intrinsic("fabs", x)
         found = _reflected(code, a, _positive(code, a, PRECISE), usual)
-        return code.select(negative, near_zeros(code, x, found) if tables is PRECISE else found, usual)
+        return code.select(n.compare(code, "olt", x, 0.0), near_zeros(code, x, found) if tables is PRECISE else found, usual)
 
-    return code.rarely(negative, usual, rare)
+    name = "lgamma" if tables is PRECISE else "lgamma_rough"
+    return code.rarely_by(n.compare(code, "olt", x, 0.0), usual, name, rare, x, usual)
 
 
 def _positive(code: Code, a: Value, tables: Tables) -> Pair:
@@ -84,7 +86,7 @@ def _near_zeros(code: Code, first: Value, x: Value, tables: Tables) -> Pair:
     """(x - 1) * (x - 2) * P of 1 <= x <= 3, of which x - 1 is given exactly."""
     u = n.exact_product(code, first, n.add(code, first, -1.0))
     q = n.quotient(code, Pair(n.add(code, x, -MIDDLE), None), n.exact_sum(code, x, n.number(x, MIDDLE)))
-    most = n.exact_sum(code, n.number(x, OFFSET), n.polynomial_in_chains(code, q.high, tables.near))
+    most = n.exact_sum(code, n.number(x, OFFSET), n.polynomial(code, q.high, tables.near))
     factor = Pair(most.high, n.plus_product(code, q.low, SLOPE, most.low))
     product = n.exact_product(code, u.high, factor.high)
     return Pair(product.high, n.plus_product(code, u.low, factor.high, n.plus_product(code, factor.low, u.high, product.low)))
@@ -93,7 +95,7 @@ def _near_zeros(code: Code, first: Value, x: Value, tables: Tables) -> Pair:
 def _stirling(code: Code, a: Value, logarithm: Pair, tables: Tables) -> Pair:
     """(a - 1/2) * (log a - 1) + (log(2 pi) - 1) / 2 + P(a**-2) / a."""
     inverse = n.divide(code, 1.0, a)
-    series = n.multiply(code, n.polynomial_in_chains(code, n.multiply(code, inverse, inverse), tables.far), inverse)
+    series = n.multiply(code, n.polynomial(code, n.multiply(code, inverse, inverse), tables.far), inverse)
     factor = n.exact_sum_of_any(code, logarithm.high, n.number(a, -1.0))
     w = n.exact_sum(code, a, n.number(a, -0.5))
     product = n.exact_product(code, w.high, factor.high)

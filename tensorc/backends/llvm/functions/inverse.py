@@ -6,11 +6,10 @@ from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.functions import numeric as n
 from tensorc.backends.llvm.functions.coefficients import ASIN, ATAN
 from tensorc.backends.llvm.functions.numeric import Pair
-from tensorc.backends.llvm.types import Value
+from tensorc.backends.llvm.types import Value, constant
 
 # pi/4 in two parts, the first with so few bits that three times it has them all.
 QUARTER_PI = {"float": (0.7853982448577881, -8.146034247147327e-08), "double": (0.7853981633974483, 3.061616997868383e-17)}
-TAN_PI_8 = 0.41421356237309503
 
 # Beyond this atan is pi/2. Sides of triangles are brought below it and above its inverse by a power of two.
 STEEP = {"float": 2.0**40, "double": 2.0**100}
@@ -23,37 +22,43 @@ def atan(code: Code, x: Value) -> Value:
 
 
 def atan2(code: Code, y: Value, x: Value) -> Value:
-    """Where both are 0 or infinite the angle is a multiple of pi/4, of which the signs decide."""
     limit, power = LONG[x.type.element]
     a, b = code.intrinsic("fabs", x), code.intrinsic("fabs", y)
-    left = n.compare(code, "olt", code.intrinsic("copysign", n.number(x, 1.0), x), 0.0)
     factor = n.choose(code, n.compare(code, "ogt", n.at_least_of(code, a, b), limit), 1 / power, n.number(x, power))
-    usual = code.intrinsic("copysign", _angle(code, n.multiply(code, b, factor), n.multiply(code, a, factor), left), y)
+    angle = _angle(code, n.multiply(code, b, factor), n.multiply(code, a, factor), _has_sign(code, x))
+    usual = code.intrinsic("copysign", angle, y)
+    return code.rarely_by(n.is_edge(code, n.add(code, a, b)), usual, "atan2", _atan2_at_ends, y, x, usual)
 
-    def rare() -> Value:
-        nothing, one = n.number(x, 0.0), n.number(x, 1.0)
-        endless = [n.compare(code, "oeq", side, float("inf")) for side in (b, a)]
-        origin = n.compare(code, "oeq", total, 0.0)
-        ends = [code.select(end, one, nothing) for end in endless]
-        angle = _angle(code, ends[0], n.choose(code, origin, 1.0, ends[1]), left)
-        edge = code.binary("or", origin, code.binary("or", *endless))
-        found = code.select(edge, code.intrinsic("copysign", angle, y), usual)
-        return n.choose(code, n.compare(code, "uno", total, 0.0), total, found)
 
-    total = n.add(code, a, b)
-    return code.rarely(n.is_edge(code, total), usual, rare)
+def _atan2_at_ends(code: Code, arguments: list[Value]) -> Value:
+    """Where both are 0 or infinite the angle is a multiple of pi/4, of which the signs decide."""
+    y, x, usual = arguments
+    sides = [code.intrinsic("fabs", side) for side in (y, x)]
+    total = n.add(code, *sides)
+    endless = [n.compare(code, "oeq", side, float("inf")) for side in sides]
+    origin = n.compare(code, "oeq", total, 0.0)
+    ends = [n.choose(code, end, 1.0, n.number(x, 0.0)) for end in endless]
+    angle = _angle(code, ends[0], n.choose(code, origin, 1.0, ends[1]), _has_sign(code, x))
+    edge = code.binary("or", origin, code.binary("or", *endless))
+    found = code.select(edge, code.intrinsic("copysign", angle, y), usual)
+    return n.choose(code, n.compare(code, "uno", total, 0.0), total, found)
+
+
+def _has_sign(code: Code, x: Value) -> Value:
+    """Whether x is less than 0, or -0."""
+    return code.compare("icmp slt", n.bits(code, x), constant(x.type.integer, 0))
 
 
 def _angle(code: Code, top: Value, bottom: Value, left: Value | None = None) -> Value:
     """atan(top / bottom) of two that are not negative, or where `left` pi less that.
 
-    With t of low / high, or of (low - high) / (low + high) about pi/4, it is base + t or base - t.
+    With t of low / high, or of (low - high) / (low + high) from 1/2 on, it is base + t or base - t.
     """
     steep = n.compare(code, "ogt", top, bottom)
     low, high = code.select(steep, bottom, top), code.select(steep, top, bottom)
-    middle = n.compare(code, "ogt", low, n.multiply(code, high, TAN_PI_8))
-    difference, total = n.exact_sum(code, code.negate(high), low), n.exact_sum(code, high, low)
-    t = n.quotient(code, _where(code, middle, difference, low), _where(code, middle, total, high))
+    middle = n.compare(code, "ogt", n.add(code, low, low), high)
+    difference, total = n.subtract(code, low, high), n.exact_sum(code, high, low)  # the difference is exact where it is taken
+    t = n.quotient(code, Pair(code.select(middle, difference, low), None), _where(code, middle, total, high))
     z = n.multiply(code, t.high, t.high)
     tail = n.plus_product(code, n.multiply(code, z, t.high), n.polynomial(code, z, ATAN[z.type.element]), t.low)
     assert tail is not None

@@ -111,19 +111,22 @@ def about_half_inverse(code: Code, x: Value) -> Value:
 HALF_INVERSE = {"float": 0x7E6EEEEF, "double": 0x7FCDDDDDDDDDDDDE}
 
 
-def polynomial(code: Code, x: Value, coefficients: Sequence[float]) -> Value:
-    """The coefficients' polynomial by Horner's rule, the highest degree first."""
+SHORT = 6
+"""Coefficients that are added up one after another."""
+
+
+def polynomial(code: Code, x: Value, coefficients: Sequence[float], short: int = SHORT) -> Value:
+    """The coefficients' polynomial, the highest degree first: by Horner's rule, or where it is longer than `short` by its even and its odd
+    part. These are computed at once: sooner, with one more multiplication.
+    """
+    if len(coefficients) > short:
+        square = multiply(code, x, x)
+        even, odd = coefficients[-1::-2][::-1], coefficients[-2::-2][::-1]
+        return multiply_add(code, polynomial(code, square, odd, short), x, polynomial(code, square, even, short))
     total = number(x, coefficients[0])
     for c in coefficients[1:]:
         total = code.intrinsic("fma", total, x, number(x, c))
     return total
-
-
-def polynomial_in_chains(code: Code, x: Value, coefficients: Sequence[float]) -> Value:
-    """The coefficients' polynomial by its even and its odd part, which are computed at once: sooner, with one more multiplication."""
-    square = multiply(code, x, x)
-    even, odd = coefficients[-1::-2][::-1], coefficients[-2::-2][::-1]
-    return multiply_add(code, polynomial(code, square, odd), x, polynomial(code, square, even))
 
 
 def multiply(code: Code, a: Value, b: Value | float) -> Value:
@@ -183,7 +186,7 @@ def nearest(code: Code, x: Value, scale: float) -> tuple[Value, Value]:
     Adding 1.5 * 2**23 (2**52) rounds to an integer and leaves it in the low bits: no conversion that a NaN could break.
     """
     magic = 1.5 * 2.0 ** (52 if is_double(x) else 23)
-    shifted = multiply_add(code, x, scale, magic)
+    shifted = add(code, x, magic) if scale == 1.0 else multiply_add(code, x, scale, magic)
     i = code.binary("sub", bits(code, shifted), bits_of(shifted, magic))
     return code.binary("fsub", shifted, number(x, magic)), i
 
@@ -193,10 +196,14 @@ def minus_one(code: Code, n: Value) -> Value:
     return code.binary("add", n, constant(n.type, -1))
 
 
-def is_edge(code: Code, x: Value) -> Value:
-    """Whether x is 0, negative, infinite or NaN."""
-    last = bits_of(x, float("inf"))
-    return code.compare("icmp uge", minus_one(code, bits(code, x)), minus_one(code, last))
+LEAST_NORMAL = {"float": 2.0**-126, "double": 2.0**-1022}
+
+
+def is_edge(code: Code, x: Value, last: float = float("inf"), least: float | None = None) -> Value:
+    """Whether x is less than `least`, by default whether it is 0 or negative, or it is at least `last` or NaN."""
+    first = constant(x.type.integer, 1) if least is None else bits_of(x, least)
+    size = code.binary("sub", bits_of(x, last), first)
+    return code.compare("icmp uge", code.binary("sub", bits(code, x), first), size)
 
 
 def bits_of(like: Value, value: float) -> Value:
@@ -204,6 +211,11 @@ def bits_of(like: Value, value: float) -> Value:
     form = ("<d", "<q") if is_double(like) else ("<f", "<i")
     (found,) = struct.unpack(form[1], struct.pack(form[0], value))
     return constant(like.type.integer, found)
+
+
+def subtract_bits(code: Code, a: float, b: float, like: Value) -> Value:
+    """The bits of a less those of b, as an integer constant."""
+    return code.binary("sub", bits_of(like, a), bits_of(like, b))
 
 
 def scaled(code: Code, x: Value, n: Value) -> Value:

@@ -27,10 +27,9 @@ def power(code: Code, x: Value, y: Value) -> Value:
     simple = next((make for constant, make in SIMPLE_POWERS.items() if n.number(y, constant).text == y.text), None)
     if simple is not None:
         return simple(code, x)
-    least, last = n.bits_of(x, 2.0 ** (-1022 if n.is_double(x) else -126)), n.bits_of(x, float("inf"))
-    past = code.compare("icmp uge", code.binary("sub", n.bits(code, x), least), code.binary("sub", last, least))
-    unusual = code.binary("or", past, n.compare(code, "uge", code.intrinsic("fabs", y), float("inf")))
-    return code.rarely(unusual, _size(code, x, y, subnormal=False), lambda: _special(code, x, y))
+    unusual = n.is_edge(code, x, least=n.LEAST_NORMAL[x.type.element])
+    unusual = code.binary("or", unusual, n.compare(code, "uge", code.intrinsic("fabs", y), float("inf")))
+    return code.rarely_by(unusual, _size(code, x, y, subnormal=False), "pow", _special, x, y)
 
 
 def _size(code: Code, x: Value, y: Value, subnormal: bool) -> Value:
@@ -38,7 +37,8 @@ def _size(code: Code, x: Value, y: Value, subnormal: bool) -> Value:
     return _pairs(code, x, y, subnormal) if n.is_double(x) else _widened(code, x, y)
 
 
-def _special(code: Code, x: Value, y: Value) -> Value:
+def _special(code: Code, arguments: list[Value]) -> Value:
+    x, y = arguments
     a = code.intrinsic("fabs", x)
     size = _size(code, a, y, subnormal=True)
     at_end = code.binary("or", n.compare(code, "oeq", a, 0.0), n.compare(code, "oeq", a, float("inf")))
@@ -66,8 +66,8 @@ def _widened(code: Code, x: Value, y: Value) -> Value:
     """f32 by polynomials of f64 that are as precise as f32 needs: log2 to 36 bits, since it is multiplied by up to 150."""
     double = x.type.with_element("double")
     a, b = code.convert("fpext", x, double), code.convert("fpext", y, double)
-    exponent, f, _ = exponent_and_rest(code, a, subnormal=False)
-    logarithm = n.multiply_add(code, n.polynomial_in_chains(code, f, LOG2_ROUGH["double"]), f, exponent)
+    exponent, f, *_ = exponent_and_rest(code, a, subnormal=False)
+    logarithm = n.multiply_add(code, n.polynomial(code, f, LOG2_ROUGH["double"]), f, exponent)
     product = _limited(code, n.multiply(code, b, logarithm), RANGE["float"])
     whole, i = n.nearest(code, product, 1.0)
     r = n.subtract(code, product, whole)
@@ -78,7 +78,7 @@ def _widened(code: Code, x: Value, y: Value) -> Value:
 def _pairs(code: Code, x: Value, y: Value, subnormal: bool) -> Value:
     """log2 by 2 atanh(s) with s = f / (2 + f), to 66 bits, since it is multiplied by up to 1074."""
     y = _limited(code, y, LARGEST_Y)
-    exponent, f, _ = exponent_and_rest(code, x, subnormal)
+    exponent, f, *_ = exponent_and_rest(code, x, subnormal)
     logarithm = log2_of_parts(code, exponent, f)
     high = n.multiply(code, y, logarithm.high)
     limited = _limited(code, high, RANGE["double"])
@@ -100,7 +100,7 @@ def log2_of_parts(code: Code, exponent: Value, f: Value) -> Pair:
     z_low = n.exact_product(code, s.high, s.high).low
     if s.low is not None:
         z_low = n.plus_product(code, n.add(code, s.high, s.high), s.low, z_low)
-    third = n.exact_sum(code, n.number(z, THIRD[0]), n.multiply(code, z, n.polynomial_in_chains(code, z, POWER_ATANH["double"])))
+    third = n.exact_sum(code, n.number(z, THIRD[0]), n.multiply(code, z, n.polynomial(code, z, POWER_ATANH["double"])))
     factor = n.exact_product(code, z, third.high)
     if factor.low is not None and third.low is not None and z_low is not None:
         more = n.multiply_add(code, z, n.add(code, third.low, THIRD[1]), n.multiply_add(code, z_low, third.high, factor.low))

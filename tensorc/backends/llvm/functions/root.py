@@ -4,20 +4,51 @@ from __future__ import annotations
 
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.functions import numeric as n
+from tensorc.backends.llvm.functions.coefficients import RSQRT
 from tensorc.backends.llvm.types import Value, constant
+
+# What is about 1 / sqrt(x) less half of the bits of x, as if they were a number. Times its square x is in the interval of RSQRT.
+ABOUT_RSQRT = {"float": 0x5F370000, "double": 0x5FE6E00000000000}
+
+# From here on the square of 1 / sqrt(x) is subnormal.
+LARGE = {"float": 2.0**124, "double": 2.0**1020}
 
 
 def rsqrt(code: Code, x: Value) -> Value:
-    """y = 1 / sqrt(x) with the first term of what it is off by, y * (1 - x * y**2) / 2."""
-    y = n.divide(code, 1.0, code.intrinsic("sqrt", x))
-    if not code.compensated or not code.module.fused:
-        return y
-    root = n.exact_product(code, x, y)
-    error = n.multiply_add(code, code.negate(root.high), y, 1.0)
-    assert root.low is not None
-    error = n.multiply_add(code, code.negate(root.low), y, error)
-    better = n.multiply_add(code, n.multiply(code, y, 0.5), error, y)
-    return code.select(n.compare(code, "ord", better, 0.0), better, y)  # of 0 and infinity the error is NaN
+    """y by the bits of x and a polynomial of x * y**2, then the first terms of what it is off by: sooner than a root and a quotient."""
+    if not code.module.fused:
+        return n.divide(code, 1.0, code.intrinsic("sqrt", x))
+    bits = n.bits(code, x)
+    half = code.binary("lshr", bits, constant(bits.type, 1))
+    y = n.floating(code, code.binary("sub", constant(bits.type, ABOUT_RSQRT[x.type.element]), half), x)
+    square = n.multiply(code, n.multiply(code, x, y), y)
+    y = n.multiply(code, y, n.polynomial(code, square, RSQRT[x.type.element]))
+    usual = _improved(code, x, y)
+    return code.rarely_by(_is_far(code, x), usual, "rsqrt", _rsqrt_at_edges, x, usual)
+
+
+def _improved(code: Code, x: Value, y: Value) -> Value:
+    """y * (1 + e / 2 + 3 e**2 / 8) with e = 1 - x * y**2; the square's rounding moves the result by a third of its last place at most."""
+    error = n.multiply_add(code, code.negate(x), n.multiply(code, y, y), 1.0)
+    if n.is_double(x):
+        return n.multiply_add(code, n.multiply(code, y, error), n.multiply_add(code, error, 0.375, 0.5), y)
+    return n.multiply_add(code, n.multiply(code, y, 0.5), error, y)
+
+
+def _rsqrt_at_edges(code: Code, arguments: list[Value]) -> Value:
+    """Of x that is not in between, scaled if it is positive and finite; 1 / sqrt(x) is exact if it is not."""
+    x, usual = arguments
+    small = n.compare(code, "olt", x, 1.0)
+    power = LARGE[x.type.element] ** 0.5
+    scaled = n.multiply(code, x, n.choose(code, small, power, n.number(x, 1 / power)))
+    y = n.divide(code, 1.0, code.intrinsic("sqrt", scaled))
+    better = n.multiply(code, _improved(code, scaled, y), n.choose(code, small, power**0.5, n.number(x, power**-0.5)))
+    found = code.select(n.compare(code, "ord", better, 0.0), better, y)  # of 0 and infinity the error is NaN
+    return code.select(_is_far(code, x), found, usual)
+
+
+def _is_far(code: Code, x: Value) -> Value:
+    return n.is_edge(code, x, LARGE[x.type.element], n.LEAST_NORMAL[x.type.element])
 
 
 def cube_root(code: Code, x: Value) -> Value:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.functions import numeric as n
-from tensorc.backends.llvm.functions.coefficients import ERF, ERF_NEAR_0, ERFCX, LOG_ERFC
-from tensorc.backends.llvm.functions.exponential import LOG2_E, exp, of_pair, reduced, scale
+from tensorc.backends.llvm.functions.coefficients import ERF, ERF_NEAR_0, ERFCX, EXP, LOG_ERFC
+from tensorc.backends.llvm.functions.exponential import LN2_PARTS, LOG2_E, of_pair, reduced, scale
 from tensorc.backends.llvm.functions.numeric import Pair
 from tensorc.backends.llvm.types import Value
+
+FAR = 0.9992904663085938  # where log(erfc(x)) is very nearly a float
 
 # Where erf is 1, and erfc 0.
 ONE = {"float": 4.0, "double": 6.0}
@@ -18,15 +20,22 @@ OFFSET = 1.25  # what the polynomial is less than the function
 
 
 def erf(code: Code, x: Value) -> Value:
-    """x + x * P(x * x) up to 1, and from there 1 - e**P(|x| - 1)."""
+    """x + x * P(x * x) up to 1, and from there 1 - e**(c + u * P(u)) with u = |x| - FAR.
+
+    c is taken together with the multiple of ln 2, so that what is rounded is small.
+    """
+    element = x.type.element
     a, z = code.intrinsic("fabs", x), n.multiply(code, x, x)
-    small = n.multiply_add(code, n.polynomial(code, z, ERF[x.type.element]), x, x)
-    beyond = n.add(code, n.at_most(code, a, ONE[x.type.element]), -1.0)
-    exponent = n.multiply_add(
-        code, n.polynomial_in_chains(code, beyond, LOG_ERFC[x.type.element][:-1]), beyond, n.number(x, LOG_ERFC[x.type.element][-1])
-    )
-    large = code.intrinsic("copysign", n.subtract(code, 1.0, exp(code, exponent)), x)
-    return n.choose(code, n.compare(code, "ogt", a, 1.0), large, small)
+    small = n.multiply_add(code, n.polynomial(code, z, ERF[element]), x, x)
+    u = n.add(code, n.at_most(code, a, ONE[element]), -FAR)
+    *slope, start = LOG_ERFC[element]
+    p = n.polynomial(code, u, slope)
+    whole, exponent = n.nearest(code, n.multiply_add(code, p, u, start), LOG2_E)
+    first, second = LN2_PARTS[element]
+    r = n.multiply_add(code, whole, -second, n.multiply_add(code, p, u, n.multiply_add(code, whole, -first, n.number(x, start))))
+    power = n.multiply_add(code, r, n.multiply_add(code, r, n.polynomial(code, r, EXP[element]), 1.0), 1.0)
+    rest = n.multiply_add(code, code.negate(n.power_of_two(code, exponent, x)), power, 1.0)
+    return n.choose(code, n.compare(code, "ogt", a, 1.0), code.intrinsic("copysign", rest, x), small)
 
 
 def erfc(code: Code, x: Value) -> Value:
@@ -38,7 +47,7 @@ def erfc(code: Code, x: Value) -> Value:
     a = n.at_most(code, code.intrinsic("fabs", x), NOTHING[element])
     middle = n.number(a, MIDDLE)
     q = n.quotient(code, n.exact_sum_of_any(code, a, n.number(a, -MIDDLE)), n.exact_sum_of_any(code, a, middle))
-    slope = n.polynomial_in_chains(code, q.high, ERFCX[element][:-1])
+    slope = n.polynomial(code, q.high, ERFCX[element][:-1])
     most = n.exact_sum(code, n.number(a, OFFSET), n.multiply_add(code, slope, q.high, ERFCX[element][-1]))
     top = Pair(most.high, n.plus_product(code, q.low, slope, most.low))
     share = n.quotient(code, top, n.exact_sum_of_any(code, n.add(code, a, a), n.number(a, 1.0)))

@@ -32,36 +32,41 @@ class Turn:
 
 
 def sin(code: Code, x: Value) -> Value:
-    return _near_or_far(code, x, lambda turn: _turned(code, turn, quarter=0), odd=True)
+    return _near_or_far(code, x, "sin", lambda code, turn: _turned(code, turn, quarter=0), odd=True)
 
 
 def cos(code: Code, x: Value) -> Value:
-    return _near_or_far(code, x, lambda turn: _turned(code, turn, quarter=1), odd=False)
+    return _near_or_far(code, x, "cos", lambda code, turn: _turned(code, turn, quarter=1), odd=False)
 
 
 def tan(code: Code, x: Value) -> Value:
-    def quotient(turn: Turn) -> Value:
-        s, c = sine(code, turn.angle), cosine(code, turn.angle, n.exact_product(code, turn.angle.high, turn.angle.high).low)
-        odd = _is_odd(code, turn.quadrant)
-        top, bottom = n.chosen(code, odd, c, s), n.chosen(code, odd, s, c)
-        found = n.sum_of(code, n.quotient(code, *(p if p.low is None else n.exact_sum(code, p.high, p.low) for p in (top, bottom))))
-        return code.select(odd, code.negate(found), found)
-
-    return _near_or_far(code, x, quotient, odd=True)
+    return _near_or_far(code, x, "tan", _tangent, odd=True)
 
 
-def _near_or_far(code: Code, x: Value, function: Callable[[Turn], Value], odd: bool) -> Value:
+def _tangent(code: Code, turn: Turn) -> Value:
+    s, c = sine(code, turn.angle), cosine(code, turn.angle, n.exact_product(code, turn.angle.high, turn.angle.high).low)
+    odd = _is_odd(code, turn.quadrant)
+    top, bottom = n.chosen(code, odd, c, s), n.chosen(code, odd, s, c)
+    found = n.sum_of(code, n.quotient(code, *(p if p.low is None else n.exact_sum(code, p.high, p.low) for p in (top, bottom))))
+    return code.select(odd, code.negate(found), found)
+
+
+def _near_or_far(code: Code, x: Value, name: str, function: Callable[[Code, Turn], Value], odd: bool) -> Value:
     """The function of the angle; one that is odd keeps the sign of zero."""
-    large = n.compare(code, "oge", code.intrinsic("fabs", x), LARGEST[x.type.element])
-    result = function(_turn(code, x))
+    result = function(code, _turn(code, x))
     if odd:
         result = n.choose(code, n.compare(code, "oeq", x, 0.0), x, result)
 
-    def rare() -> Value:
+    def rare(code: Code, arguments: list[Value]) -> Value:
+        x, usual = arguments
         angle, quadrant = far(code, x)
-        return code.select(large, n.add(code, function(Turn(angle, quadrant)), n.subtract(code, x, x)), result)
+        return code.select(_is_large(code, x), n.add(code, function(code, Turn(angle, quadrant)), n.subtract(code, x, x)), usual)
 
-    return code.rarely(large, result, rare)
+    return code.rarely_by(_is_large(code, x), result, name, rare, x, result)
+
+
+def _is_large(code: Code, x: Value) -> Value:
+    return n.compare(code, "oge", code.intrinsic("fabs", x), LARGEST[x.type.element])
 
 
 def _turn(code: Code, x: Value) -> Turn:

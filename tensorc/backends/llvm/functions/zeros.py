@@ -76,7 +76,7 @@ def _near(code: Code, x: Value) -> Value:
 
 def _log(code: Code, u: Pair, more: Value | None) -> Pair:
     """log(u + more), to more bits than a pair of the usual logarithm has."""
-    exponent, f, _ = exponent_and_rest(code, u.high, subnormal=False)
+    exponent, f, *_ = exponent_and_rest(code, u.high, subnormal=False)
     binary = log2_of_parts(code, exponent, f)
     product = n.exact_product(code, binary.high, LN2[0])
     low = n.plus_product(code, binary.low, LN2[0], n.plus_product(code, binary.high, LN2[1], product.low))
