@@ -177,7 +177,7 @@ def test_every_width_has_the_same_bits(operation: str, dtype: DType) -> None:
 
 @fused
 @pytest.mark.skipif("avx512f" not in target.host().features, reason="the CPU has narrower vectors anyway")
-@pytest.mark.parametrize("operation", ["exp", "expm1", "sigmoid", "log", "sinh", "tanh", "sin", "erfc", "pow", "lgamma"])
+@pytest.mark.parametrize("operation", ["exp", "exp2", "expm1", "sigmoid", "log", "rsqrt", "sinh", "tanh", "sin", "erfc", "pow", "lgamma"])
 @DTYPES
 def test_a_cpu_with_narrower_vectors_has_the_same_bits(operation: str, dtype: DType) -> None:
     """One without the instructions of AVX-512, by which powers of two are put in."""
