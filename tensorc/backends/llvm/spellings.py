@@ -55,7 +55,7 @@ def _plain_sigmoid(code: Code, x: Value) -> Value:
 INLINED = 24
 """So often an approximation is written out in a module; where there is more of it, it is called."""
 
-LONG = 120
+LONG = 160
 """One of more instructions is written out once."""
 
 
