@@ -99,6 +99,7 @@ class Context:
     compact: bool = False  # whether code is to be short, rather than as fast as can be
     bound: dict[Index, Block] = field(default_factory=dict)
     tiles: dict[Index, tuple[Tile, ...]] = field(default_factory=dict)  # of an axis the outermost first
+    extents: dict[Index, Value] = field(default_factory=dict)  # of loops that are made one
     shares: dict[Index, Share] = field(default_factory=dict)  # of the loops that are shared out
     vector: Index | None = None
     mask: Value | None = None  # the lanes that are points, where not all are

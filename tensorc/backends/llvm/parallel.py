@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensorc.algebra import Poly
-from tensorc.backends.llvm import index
+from tensorc.backends.llvm import flat, index
 from tensorc.backends.llvm.context import Context, Share
 from tensorc.backends.llvm.types import Value, integer
 from tensorc.ir import walk
@@ -41,11 +41,12 @@ SHORT = 512
 @dataclass(frozen=True)
 class Piece:
     """Statements that run together. `shared`: the loops whose blocks are shared out, the outermost first, each all that stands in the one
-    around it; none where the piece runs as a whole.
+    around it; none where the piece runs as a whole. `joined`: those of them that may be one (see `flat`).
     """
 
     body: tuple[Statement, ...]
     shared: tuple[For, ...]
+    joined: tuple[For, ...] = ()
 
     def steps(self, lanes: int) -> tuple[tuple[Poly, int], ...]:
         """The extents of the loops that are shared out, and how many points a block of each has."""
@@ -67,7 +68,15 @@ def pieces(kernel: Kernel) -> tuple[Piece, ...]:
         if used & own:
             return (Piece(kernel.body, ()),)
         used |= own
-    return tuple(Piece(tuple(part), _shared(part[0]) if _is_shared(part) else ()) for part in found)
+    return tuple(_piece(tuple(part)) for part in found)
+
+
+def _piece(part: tuple[Statement, ...]) -> Piece:
+    root = part[0]
+    if not isinstance(root, For) or not root.parallel:
+        return Piece(part, ())
+    joined = flat.joined(root)
+    return Piece(part, _shared(root, bool(joined)), joined)
 
 
 def _is_shared(part: Sequence[Statement]) -> bool:
@@ -91,14 +100,12 @@ def _own(part: Sequence[Statement]) -> set[Input]:
     return found
 
 
-def _shared(s: Statement) -> tuple[For, ...]:
-    match s:
-        case For(_, bind, (For(parallel=True, part=None) as inner,)) if bind == SERIAL and not inner.within and not _is_short(inner):
-            return (s, *_shared(inner))
-        case For():
-            return (s,)
+def _shared(loop: For, is_joined: bool) -> tuple[For, ...]:
+    match loop:
+        case For(_, bind, (For(parallel=True, part=None) as inner,)) if bind == SERIAL and not inner.within:
+            return (loop, *_shared(inner, is_joined)) if is_joined or not _is_short(inner) else (loop,)
         case _:
-            return ()
+            return (loop,)
 
 
 def _is_short(loop: For) -> bool:
@@ -113,15 +120,31 @@ def _step(bind: Bind, lanes: int) -> int:
 
 
 def begin(context: Context, piece: Piece, low: Value, high: Value) -> None:
-    """From here on the loops of a piece run over the blocks from `low` on and before `high`."""
+    """From here on the loops of a piece run over the blocks from `low` on and before `high`; where some are one, over that share of it."""
+    code = context.code
+    if piece.joined:
+        counted = _blocks(context, piece)
+        flat.join(context, piece.joined)
+        whole = _blocks(context, piece)
+        low, high = (code.binary("sdiv", code.mul(n, whole), counted) for n in (low, high))
     inner, inside = None, integer(1)
     for loop in reversed(piece.shared):
         step = _step(loop.bind, context.lanes)
         context.shares[loop.axis] = Share(low, high, step, inside, inner)
-        blocks = index.number(context, loop.axis.extent, {})
-        if step > 1:
-            blocks = context.code.binary("sdiv", context.code.add(blocks, integer(step - 1)), integer(step))
-        inner, inside = loop.axis, context.code.mul(inside, blocks)
+        inner, inside = loop.axis, code.mul(inside, _blocks_of(context, loop))
+
+
+def _blocks(context: Context, piece: Piece) -> Value:
+    total = integer(1)
+    for loop in piece.shared:
+        total = context.code.mul(total, _blocks_of(context, loop))
+    return total
+
+
+def _blocks_of(context: Context, loop: For) -> Value:
+    code, step = context.code, _step(loop.bind, context.lanes)
+    extent = context.extents.get(loop.axis) or index.number(context, loop.axis.extent, {})
+    return extent if step == 1 else code.binary("sdiv", code.add(extent, integer(step - 1)), integer(step))
 
 
 def span(context: Context, share: Share, extent: Value) -> tuple[Value, Value]:

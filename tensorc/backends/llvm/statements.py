@@ -249,7 +249,7 @@ def _range(context: Context, s: For) -> tuple[Value, Value, int | None]:
     if s.within:
         tile = context.tiles[s.axis][-1]
         return tile.start, tile.stop, None
-    stop = index.number(context, s.axis.extent, {})
+    stop = context.extents.get(s.axis) or index.number(context, s.axis.extent, {})
     if s.part is not None:
         size = index.number(context, s.part.size, {})
         start = context.code.mul(context.bound[s.part.number].base, size)
