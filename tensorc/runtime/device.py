@@ -190,11 +190,16 @@ class OnDevice:
         for relief in range(RELIEF):
             tried = variant if not relief else self._variants(unaligned).made_for(replace(variant.emitted.planned.situation, relief=relief))
             made = [self._kernel(tried, k, unaligned) for k in tried.emitted.kernels]
-            found = self._kernels[key] = self._kernels[tried.emitted.planned.situation, unaligned] = tried, made
-            if not any(k.n_spills for k in made):
+            if found is None or _spilled(made) < _spilled(found[1]):
+                found = self._kernels[key] = self._kernels[tried.emitted.planned.situation, unaligned] = tried, made
+            if not _spilled(made):
                 break
         assert found is not None
         return found
+
+
+def _spilled(kernels: Sequence[Any]) -> int:
+    return sum(k.n_spills for k in kernels)
 
 
 def _launches(variant: Variant, compiled: Sequence[Any], sizes: Mapping[str, int]) -> Launches:

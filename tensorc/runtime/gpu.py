@@ -195,12 +195,17 @@ def usual(program: Program, sizes: Mapping[str, int]) -> dict[str, int]:
 def build(program: Program, situation: Situation, target: Target, chosen: Options) -> tuple[Variant, list[Compiled]]:
     """The kernels of a program compiled for a target; where registers do not suffice, those of a schedule that needs fewer."""
     compile.require()
+    best: tuple[Variant, list[Compiled]] | None = None
     for relief in range(RELIEF):
         variant = Variant(emit(schedule(program, replace(situation, relief=relief)), chosen))
         compiled = compile.compile_all(variant.emitted, variant.module, target)
-        if not any(c.spills for c in compiled):
+        spilled = sum(c.spilled for c in compiled)
+        if best is None or spilled < sum(c.spilled for c in best[1]):
+            best = variant, compiled
+        if not spilled:
             break
-    return variant, compiled
+    assert best is not None
+    return best
 
 
 RELIEF = 4

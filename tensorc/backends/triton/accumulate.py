@@ -15,10 +15,7 @@ from tensorc.ir.monoids import MONOIDS
 from tensorc.ir.tensor import Apply, Const, Load, Scalar, Select
 from tensorc.loops import text
 from tensorc.loops.nest import Done, Fold, For, Init, Statement, Update, Var, statements
-from tensorc.schedule.gpu.product import Sides, sides
-
-LEAST = 16
-"""Points of each dimension that a matrix product takes at least."""
+from tensorc.schedule.gpu.product import LEAST, Sides, sides
 
 
 def type_of(dtype: DType) -> str:

@@ -144,9 +144,14 @@ class Compiled:
         return {name: int(m[1]) for name, form in found.items() if (m := re.search(form, text)) is not None}
 
     @property
+    def spilled(self) -> int:
+        """Bytes of a thread's own memory; a function of the library may take some whatever registers there are."""
+        return self.usage.get("STACK", 0) + self.usage.get("LOCAL", 0)
+
+    @property
     def spills(self) -> bool:
         """Whether registers did not suffice."""
-        return bool(self.usage.get("STACK") or self.usage.get("LOCAL"))
+        return bool(self.spilled)
 
 
 def compile_all(emitted: Emitted, module: ModuleType, target: Target) -> list[Compiled]:

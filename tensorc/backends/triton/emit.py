@@ -17,7 +17,7 @@ from tensorc.loops.nest import Buffer, For, Kernel, Let, Memory, Scratch, SortRo
 from tensorc.loops.nest import statements as every_statement
 from tensorc.loops.text import declared
 from tensorc.schedule.gpu import Launch, Planned, Situation
-from tensorc.schedule.gpu.product import sides
+from tensorc.schedule.gpu.product import LEAST, sides
 from tensorc.schedule.gpu.sizes import index_bits
 
 SECOND = 65535
@@ -245,7 +245,7 @@ class _Emitter:
     def _tile(self) -> tuple[For, For] | None:
         """The loops over rows and columns of a product of matrices."""
         folds = [f for _, f in self.context.folded.values()]
-        wide = [s for s in self.grid if s.bind.count >= accumulate.LEAST]
+        wide = [s for s in self.grid if s.bind.count >= LEAST]
         if len(wide) != 2 or not any(sides(f.value, f.var.axes, f.over) for f in folds if f.monoid == "sum"):
             return None
         return wide[0], wide[1]

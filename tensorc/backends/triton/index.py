@@ -18,7 +18,7 @@ def number(context: Context, p: Poly, axes: Axes | None = None) -> Value:
     """
     own = context.axes(p)
     axes = own if axes is None else axes
-    terms = sorted(p.terms, key=lambda t: (t[1] < 0, len(_axes(context, t[0])), not t[0]))
+    terms = sorted((t for t in p.terms if not _is_zero(context, t[0])), key=lambda t: (t[1] < 0, len(_axes(context, t[0])), not t[0]))
     if not terms:
         return Value(Text("0"), ())
     text, binds = "", ATOM
@@ -29,6 +29,11 @@ def number(context: Context, p: Poly, axes: Axes | None = None) -> Value:
         else:
             text, binds = f"{text} {'-' if coefficient < 0 else '+'} {part.inside(PRODUCT)}", SUM
     return Value(Text(text, binds), axes if own else ())
+
+
+def _is_zero(context: Context, monomial: tuple[Atom, ...]) -> bool:
+    """Whether one of the factors is the only point of an axis."""
+    return any(isinstance(a, Index) and a in context.bound and context.bound[a].name == "0" for a in monomial)
 
 
 def _axes(context: Context, monomial: tuple[Atom, ...]) -> Axes:

@@ -7,13 +7,11 @@ from tensorc.schedule.gpu import stream
 from tensorc.schedule.gpu.cost import Plan, priced
 from tensorc.schedule.gpu.machine import PROCESSORS
 from tensorc.schedule.gpu.measure import Measure, fit
+from tensorc.schedule.gpu.product import LEAST
 from tensorc.schedule.gpu.space import Space
 
 LONG = 4096
 """Elements of a tile of rows that registers do not hold."""
-
-LEAST = 16
-"""Points of each axis that a matrix product takes at least."""
 
 WIDEST = 256
 """The longest rows of matrices of a chain of products, which are whole in registers."""

@@ -8,7 +8,7 @@ from tensorc.algebra import Index
 from tensorc.schedule.gpu.cost import Plan, priced
 from tensorc.schedule.gpu.machine import PROCESSORS
 from tensorc.schedule.gpu.measure import Measure, fit
-from tensorc.schedule.gpu.product import Sides
+from tensorc.schedule.gpu.product import LEAST, Sides
 from tensorc.schedule.gpu.rows import is_possible
 from tensorc.schedule.gpu.space import Space
 from tensorc.schedule.rules import Rule
@@ -45,4 +45,5 @@ def _tile(m: Measure, row: Index, column: Index, depth: Index, bits: int, batch:
             break
     if bits > 16 or products > 1:
         tile = {a: min(n, 64) for a, n in tile.items()}
-    return tile | {depth: fit(deep, 64 if bits == 16 else 32)}
+    tile |= {depth: fit(deep, 64 if bits == 16 else 32)}
+    return {a: max(n >> m.situation.relief, LEAST) for a, n in tile.items()}

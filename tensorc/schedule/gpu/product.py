@@ -10,6 +10,9 @@ from tensorc.dtypes import DType
 from tensorc.ir import build, walk
 from tensorc.ir.tensor import Apply, Const, Scalar, Select
 
+LEAST = 16
+"""Points of each axis that a product takes at least."""
+
 
 @dataclass(frozen=True)
 class Sides:

@@ -19,6 +19,9 @@ from tensorc.schedule.rules import Rule
 ELEMENTS = 1024
 """What a program takes of a map, so that each of 128 threads has two wide loads of f32."""
 
+WIDTH = 16
+"""Bytes that a thread loads or stores at once."""
+
 WAVES = 4
 """Programs for each processor that keep memory busy."""
 
@@ -39,7 +42,8 @@ def map_(m: Measure, space: Space, grid: list[Index]) -> Plan:
     """Nothing is reduced: a tile whose last axis is contiguous, and where two are, in different memory, one of both."""
     weights = m.weights(space)
     points = m.points(grid)
-    size = ELEMENTS if any(a.dtype.bytes > 2 for r in space.rules for a in m.accesses(space, r)) else 2 * ELEMENTS
+    bytes_ = [a.dtype.bytes for r in space.rules for a in m.accesses(space, r)]
+    size = ELEMENTS if max(bytes_, default=4) > 2 else 2 * ELEMENTS
     while size > 128 and points / size < WAVES * PROCESSORS:
         size //= 2
     order = sorted(grid, key=lambda a: weights[a])
@@ -53,8 +57,8 @@ def map_(m: Measure, space: Space, grid: list[Index]) -> Plan:
         for a in sorted(grid, key=lambda a: (weights[a], grid.index(a)), reverse=True):
             blocks[a] = _block(m, a, rest)
             rest //= blocks[a]
-    elements = size_of(blocks)
-    warps = max(1, min(elements // 256, 8))
+    each = max(8, WIDTH // min(bytes_, default=4))  # elements of a thread
+    warps = max(1, min(size_of(blocks) // (32 * each), 8))
     return priced(m, Plan(space, tuple((a, blocks[a]) for a in grid), (), warps=warps))
 
 

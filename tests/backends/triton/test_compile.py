@@ -95,7 +95,7 @@ def test_blocks_of_rows_that_are_swept_shrink_too() -> None:
 
 
 def test_registers_that_do_not_suffice_make_rows_shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Compiled, "spills", property(lambda c: any(n >= 32768 for n in c.kernel.constants.values())))
+    monkeypatch.setattr(Compiled, "spilled", property(lambda c: sum(n >= 32768 for n in c.kernel.constants.values())))
     assert [dict(c.kernel.constants) for c in compiled(SOFTMAX.format(t="f32"), {"N": 4096, "D": 32768})] == [{"BLOCK_J": 2048}]
 
 
