@@ -182,6 +182,8 @@ def block_diag(*tensors: Tensor) -> Tensor:
 def cartesian_prod(*tensors: Tensor) -> Tensor:
     if len(tensors) == 1:
         return tensors[0]
+    if len({t.dtype for t in tensors}) > 1:
+        raise RuntimeError("meshgrid expects all tensors to have the same dtype")
     places = np.meshgrid(*(np.arange(t.numel()) for t in tensors), indexing="ij")
     return stack([getitem(t, Tensor._of(p.reshape(-1))) for t, p in zip(tensors, places, strict=True)], 1)
 

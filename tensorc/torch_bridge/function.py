@@ -12,11 +12,13 @@ from torch.autograd import forward_ad
 from tensorc.api.primitive import Primitive
 from tensorc.torch_bridge.memory import execute, is_on_gpu, is_plain
 from tensorc.torch_bridge.operator import in_front, text_of
-from tensorc.torch_bridge.saving import cotangents, keeps, recorded, save, traced
+from tensorc.torch_bridge.saving import cotangents, functionalized, keeps, recorded, save, traced
 
 
 def apply(primitive: Primitive, tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
     """The results of a program, recorded where torch asks for it."""
+    if functionalized():  # torch has no rule for an autograd.Function there
+        return tuple(torch.ops.tensorc.run(text_of(primitive), list(tensors)))
     if recorded(tensors):
         whole = primitive.recording if keeps(tensors) else primitive
         return Applied.apply(whole, *tensors)[: len(primitive.floats)]  # type: ignore[no-any-return, no-untyped-call]

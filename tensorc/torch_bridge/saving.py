@@ -105,6 +105,12 @@ def recorded(tensors: Sequence[Tensor]) -> bool:
     return torch.is_grad_enabled() and any(t.requires_grad for t in tensors)
 
 
+def functionalized() -> bool:
+    """Whether the innermost transform is torch.func.functionalize."""
+    transform: Any = torch._C._functorch.peek_interpreter_stack()
+    return transform is not None and bool(transform.key() == torch._C._functorch.TransformType.Functionalize)
+
+
 def keeps(tensors: Sequence[Tensor]) -> bool:
     """Whether a backward pass of plain tensors is all that is asked for: then a call may keep more than its results."""
     if traced() or torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0:

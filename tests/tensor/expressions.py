@@ -761,12 +761,185 @@ tc.add(f, g, out=tc.empty(3, 4))
 tc.exp(f, out=f)
 """
 
+FURTHER = """
+f["a"]
+e.median()
+a // 0
+a % 0
+a.fmod(tc.tensor([1, 0, 2, 3]))
+f // 0
+f & 1
+x.sort(descending=True)
+x.argsort(descending=True)
+x.topk(3)
+x.topk(2, largest=False)
+f.sort(0, True)
+x.nanmedian()
+f.nanmedian(1)
+f.nanmedian(0, True)
+f.quantile(0.5)
+f.quantile(tc.tensor([0.25, 0.75]))
+f.quantile(0.3, dim=1)
+f.quantile(0.3, 0, keepdim=True)
+f.quantile(tc.tensor([0.1, 0.9]), dim=0)
+f.quantile(0.4, interpolation="lower")
+f.quantile(0.4, interpolation="midpoint")
+f.quantile(1.5)
+a.quantile(0.5)
+x.quantile(0.5)
+x.nanquantile(0.5)
+f.mode(0)
+(a % 3).mode(1)
+f.msort()
+tc.linalg.norm(f)
+tc.linalg.norm(f, 1)
+tc.linalg.norm(f, float("inf"))
+tc.linalg.norm(v, 3)
+tc.linalg.norm(k, 2)
+tc.linalg.vector_norm(f, 3)
+tc.linalg.vector_norm(f, dim=1)
+tc.linalg.vector_norm(f, 1, (0, 1), True)
+tc.linalg.matrix_norm(k)
+tc.linalg.matrix_norm(k, -1)
+tc.linalg.vecdot(f, g)
+tc.linalg.multi_dot([f, f.T, g])
+tc.linalg.diagonal(k)
+tc.linalg.matrix_power(k, 2)
+tc.vstack([v, v])
+tc.dstack([f, g])
+tc.column_stack([w, w])
+tc.column_stack([f, w])
+tc.row_stack([v, v])
+tc.block_diag(f, g, v)
+tc.cartesian_prod(i, w)
+tc.combinations(i)
+tc.combinations(i, with_replacement=True)
+tc.atleast_1d(s)
+tc.atleast_2d(v)
+tc.atleast_3d(v)
+tc.atleast_3d(f)
+tc.atleast_2d(v, s)
+f.hsplit(2)
+v.hsplit([1, 3])
+f.vsplit(3)
+f.hsplit(3)
+f.flip(0, 1)
+f.fliplr()
+v.fliplr()
+f.flipud()
+f.rot90()
+f.rot90(2)
+f.rot90(-1)
+v.tile(2, 2)
+f.repeat_interleave(tc.tensor([1, 2, 0]), dim=0)
+f.repeat_interleave(2)
+f.diag()
+v.diag()
+v.diag(1)
+v.diag(-2)
+k.diag()
+k.adjoint()
+v.adjoint()
+f.where(m, g)
+f.where(f > 0, 0)
+f.index_select(0, tc.tensor([[0]]))
+f.index_select(0, tc.tensor([0.5]))
+f.scatter(0, tc.tensor([[3]]), 1.0)
+f.scatter_reduce(1, tc.tensor([[0, 0], [1, 2], [2, 2]]), g[:, :2], "amax")
+f.scatter_reduce(1, tc.tensor([[0, 0], [1, 2], [2, 2]]), g[:, :2], "prod")
+f.scatter_reduce(1, tc.tensor([[0, 0], [1, 2], [2, 2]]), g[:, :2], "mean")
+f.scatter_reduce(1, tc.tensor([[0, 0], [1, 2], [2, 2]]), g[:, :2], "amin", include_self=False)
+a.scatter_reduce(1, tc.tensor([[0, 0], [1, 2], [2, 2]]), a[:, :2], "sum")
+f.scatter_reduce(1, tc.tensor([[0]]), g, "most")
+f.index_copy(0, i, g)
+f.put(tc.tensor([0, 5]), tc.tensor([9.0, 8.0]))
+f.put(tc.tensor([0, 0]), tc.tensor([9.0, 8.0]), accumulate=True)
+f.index_put((i, i), w)
+f.index_put((i, i), w, accumulate=True)
+f.as_strided((2, 2), (4, 1))
+f.as_strided((2, 2), (1, 2), 1)
+f.as_strided((9, 9), (4, 1))
+f.view(tc.int32)
+d.view(tc.float32).shape
+f.T.view(tc.float64)
+f.sinc()
+a.softmax(1)
+f.clamp()
+tc.div(a, 2, rounding_mode="x")
+tc.div(a, 4, rounding_mode="floor")
+tc.div(f, 0.3, rounding_mode="trunc")
+tc.histc(f, 4)
+tc.histc(v, 3, 0, 2)
+tc.unique_consecutive(a // 3)
+tc.unique_consecutive(a[0] // 2, return_counts=True)
+tc.searchsorted(tc.tensor([1.0, 2.0, 3.0]), v)
+tc.searchsorted(tc.tensor([1.0, 2.0, 3.0]), v, right=True)
+tc.searchsorted(f, g)
+tc.searchsorted(tc.tensor([1.0, 2.0]), 1.5)
+tc.bucketize(v, tc.tensor([0.0, 1.0]))
+tc.isin(a, tc.tensor([1, 5]))
+tc.vander(w)
+tc.vander(w, 2, increasing=True)
+tc.trapezoid(v)
+tc.trapezoid(v, dx=2.0)
+tc.trapezoid(f, tc.tensor([0.0, 1.0, 3.0, 4.0]))
+tc.gcd(a, a + 2)
+tc.lcm(a, tc.tensor(4))
+tc.gcd(f, f)
+tc.promote_types(tc.int32, tc.float16)
+tc.can_cast(tc.float32, tc.int32)
+tc.tril_indices(3, 3)
+tc.triu_indices(3, 4, 1)
+tc.scalar_tensor(2.5)
+tc.tensor([1, None])
+tc.tensor(2**70)
+tc.tensor([-1], dtype=tc.uint8)
+tc.tensor([-300], dtype=tc.uint8)
+f"{n}"
+f"{v}"[:6]
+f"{v:.2f}"
+f"{s:.1f}"
+str(2 / tc.ones(3, requires_grad=True))
+str(tc.ones(3, 2, requires_grad=True).T)
+str(tc.ones(3, requires_grad=True) @ tc.ones(3))
+str(f.max(0)).partition("(")[2]
+str(f.sort(0)).partition("(")[2]
+f._version
+f[0]._is_view()
+f._is_view()
+2 / f
+2 / a
+1 - a
+2.5 - a
+True + m
+2 * u
+"""
+
 ALL = {
     "making": MAKING, "facts": FACTS, "operators": OPERATORS, "elementwise": ELEMENTWISE, "reductions": REDUCTIONS, "shapes": SHAPES,
     "indexing": INDEXING, "linear": LINEAR, "casts": CASTS, "in_place": IN_PLACE,
+    "further": FURTHER,
 }  # fmt: skip
 
 STATEMENTS = """
+y = f.clone(); y.index_copy_(0, i, g); y
+y = f.clone(); y.index_put_((i, i), w, accumulate=True); y
+y = f.clone(); y.t_(); y
+y = f.clone(); y.unsqueeze_(0).squeeze_(); y
+y = f.clone(); y.transpose_(0, 1); y.stride()
+y = f.clone(); y.resize_(2, 2); y
+y = f.clone(); y.resize_(5, 4); y[:3]
+y = tc.ones(2, requires_grad=True); y.resize_(3)
+y = f.clone(); y.fill_diagonal_(0); y
+y = f.clone(); y.set_(g); y[0] = 1; g
+y = f.clone(); y += 1; y._version
+y = f.clone(); y[0] = 1; y.mul_(2); y._version
+y = f.clone(); z = y[0]; z.zero_(); y._version
+y = f.clone(); z = y.detach(); z.zero_(); y._version
+y = f.clone(); z = y.data; z.zero_(); y._version
+y = f.clone(); z = y.view(tc.int32); z.zero_(); y
+y = f.clone(); z = y.as_strided((2, 2), (4, 1)); z.zero_(); y
+import numpy as np; tc.from_numpy(np.ones((2, 3))[::-1])
 f[0] = 1; f
 f[:, 1] = v[:3]; f
 f[1:, ::2] = 0; f

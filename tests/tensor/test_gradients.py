@@ -22,6 +22,35 @@ t = tc.tensor([1, 0, 3])
 """
 
 EXPRESSIONS = """
+x.quantile(0.4)
+x.quantile(0.3, dim=1)
+x.nanmedian(1).values
+x.mode(1).values
+tc.ones_like(x).mul(x.sign()).mul(x.abs() * 0 + x).max(1)[0]
+(x * 0 + 1).max(1)[0]
+(x * 0 + 1).min(0)[0]
+(x * 0 + 1).max()
+x.sort(1, True)[0]
+x.topk(2)[0]
+x.rot90()
+x.diag()
+v.diag(1)
+x.repeat_interleave(tc.tensor([1, 2, 0]), dim=0)
+x.where(m, y)
+x.index_copy(0, i[:2], y[:2])
+x.index_put((i[:2], i[:2]), v[:2], accumulate=True)
+x.put(tc.tensor([0, 5]), v[:2])
+x.scatter_reduce(1, tc.tensor([[0, 0], [1, 2], [2, 2]]), y[:, :2], "sum")
+x.as_strided((2, 2), (4, 1))
+x.sinc()
+tc.vstack([v, x])
+tc.column_stack([v, v * 2])
+tc.block_diag(x, y)
+tc.trapezoid(x)
+tc.linalg.norm(x, 1)
+tc.linalg.vector_norm(x, 3)
+2 / x
+1 - x
 x + y
 x - v
 x * y

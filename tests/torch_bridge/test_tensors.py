@@ -291,6 +291,7 @@ def test_transforms_of_torch_func() -> None:
     for a, b in zip(torch.func.jvp(f, (x,), (t,)), torch.func.jvp(g, (x,), (t,)), strict=True):
         torch.testing.assert_close(a, b)
     torch.testing.assert_close(torch.func.vjp(f, x)[1](torch.tensor(2.0)), torch.func.vjp(g, x)[1](torch.tensor(2.0)))
+    torch.testing.assert_close(torch.func.functionalize(f)(x), g(x))
     rows = torch.randn(4, 3, 5)
     scaled = torch.vmap(torch.vmap(MODULE.scaled, (0, None)), (0, None))
     torch.testing.assert_close(scaled(rows, t), rows.tanh() * t)
