@@ -8,7 +8,7 @@ from typing import assert_never
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly
-from tensorc.backends.llvm import access, accumulate, index, padding, parallel, prefetch, rolled, sort, stream
+from tensorc.backends.llvm import access, accumulate, index, overlap, padding, parallel, prefetch, rolled, sort, stream
 from tensorc.backends.llvm.context import Block, Context, Tile
 from tensorc.backends.llvm.interior import boundary, interior
 from tensorc.backends.llvm.scalar import evaluate, evaluate_all
@@ -145,11 +145,17 @@ def _between(context: Context, s: For, start: Value, stop: Value, count: int | N
             _run(context, s, start, first, small, Block(start, 1, True), first)
             start = first
         end = context.code.sub(stop, integer(inner.high))
+    shorter = next((n for least, n in SHORTER if width >= least), 1) if not vector and _accumulates(s.body) else 1
+    if shorter > 1 and count is None and overlap.may_overlap(s):
+        for size, smaller in ((width, shorter), (shorter, 1)):
+            whole = overlap.end(context, s, start, stop, size, smaller)
+            start = _run(context, s, start, whole, size, Block(start, size, False), last=stop)
+        _run(context, s, start, stop, 1, Block(start, 1, False))
+        return
     if count is None or count >= step:
         whole = context.code.sub(end, integer(step - 1))
         proved = frozenset[Poly]() if inner is None else inner.guards
         start = _run(context, s, start, whole, step, Block(start, width, vector), proved=proved)
-    shorter = next((n for least, n in SHORTER if width >= least), 1) if not vector and _accumulates(s.body) else 1
     if shorter > 1 and (count is None or count % step >= shorter):
         start = _run(context, s, start, context.code.sub(stop, integer(shorter - 1)), shorter, Block(start, shorter, False))
     if count is None or count % step or inner is not None:
@@ -268,8 +274,11 @@ def _run(
     block: Block | None,
     masked: Value | None = None,
     proved: frozenset[Poly] = frozenset(),
+    last: Value | None = None,
 ) -> Value:
-    """One loop over blocks, in which the guards `proved` hold; gives the point after the last block. Lanes are masked from `masked` on."""
+    """One loop over blocks, in which the guards `proved` hold; gives the point after the last block. Lanes are masked from `masked` on; a
+    block that would reach beyond `last` begins before, so that it ends there.
+    """
     if number_of(start) is not None and number_of(stop) is not None and int(start.text) >= int(stop.text):
         return start
     code = context.code
@@ -288,7 +297,8 @@ def _run(
             end = code.least(code.add(counter, integer(step)), stop)
             context.tiles[s.axis] = (*context.tiles.get(s.axis, ()), Tile(counter, end, step))
         else:
-            context.bind(s.axis, Block(counter, block.count, block.vector))
+            first = counter if last is None else code.least(counter, code.sub(last, integer(step)))
+            context.bind(s.axis, Block(first, block.count, block.vector))
             if s.axis in context.shares:
                 parallel.enter(context, context.shares[s.axis], counter)
             if block.vector:
