@@ -247,7 +247,11 @@ def _topics(value: Any) -> tuple[str, ...]:
     parts = value.split(",") if isinstance(value, str) else value
     if not isinstance(parts, (list, tuple)) or not all(isinstance(p, str) for p in parts):
         raise TypeError("it must be a list of topics")
-    return tuple(p.strip() for p in parts if p.strip())
+    topics = tuple(p.strip() for p in parts if p.strip())
+    for topic in topics:
+        if topic not in TOPICS:
+            raise ValueError(f"there is no topic `{topic}`{suggestion(topic, TOPICS)}; the topics are {', '.join(TOPICS)}")
+    return topics
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -267,6 +271,10 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 }
 
 config = Configuration()
+
+
+TOPICS = ("cache", "calls", "compile", "fusion")
+"""What there is to log."""
 
 
 def log(topic: str, message: str) -> None:

@@ -74,6 +74,8 @@ def test_wrong_settings(tmp_path: Path) -> None:
         _ = config.targt
     with pytest.raises(tc.ConfigError, match=r"it must be a number of threads"):
         config.num_threads = True
+    with pytest.raises(tc.ConfigError, match=r"there is no topic `compil`; did you mean `compile`"):
+        settings(tmp_path, log="cache,compil")
     with pytest.raises(tc.ConfigError, match=r"it must be a list of topics"):
         config.log = 3
     (tmp_path / "pyproject.toml").write_text("[tool.tensorc]\nthreds = 3\n")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tensorc.cli.output import FAILED, OK, USAGE, Refused, Report, Session, json_option, present
+from tensorc.cli.output import FAILED, OK, USAGE, Refused, Report, Session, json_option, present, settings
 
 if TYPE_CHECKING:
     from tensorc.diagnostics import Diagnostic
@@ -32,7 +32,8 @@ def command(session: Session, paths: tuple[str, ...], watch: bool) -> Report:
     tensorc check src/ --json
     """
     if not watch:
-        return check_paths(paths, session)
+        with settings():  # of which a wrong one is a mistake too
+            return check_paths(paths, session)
     if session.json or "-" in paths:
         raise Refused(f"--watch goes with no {'--json' if session.json else 'standard input'}")
     return _watch(paths, session)

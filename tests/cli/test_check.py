@@ -64,6 +64,12 @@ def test_as_data(tensorc: Callable[..., Any], folder: Path) -> None:
     assert {label["text"] for label in found["labels"]} >= {"f32[K]", "f32[N, H]"}
 
 
+def test_settings_are_checked_too(tensorc: Callable[..., Any], folder: Path) -> None:
+    write(folder, a=GOOD)
+    ran = tensorc("check", "a.tx", env={"TENSORC_CACH": "off"})
+    assert ran.code == 2 and "did you mean `TENSORC_CACHE`?" in ran.err
+
+
 def test_folders(tensorc: Callable[..., Any], folder: Path) -> None:
     write(folder, src__a=GOOD, src__deep__b=SYNTAX, src__deep__c=GOOD)
     write(folder, **{"src__.hidden__d": SYNTAX})

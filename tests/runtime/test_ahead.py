@@ -276,6 +276,15 @@ def test_another_processor(tmp_path: Path) -> None:
         assert ("%zmm" in asm["x86-64-v4"], "%ymm" in asm["x86-64-v3"], "%ymm" in asm["generic"]) == (True, True, False)
 
 
+@pytest.mark.parametrize("cpu", ["x86-64-v33", "i386"])
+def test_a_processor_that_there_is_not(tmp_path: Path, cpu: str) -> None:
+    (tmp_path / "a.tx").write_text("fn double(x: f32[N]) -> f32[N] = 2 * x\n")
+    ran = CliRunner().invoke(main, ["build", str(tmp_path / "a.tx"), "-o", str(tmp_path), "--cpu", cpu])
+    assert ran.exit_code == 2 and f"no code for a processor `{cpu}`" in ran.output
+    with pytest.raises(tc.ConfigError, match="did you mean `x86-64-v3`" if cpu == "x86-64-v33" else "no code"), tc.config.scope(cpu=cpu):
+        tc.compile("fn halve(x: f32[N]) -> f32[N] = x / 2").halve(np.ones(3, np.float32))
+
+
 # The linker.
 
 MODULE = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import weakref
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
+from tensorc.errors import ConfigError, suggestion
 from tensorc.locks import LOCK
 
 
@@ -59,7 +61,13 @@ class Target:
 
 @cache
 def host(cpu: str | None = None) -> Target:
-    """This machine, or another CPU model of its architecture by LLVM's name ("x86-64-v3"), with that model's own features."""
+    """This machine, or another CPU model of its architecture by LLVM's name ("x86-64-v3"), with that model's own features.
+
+    ConfigError where LLVM makes no code for such a model.
+    """
+    if cpu is not None and cpu not in MODELS and not _is_known(cpu):
+        architecture = llvm.get_default_triple().partition("-")[0]
+        raise ConfigError(f"LLVM makes no code for a processor `{cpu}` on {architecture}{suggestion(cpu, (*MODELS, 'generic'))}")
     with LOCK:
         _initialize()
         triple = llvm.get_default_triple()
@@ -89,6 +97,28 @@ MODELS = {
     "x86-64-v3": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe",
     "x86-64-v4": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl",
 }
+
+
+_PROBE = """
+import sys
+import llvmlite.binding as llvm
+llvm.initialize_native_target()
+llvm.initialize_native_asmprinter()
+machine = llvm.Target.from_triple(sys.argv[1]).create_target_machine(cpu=sys.argv[2])
+machine.emit_object(llvm.parse_assembly("define i64 @f(i64 %x) { ret i64 %x }"))
+"""
+
+
+def _is_known(cpu: str) -> bool:
+    """Whether LLVM knows a model. For one that it does not know it ends the process, so another one asks; True where that cannot be."""
+    if cpu in ("generic", llvm.get_host_cpu_name()):
+        return True
+    try:
+        words = [sys.executable, "-c", _PROBE, llvm.get_default_triple(), cpu]
+        ran = subprocess.run(words, capture_output=True, timeout=60, check=False)
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return True
+    return ran.returncode == 0 and b"is not a recognized processor" not in ran.stderr
 
 
 _LEFT_OUT = ("-disable-lsr", "-disable-machine-sink", "-enable-misched=false", "-enable-post-misched=false", "-disable-post-ra")
