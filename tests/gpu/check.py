@@ -1,15 +1,19 @@
 """On a machine with a GPU: checks every operation there, then prints what kernels take beside PyTorch's.
 
-    python tests/gpu/check.py [--only checks|times] [--device cuda|cpu]
+    python tests/gpu/check.py [--only PART,...] [--device cuda|cpu|interpret] [--quick]
 
-Checks: every scalar operation at special values, every function of the library, every example, derivatives, CUDA graphs, streams, strides.
-Times: for each workload the time, the bytes or operations a second, and what share that is of the machine's own roof (a copy; cuBLAS),
-beside torch eager, torch.compile, and cuBLAS where it has the product. With `--device cpu` the script tries itself out, without a GPU.
+Checks (operations, library, examples, derivatives, launches): every scalar operation and conversion on every dtype at special values, every
+function of the library, every example, gradients, strides, CUDA graphs, streams, indices outside.
+Times (times): for each workload the time of its forward and backward pass and the share of the machine's own roof that it reaches (a copy;
+cuBLAS), beside torch eager, torch.compile, and cuBLAS where it has the product; and what a call costs the host.
+Without a GPU the script tries itself out: `--device cpu` on the processor, `--device interpret` by Triton's interpreter. `--quick` takes
+every twentieth check.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 import traceback
@@ -21,17 +25,22 @@ from typing import Any
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[2]), str(Path(__file__).resolve().parents[1])]
 
+if "interpret" in sys.argv:
+    os.environ |= {"TENSORC_TARGET": "triton", "TENSORC_TRITON": "interpret"}
+
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from backends.test_llvm_spellings import check, pairs, values  # noqa: E402
+from backends.triton.test_library import ACCURATE, arguments  # noqa: E402
+from backends.triton.test_operations import program as operation_of  # noqa: E402
 from examples.test_examples import CASES as EXAMPLES  # noqa: E402
 from examples.test_examples import agree, program  # noqa: E402
 from library.judge import by_oracle, difference, parameters  # noqa: E402
-from library.test_functions import ACCURATE, arguments  # noqa: E402
 from library.test_functions import CASES as LIBRARY  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 import tensorc as tc  # noqa: E402
+from tensorc.api.programs import ProgramDefinition, ProgramFunction  # noqa: E402
 from tensorc.dtypes import DTYPES, bf16, f16, f32  # noqa: E402
 from tensorc.ir.operations import OPERATIONS  # noqa: E402
 from tensorc.runtime.arrays import to_torch  # noqa: E402
@@ -39,13 +48,22 @@ from tensorc.runtime.arrays import to_torch  # noqa: E402
 Check = tuple[str, Callable[[], None]]
 
 
+TARGETS = {"cuda": "triton", "interpret": "triton", "cpu": "cpu"}
+"""What programs on NumPy arrays are compiled for."""
+
+
 def on(device: str, a: Any) -> Any:
-    return to_torch(np.array(a)).to(device) if isinstance(a, (np.ndarray, np.generic)) else a
+    """The argument where functions are called with it: a tensor on the GPU; without one, memory of NumPy's."""
+    if not isinstance(a, (np.ndarray, np.generic)) or device == "interpret":
+        return a
+    return to_torch(np.array(a)).to(device)
 
 
 def back(result: Any) -> Any:
     if isinstance(result, tuple):
         return tuple(map(back, result))
+    if isinstance(result, (np.ndarray, np.generic)):
+        return result
     tensor = result.detach().cpu()
     return tensor.view(torch.int16).numpy().view(bf16.numpy) if tensor.dtype == torch.bfloat16 else tensor.numpy()
 
@@ -56,29 +74,26 @@ def leaves(tree: Any) -> list[Any]:
 
 # Checks.
 
-SPELLED = {"add": "a + b", "sub": "a - b", "mul": "a * b", "div": "a / b", "floordiv": "a // b", "remainder": "a % b", "neg": "-a"}
-
 
 def operations(device: str) -> Iterator[Check]:
-    """Every scalar operation on every dtype that torch has."""
+    """Every scalar operation and conversion on every dtype, on NumPy arrays."""
     for name, row in OPERATIONS.items():
         for dtype in DTYPES.values():
-            text = SPELLED.get(name, f"{name}({', '.join('ab'[: row.arity])})")
-            if row.converts or not row.takes(dtype) or not hasattr(torch, dtype.numpy.name) or dtype.name in ("u16", "u32", "u64"):
+            if not row.takes(dtype):
                 continue
-            source = f"fn f({', '.join(f'{n}: {dtype}[N]' for n in 'ab'[: row.arity])}) = {text}"
-            try:
-                function = tc.compile(source).f
-            except tc.CompileError:  # it has no name of its own in the language
-                continue
+            results = [row.result(dtype)]
+            if row.converts:
+                results = [t for t in DTYPES.values() if t is not dtype and (name == "cast" or t.bits == dtype.bits)]
 
-            def run(function: Any = function, name: str = name, row: Any = row, dtype: Any = dtype) -> None:
+            def run(name: str = name, row: Any = row, dtype: Any = dtype, results: Any = results) -> None:
                 arrays = [values(dtype)] if row.arity == 1 else list(pairs(dtype))
-                result = back(function(*(on(device, a) for a in arrays)))
-                if result.dtype == row.result(dtype).numpy:
-                    check(name, arrays, dtype, row.result(dtype), result)
+                program = operation_of(name, dtype, results)
+                function = ProgramFunction(ProgramDefinition(program, [i.name for i in program.inputs]), TARGETS[device])
+                for result, got in zip(results, function(*arrays), strict=True):
+                    check(name, arrays, dtype, result, got)
 
-            yield f"operation {name} of {dtype}", run
+            if results:
+                yield f"operation {name} of {dtype}", run
 
 
 def library(device: str) -> Iterator[Check]:
@@ -183,18 +198,27 @@ def launches(device: str) -> Iterator[Check]:
         yield "streams", streams
 
 
-def checks(device: str) -> int:
-    """Run all; how many failed."""
+PARTS: dict[str, Callable[[str], Iterator[Check]]] = {
+    "operations": operations,
+    "library": library,
+    "examples": examples,
+    "derivatives": derivatives,
+    "launches": launches,
+}
+
+
+def checks(device: str, parts: list[str], step: int) -> int:
+    """Run every step-th check of each part; how many failed."""
     failed = count = 0
-    for part in (operations, library, examples, derivatives, launches):
-        for name, run in part(device):
+    for part in parts:
+        for name, run in list(PARTS[part](device))[::step]:
             count += 1
             try:
                 run()
             except Exception:
                 failed += 1
                 print(f"FAILED {name}\n{traceback.format_exc(limit=3)}")
-        print(f"{part.__name__}: {count} checks so far, {failed} failed", flush=True)
+        print(f"{part}: {count} checks so far, {failed} failed", flush=True)
     return failed
 
 
@@ -290,6 +314,28 @@ WORKLOADS = [
         lambda x, w, b: x @ w.T,
     ),
     Workload(
+        "product",
+        "fn f(x: f32[N, K], w: f32[K, H]) = x @ w",
+        (("f32", ("N", "K")), ("f32", ("K", "H"))),
+        {"N": 4096, "K": 1024, "H": 4096},
+        lambda x, w: x @ w,
+        lambda s: 4.0 * (s["N"] * s["K"] + s["H"] * s["K"] + s["N"] * s["H"]),
+        lambda s: 2.0 * s["N"] * s["K"] * s["H"],
+        2.0,
+        lambda x, w: x @ w,
+    ),
+    Workload(
+        "convolution",
+        "fn f(x: f16[N, C, H, H], w: f16[O, C, 3, 3]) = conv2d(x, w, padding=1)",
+        (("f16", ("N", "C", "H", "H")), ("f16", ("O", "C", "K", "K"))),
+        {"N": 32, "C": 128, "H": 56, "O": 128, "K": 3},
+        lambda x, w: F.conv2d(x, w, padding=1),
+        lambda s: 2.0 * s["N"] * s["H"] ** 2 * (s["C"] + s["O"]),
+        lambda s: 18.0 * s["N"] * s["H"] ** 2 * s["C"] * s["O"],
+    ),
+    Workload("cumsum", "fn f(x: f32[N, D]) = cumsum(x, axis=1)", (ND,), ROWS, lambda x: x.cumsum(1), rows(2)),
+    Workload("sort", "fn f(x: f32[N, D]) = sort(x, axis=1)", (ND,), ROWS, lambda x: x.sort(1).values, rows(2)),
+    Workload(
         "attention",
         f"fn f({ATTENTION}) = scaled_dot_product_attention(q, k, v)",
         (HEAD,) * 3,
@@ -323,31 +369,52 @@ def microseconds(call: Callable[[], Any], device: str) -> float:
     return min(found)
 
 
-def roofs(device: str) -> tuple[float, float]:
-    """(bytes a microsecond of a copy, operations a microsecond of cuBLAS in f16)."""
+def roofs(device: str) -> tuple[float, dict[str, float]]:
+    """(bytes a microsecond of a copy, operations a microsecond of cuBLAS by dtype; of f32 without TF32)."""
     size = 1 << (28 if device == "cuda" else 22)
     x = torch.empty(size, dtype=torch.uint8, device=device)
     y = torch.empty_like(x)
     n = 8192 if device == "cuda" else 256
-    a = torch.randn(n, n, device=device, dtype=torch.float16)
-    return 2 * size / microseconds(lambda: y.copy_(x), device), 2.0 * n**3 / microseconds(lambda: a @ a, device)
+    rates = {}
+    for name, dtype in (("f16", torch.float16), ("f32", torch.float32)):
+        a = torch.randn(n, n, device=device, dtype=dtype)
+        rates[name] = 2.0 * n**3 / microseconds(partial(torch.matmul, a, a), device)
+    return 2 * size / microseconds(lambda: y.copy_(x), device), rates
 
 
 def times(device: str) -> None:
     """The table."""
     copied, multiplied = roofs(device)
-    print(f"{device}: a copy moves {copied / 1e3:.0f} GB/s, cuBLAS does {multiplied / 1e6:.0f} TFLOP/s in f16")
+    name = torch.cuda.get_device_name() if device == "cuda" else device
+    rates = ", ".join(f"{rate / 1e6:.1f} TFLOP/s in {dtype}" for dtype, rate in multiplied.items())
+    print(f"{name}: a copy moves {copied / 1e3:.0f} GB/s, cuBLAS does {rates}; torch {torch.__version__}")
     print(f"{'workload':<18}{'pass':<10}{'tensorc us':>11}{'of roof':>9}{'eager us':>10}{'compile us':>12}{'cuBLAS us':>11}")
     for w in WORKLOADS:
-        sizes = w.sizes if device == "cuda" else {n: min(s, 64) for n, s in w.sizes.items()}
+        sizes = w.sizes if device == "cuda" else {n: min(s, 16) for n, s in w.sizes.items()}
         contenders = [tc.compile(w.source).f, w.eager, torch.compile(w.eager) if device == "cuda" else w.eager]
         given = w.tensors(device, sizes)
-        least = max(w.moved(sizes) / copied, w.done(sizes) / multiplied if w.done is not None else 0.0)
+        least = max(w.moved(sizes) / copied, w.done(sizes) / multiplied[w.inputs[0][0]] if w.done is not None else 0.0)
         product = [] if w.product is None else [w.product]
         row(w.name, "forward", least, [microseconds(partial(f, *given), device) for f in (*contenders, *product)])
         if w.backward is not None:
             wanted = [t.requires_grad_() for t in given if t.is_floating_point()]
             row(w.name, "backward", least * w.backward, [microseconds(backward(f, given, wanted), device) for f in contenders])
+    x = torch.randn(64, 64, device=device)
+    calls = [host(partial(f, x), device) for f in (tc.compile("fn f(x: f32[N, D]) = softmax(x)").f, lambda x: x.softmax(1))]
+    print(f"a call of softmax takes {calls[0]:.1f} us of the host, torch's {calls[1]:.1f}")
+
+
+def host(call: Callable[[], Any], device: str, count: int = 200) -> float:
+    """Microseconds until a call comes back, which may be long before what it began is done."""
+    found = []
+    for _ in range(20):
+        if device == "cuda":
+            torch.cuda.synchronize()
+        started = time.perf_counter()
+        for _ in range(count):
+            call()
+        found.append((time.perf_counter() - started) / count * 1e6)
+    return min(found[1:])
 
 
 def backward(f: Callable[..., Any], given: list[Any], wanted: list[Any]) -> Callable[[], Any]:
@@ -363,14 +430,21 @@ def row(name: str, which: str, least: float, taken: list[float]) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("--only", choices=["checks", "times"])
-    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--only", default=",".join((*PARTS, "times")), help=f"parts: {', '.join((*PARTS, 'times'))}")
+    parser.add_argument("--device", choices=list(TARGETS), default="cuda")
+    parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
+    wanted = given.only.split(",")
+    unknown = [part for part in wanted if part not in (*PARTS, "times")]
+    if unknown:
+        parser.error(f"there is no part {', '.join(unknown)}")
     if given.device == "cuda" and not torch.cuda.is_available():
         print("torch finds no GPU", file=sys.stderr)
         return 69
-    failed = checks(given.device) if given.only != "times" else 0
-    if given.only != "checks":
+    if given.device == "interpret":  # which has no tensors on a device of their own
+        wanted = [part for part in wanted if part in ("operations", "library", "examples")]
+    failed = checks(given.device, [part for part in PARTS if part in wanted], 20 if given.quick else 1)
+    if "times" in wanted:
         times(given.device)
     return int(failed > 0)
 

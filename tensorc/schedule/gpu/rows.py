@@ -94,7 +94,7 @@ def swept(m: Measure, space: Space, grid: list[Index], inner: list[Index], seria
     plan = Plan(space, tuple((a, blocks[a]) for a in grid), tuple((a, blocks[a]) for a in order))
     if not is_possible(m, plan):
         return None
-    warps = max(1, min(size_of(blocks) // 512, 16))
+    warps = max(1, min(size_of(blocks) // (512 >> m.situation.relief), 16))
     if wide is not None and lane is wide and blocks[wide] >= ROW:
         warps = 32
     return priced(m, replace(plan, warps=power_of_two(warps)))
