@@ -1,4 +1,4 @@
-"""A stage as a graph: tensors and how they are made of each other, or kernels and their memory."""
+"""A stage as a graph: tensors and how they are made of each other, kernels and their memory, or the syntax tree."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tensorc.ir.program import Program
     from tensorc.ir.tensor import Tensor
     from tensorc.loops.nest import Schedule
+    from tensorc.syntax import tree
 
 MOST = 1500
 """Boxes of a graph; more are no picture."""
@@ -21,7 +22,7 @@ MOST = 1500
 WIDEST = 52
 """Characters of a line in a box; the whole of it is shown where the pointer is."""
 
-STAGES = ("typed", "grad", "opt", "schedule", "loops")
+STAGES = ("ast", "typed", "grad", "opt", "schedule", "loops")
 
 
 def graph(compilation: Compilation, stage: str) -> str:
@@ -43,6 +44,24 @@ def graph(compilation: Compilation, stage: str) -> str:
             return schedule_graph(f"{name}: {stage}", compilation.schedule)
         case _:
             raise Refused(f"the stage `{stage}` is no graph", f"those that are drawn are {' '.join(STAGES)}", code=USAGE)
+
+
+def tree_graph(title: str, root: tree.Node) -> str:
+    """A box for each node of a syntax tree: its class, its plain fields, and its place."""
+    from tensorc.syntax.show import content
+
+    boxes: list[Box] = []
+    edges: list[tuple[int, int]] = []
+    pending: list[tuple[int | None, str, tree.Node]] = [(None, "", root)]
+    while pending and len(boxes) <= MOST:
+        above, label, node = pending.pop()
+        plain, parts = content(node)
+        fields = [_short(text) for text in (label.removesuffix(": "), *plain) if text]
+        if above is not None:
+            edges.append((above, len(boxes)))
+        pending += [(len(boxes), name, part) for name, part in reversed(parts)]
+        boxes.append(Box((type(node).__name__, *fields), "", node.span.text, _short(str(node.span))))
+    return _drawn(title, boxes, edges)
 
 
 def program_graph(title: str, program: Program, keys: Mapping[Tensor, str] = MappingProxyType({})) -> str:
@@ -105,7 +124,7 @@ def schedule_graph(title: str, schedule: Schedule) -> str:
 
 def _drawn(title: str, boxes: list[Box], edges: list[tuple[int, int]]) -> str:
     if len(boxes) > MOST:
-        raise Refused(f"a graph of {len(boxes)} boxes is too large to be drawn; {MOST} are the most", code=FAILED)
+        raise Refused(f"a graph of more than {MOST} boxes is too large to be drawn", code=FAILED)
     return draw(title, boxes, edges)
 
 

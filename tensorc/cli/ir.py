@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tensorc.cli.values import Value
     from tensorc.dtypes import DType
     from tensorc.elaborate import ParameterInfo
+    from tensorc.syntax import tree
 
 Texts = tuple[str, ...]
 
@@ -65,24 +66,33 @@ def stage_text(
     session: Session, place: str, stage: str, shapes: Sequence[str], texts: Sequence[str], target: str | None = None
 ) -> tuple[str, str]:
     """The function's name and the stage's text."""
-    from tensorc.cli.program import choose, read, split_place
-    from tensorc.syntax.parse import parse
     from tensorc.syntax.show import show
 
-    if stage == "ast":  # of files that go no further, too
-        path, wanted = split_place(place)
-        functions = {f.name: f for f in parse(read(path, session)).functions}
-        name = choose(list(functions), wanted, place)
-        return name, show(functions[name])
+    if stage == "ast":
+        function = _tree(session, place)
+        return function.name, show(function)
     with settings():
         lowered = lowered_of(session, place, shapes, texts, _target(stage, target))
         return lowered.program.name, lowered.as_text(stage)
 
 
+def _tree(session: Session, place: str) -> tree.Function:
+    """The syntax tree of a function, of files that go no further too."""
+    from tensorc.cli.program import choose, read, split_place
+    from tensorc.syntax.parse import parse
+
+    path, wanted = split_place(place)
+    functions = {f.name: f for f in parse(read(path, session)).functions}
+    return functions[choose(list(functions), wanted, place)]
+
+
 def stage_graph(session: Session, place: str, stage: str, shapes: Texts, texts: Texts, target: str | None) -> tuple[str, str]:
     """The function's name and the stage's graph as SVG."""
-    from tensorc.cli.graph import graph
+    from tensorc.cli.graph import graph, tree_graph
 
+    if stage == "ast":
+        function = _tree(session, place)
+        return function.name, tree_graph(f"{function.name}: {stage}", function)
     with settings():
         lowered = lowered_of(session, place, shapes, texts, _target(stage, target))
         return lowered.program.name, graph(lowered.compilation, stage)

@@ -20,7 +20,7 @@ def show(node: tree.Node) -> str:
     pending: list[tuple[int, str, tree.Node]] = [(0, "", node)]
     while pending:
         depth, label, current = pending.pop()
-        plain, parts = _fields(current)
+        plain, parts = content(current)
         line, column = current.span.source.position(current.span.start)
         words = " ".join([type(current).__name__, *plain, f"@{line}:{column}"])
         indent = _INDENT * depth if depth <= _DEEPEST else f"{_INDENT * _DEEPEST}({depth}) "
@@ -29,7 +29,7 @@ def show(node: tree.Node) -> str:
     return "\n".join(lines)
 
 
-def _fields(node: tree.Node) -> tuple[list[str], list[tuple[str, tree.Node]]]:
+def content(node: tree.Node) -> tuple[list[str], list[tuple[str, tree.Node]]]:
     """The plain fields as `name=value`, and the nodes among the others with their labels."""
     plain = []
     parts = []

@@ -41,6 +41,7 @@ def overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
 @pytest.mark.parametrize(
     ("stage", "headings"),
     [
+        ("ast", {"Function", "Parameter", "TensorType", "Let", "Call"}),
         ("typed", {"w: f32[D, K]", "x: f32[N, D]", "y: i64[N]", "logits: f32[N, K]"}),
         ("opt", {"w: f32[D, K]", "logits: f32[N, K]"}),
         ("grad", {"dw: f32[D, K]", "dx: f32[N, D]"}),
@@ -63,7 +64,7 @@ def test_stages(tensorc: Callable[..., Any], folder: Path, stage: str, headings:
 def test_stages_without_a_graph(tensorc: Callable[..., Any], folder: Path) -> None:
     (folder / "m.tx").write_text(MODEL)
     ran = tensorc("ir", "m.tx", "--stage", "asm", "--graph", "svg")
-    assert ran.code == 2 and "typed grad opt schedule loops" in ran.err
+    assert ran.code == 2 and "ast typed grad opt schedule loops" in ran.err
     assert tensorc("ir", "m.tx", "--graph", "svg", "--json").envelope["result"]["graph"] == "svg"
 
 
