@@ -147,8 +147,14 @@ class _Builder:
         dims = [(a, size) for a in m.out if (size := _size(a, around)) is not None]
         lanes = {s.axis for s in site.sweeps if s.bind.kind == "vector"}
         dims.sort(key=lambda dim: dim[0] in lanes)  # lanes are neighbours
-        made = Scratch(self.names.unique(f"{m.name}_row"), tuple(size for _, size in dims), m.body.dtype)
-        return made, tuple(poly(a) if size is a.extent else poly(a) % size for a, size in dims)
+        sizes = [size for _, size in dims]
+        places = [poly(a) if size is a.extent else poly(a) % size for a, size in dims]
+        if m.pairs is not None:
+            along, two = [a for a, _ in dims].index(m.pairs), poly(2)
+            number = algebra.mod(places[along], two)
+            sizes[along], places[along] = algebra.floordiv(sizes[along] + 1, two), algebra.floordiv(places[along], two)
+            sizes, places = [*sizes, two], [*places, number]
+        return Scratch(self.names.unique(f"{m.name}_row"), tuple(sizes), m.body.dtype), tuple(places)
 
     # Values.
 

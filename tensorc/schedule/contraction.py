@@ -57,6 +57,10 @@ SQUARE = 16
 """Points of a side of a square that is turned in registers."""
 
 
+PAIR = Bind("unroll", 2)
+"""Two terms that are added at a time."""
+
+
 @dataclass(frozen=True)
 class Block:
     """Points that are held in registers: `rows` of `registers` of lanes. A panel has the lanes of a tile."""
@@ -146,7 +150,7 @@ def _deep(roles: Roles, made: Copied, estimate: Estimate) -> Deep | None:
         return None
     axis = max(inner, key=lambda a: estimate(a.extent)) if max(points) >= 4 * DEPTH else inner[0]
     rest = math.prod(points) // estimate(axis.extent)
-    return Deep(axis, max(DEPTH // rest, 2))
+    return Deep(axis, max(DEPTH // rest // 2 * 2, 2))
 
 
 def _is_carried_together(nest: Sequence[Part], carried: Carried) -> bool:
@@ -182,6 +186,7 @@ class _Planner:
         self.limits = {a: self.bounds(a) for inner in roles.inner for a in inner}
         """What bounds an axis that is reduced, at each point of the axes around."""
         self.only = narrowed(self.members, roles.rows)
+        self.pairs = {m.pairs for m in self.members}
         self.panels = {m.name for m, kind in self.kinds.items() if kind == "panel"}
         self.loops: dict[object, Loop] = {}
 
@@ -281,7 +286,10 @@ class _Planner:
         else:
             yield from (rows, lanes)
         if is_base:
-            yield from (self.inner(a, name=f"inner {r.bases.index(m)}") for a in r.inner_of(m))
+            name = f"inner {r.bases.index(m)}"
+            *walked, last = r.inner_of(m)
+            yield from (self.inner(a, name=name) for a in walked)
+            yield self.inner(last, PAIR if last in self.pairs else SERIAL, name)
 
     def turned(self, m: Member) -> Iterator[Loop]:
         """Results that are stored along another axis than the lanes: squares of both are turned in registers."""

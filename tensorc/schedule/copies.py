@@ -15,6 +15,7 @@ from typing import Literal
 
 from tensorc import algebra
 from tensorc.algebra import Atom, Index, Poly, poly
+from tensorc.dtypes import bf16, f32
 from tensorc.ir import build, walk
 from tensorc.ir.tensor import Apply, Input, IsZero, Load, Nonnegative, Scalar, Select
 from tensorc.schedule.members import Member, axes, is_unit
@@ -118,15 +119,18 @@ def _with_squares(body: Scalar, roles: Roles, squares: dict[Load, Member]) -> Sc
 
 
 def _with_terms(first: Member, roles: Roles, estimate: Estimate, kinds: dict[Member, Kind]) -> Member:
-    reads: dict[Scalar, Load] = {}
+    reads: dict[Scalar, Scalar] = {}
     inner = roles.inner_of(first)
     for number, term in enumerate(_terms(first.body, {roles.lanes, *roles.outer, *inner}, roles.lanes)):
         if _is_worth_a_panel(term, roles, inner, estimate):
             inside = walk.indices(term)
             out = (*(a for a in (*roles.outer, *inner) if a in inside), roles.lanes)
-            panel = copy_of(f"{first.name}_panel{number or ''}", out, term)
+            halves = _in_pairs(first, term, inner)
+            kept = term if halves is None else halves
+            panel = replace(copy_of(f"{first.name}_panel{number or ''}", out, kept), pairs=None if halves is None else inner[-1])
             kinds[panel] = "panel"
-            reads[term] = _reads(panel, tuple(map(poly, out)))
+            read = _reads(panel, tuple(map(poly, out)))
+            reads[term] = read if halves is None else build.cast(read, term.dtype)
     allowed = {roles.rows, *roles.outer, *roles.shared, *inner}
     for number, term in enumerate(_terms(first.body, allowed, roles.rows)):
         window = _window(f"{first.name}_window{number or ''}", term, roles, inner, estimate) if _has_guards(term, roles) else None
@@ -134,6 +138,16 @@ def _with_terms(first: Member, roles: Roles, estimate: Estimate, kinds: dict[Mem
             kinds[window[0]] = "window"
             reads[term] = window[1]
     return first if not reads else replace(first, body=_replaced(first.body, reads))
+
+
+def _in_pairs(first: Member, term: Scalar, inner: Sequence[Index]) -> Load | None:
+    """What a term reads, where it and the other factor of a product are bf16 elements as f32: two terms are then added at a time."""
+    match first.body:
+        case Apply("mul", (Apply("cast", (Load() as a,), _), Apply("cast", (Load() as b,), _)), _) if first.monoid == "sum":
+            own = a if first.body.arguments[0] is term else b if first.body.arguments[1] is term else None
+            if own is not None and first.body.dtype is f32 and a.dtype is bf16 and b.dtype is bf16:
+                return own if inner and inner[-1] in axes(a) and inner[-1] in axes(b) else None
+    return None
 
 
 def _terms(body: Scalar, allowed: set[Index], needed: Index) -> list[Scalar]:
@@ -217,7 +231,7 @@ def _steps(subscript: Poly, rows: Index, over: Sequence[Index]) -> tuple[int, In
     return None
 
 
-def _replaced(s: Scalar, terms: dict[Scalar, Load]) -> Scalar:
+def _replaced(s: Scalar, terms: dict[Scalar, Scalar]) -> Scalar:
     found = terms.get(s)
     if found is not None:
         return found

@@ -38,6 +38,9 @@ class Member:
     is_copy: bool = False
     """Whether others may read it at other places than at its axes: its axes are those of its tensor."""
 
+    pairs: Index | None = None
+    """Of a copy, the axis whose points lie in pairs, both of one place of the other axes side by side."""
+
     @cached_property
     def space(self) -> Loops:
         return self.out + self.over

@@ -237,7 +237,7 @@ def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
     step = number_of(place.step)
     align = context.places[memory].alignment
     if place.offsets is None and step == 0:
-        return _placed(context, memory, element, f"load {element}, ptr {place.pointer.text}, align {align}", place.pointer)
+        return placed(context, memory, element, f"load {element}, ptr {place.pointer.text}, align {align}", place.pointer)
     if place.offsets is None and step == 1:
         if place.valid is None:
             stream.note(context, memory, place.pointer, at.get(context.vector, 0) if context.vector is not None else 0)
@@ -258,7 +258,7 @@ def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
     mask = of("i1", context.lanes)
     context.code.module.declare(name, type, pointers.type, "i32", mask, type)
     text = f"call {type} @{name}({pointers.type} {pointers.text}, i32 {align}, {mask} splat (i1 true), {type} zeroinitializer)"
-    return _placed(context, memory, type, text, pointers)
+    return placed(context, memory, type, text, pointers)
 
 
 def _is_outside(context: Context, memory: Memory, place: Address) -> bool:
@@ -278,7 +278,7 @@ def _load_strided(context: Context, memory: Memory, place: Address, type: Type) 
                 offset = code.mul(integer(steps), place.step)
                 text = f"getelementptr {element}, ptr {pointer.text}, i64 {offset.text}"
                 pointer = code.pure(POINTER, text, pointer, offset)
-        loaded = _placed(context, memory, element, f"load {element}, ptr {pointer.text}, align {align}", pointer)
+        loaded = placed(context, memory, element, f"load {element}, ptr {pointer.text}, align {align}", pointer)
         text = f"insertelement {type} {vector.text}, {element} {loaded.text}, i64 {lane}"
         vector = code.pure(type, text, loaded, vector)
     return vector
@@ -288,13 +288,13 @@ def load_contiguous(context: Context, memory: Memory, pointer: Value, mask: Valu
     element, align = of(memory_element(memory.dtype)), context.places[memory].alignment
     type = element.with_lanes(context.lanes)
     if mask is None:
-        return _placed(context, memory, type, f"load {type}, ptr {pointer.text}, align {align}", pointer)
+        return placed(context, memory, type, f"load {type}, ptr {pointer.text}, align {align}", pointer)
     loaded = _maskable(type)
     bits = of("i1", context.lanes)
     name = f"llvm.masked.load.{loaded.suffix}.p0"
     context.code.module.declare(name, loaded, "ptr", "i32", bits, loaded)
     text = f"call {loaded} @{name}(ptr {pointer.text}, i32 {align}, {bits} {mask.text}, {loaded} zeroinitializer)"
-    return context.code.convert("bitcast", _placed(context, memory, loaded, text, pointer, mask), type)
+    return context.code.convert("bitcast", placed(context, memory, loaded, text, pointer, mask), type)
 
 
 def _maskable(type: Type) -> Type:
@@ -318,7 +318,7 @@ def _reverse(context: Context, value: Value) -> Value:
     )
 
 
-def _placed(context: Context, memory: Memory, type: Type, text: str, *operands: Value) -> Value:
+def placed(context: Context, memory: Memory, type: Type, text: str, *operands: Value) -> Value:
     """A load outside every loop that it does not depend on; inside those that write the memory, and again after each write."""
     if memory not in context.written:
         return context.code.pure(type, text, *operands)

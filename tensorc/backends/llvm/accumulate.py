@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tensorc.algebra import Index
-from tensorc.backends.llvm import access, casts, combine, spellings
+from tensorc.backends.llvm import access, casts, combine, dots, spellings
 from tensorc.backends.llvm.context import Accumulator, Context, Coordinates
 from tensorc.backends.llvm.scalar import evaluate, fused_factors
 from tensorc.backends.llvm.types import Value
@@ -35,6 +35,10 @@ def fold(context: Context, s: Fold) -> None:
     axes = frozenset(s.var.axes)
     accumulator = context.accumulators[s.var]
     over = frozenset(s.over)
+    pair = dots.pair(context, s)
+    if pair is not None:
+        dots.fold(context, s, accumulator, pair)
+        return
     apart = next((a for a in context.blocked if a in over), None)
     for at in context.points(axes):
         registers = accumulator.registers[context.key(axes, at)]

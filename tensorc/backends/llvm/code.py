@@ -30,6 +30,8 @@ class Module:
     """Whether the CPU multiplies by a power of two in one instruction."""
     fast: bool = False
     """Whether functions may be off by 4 units in the last place rather than by 1."""
+    dots: bool = False
+    """Whether the CPU adds two products of bf16 in one instruction."""
     declarations: set[str] = field(default_factory=set)
     functions: dict[str, str] = field(default_factory=dict)
     called: dict[str, set[str]] = field(default_factory=dict)

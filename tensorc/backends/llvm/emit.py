@@ -113,7 +113,14 @@ class _Writer:
 
 
 def module_for(target: Target) -> Module:
-    return Module(target.attributes, target.has_fused_multiply_add, target.has_half_conversions, target.vector_bytes == 64, target.fast)
+    return Module(
+        target.attributes,
+        target.has_fused_multiply_add,
+        target.has_half_conversions,
+        target.vector_bytes == 64,
+        target.fast,
+        target.has_half_dots,
+    )
 
 
 def _entry(module: Module, frame: Frame, calls: Sequence[Call]) -> str:

@@ -211,9 +211,16 @@ def _accumulates(body: Sequence[Statement]) -> bool:
 
 
 def _most_rows(body: Sequence[Statement]) -> int:
-    """The most points that blocks inside of a nest have, apart from lanes."""
-    inside = [(s.bind.count if s.bind.kind == "unroll" else 1) * _most_rows(s.body) for s in body if isinstance(s, For)]
+    """The most points of accumulators that blocks inside of a nest have, apart from lanes."""
+    inside = [
+        (s.bind.count if s.bind.kind == "unroll" and not _is_folded(s) else 1) * _most_rows(s.body) for s in body if isinstance(s, For)
+    ]
     return max(inside, default=1)
+
+
+def _is_folded(loop: For) -> bool:
+    """Whether what a loop makes is folded into what is outside of it."""
+    return all(isinstance(s, Fold) and loop.axis in s.over for s in loop.body)
 
 
 def _narrowed(context: Context, s: For, start: Value, stop: Value) -> tuple[Value, Value]:

@@ -54,6 +54,11 @@ class Target:
         return "+f16c" in enabled or "+avx512f" in enabled or not self.triple.startswith(("x86", "i686"))
 
     @property
+    def has_half_dots(self) -> bool:
+        """Whether it multiplies pairs of bf16 and adds both to an f32."""
+        return self.vector_bytes == 64 and "+avx512bf16" in self.features.split(",")
+
+    @property
     def attributes(self) -> str:
         """The attributes of every function: without the CPU's, intrinsics would be expanded for a generic one."""
         return f'nounwind "prefer-vector-width"="{self.vector_bytes * 8}" "target-cpu"="{self.cpu}" "target-features"="{self.features}"'
