@@ -17,6 +17,7 @@ from tensorc.diagnostics import CompileError, Diagnostic
 from tensorc.errors import CompileForbidden, ConfigError, DTypeError, InternalError, ShapeError, TargetUnavailable, suggestion
 from tensorc.ir.program import Program
 from tensorc.locks import LOCK as LOCK
+from tensorc.stack import roomy
 
 if TYPE_CHECKING:
     from tensorc.loops.nest import Schedule
@@ -148,6 +149,7 @@ class Compilation:
             raise ValueError(f"`{self.typed.name}` has no derivative: it has no float {missing}")
         return "\n".join(f"# {line}" for line in describe(found)) + "\n" + show(found.backward)
 
+    @roomy
     def _stage(self, stage: str, run: Callable[[], Result]) -> Result:
         """Run a stage; what it raises that is no error of the user's becomes an InternalError with a file to reproduce it."""
         with LOCK, seldom():

@@ -19,6 +19,7 @@ from tensorc.locks import BRIEF
 from tensorc.runtime import arrays
 from tensorc.runtime.call import Call, Further
 from tensorc.runtime.entry import Callable, Remembered
+from tensorc.stack import roomy
 
 if TYPE_CHECKING:
     from tensorc.api.bench import Bench
@@ -109,6 +110,7 @@ class Function(Callable):
 
         return call_in_graph(self._handle, in_graph(args), in_graph(kwargs))
 
+    @roomy
     def _entry(self, prepared: Prepared, target: str | None = None) -> _Entry:
         """The program for a key, made if it is new."""
         target = target or self._target or config.current.code

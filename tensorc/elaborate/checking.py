@@ -13,9 +13,11 @@ from tensorc.elaborate.instances import ArgumentType, Instance, check_instance, 
 from tensorc.elaborate.signatures import Signatures, key_of
 from tensorc.elaborate.units import Unit
 from tensorc.elaborate.values import MISSING
+from tensorc.stack import roomy
 from tensorc.syntax import tree
 
 
+@roomy
 @seldom()
 def check(unit: Unit) -> list[Diagnostic]:
     """The diagnostics of a unit, in the order of the text; a mistake that calls lead to as well is reported once."""

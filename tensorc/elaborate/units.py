@@ -15,6 +15,7 @@ from tensorc.collector import seldom
 from tensorc.diagnostics import CompileError, error
 from tensorc.elaborate.declarations import declaration_errors, defined_twice
 from tensorc.source import Source
+from tensorc.stack import roomy
 from tensorc.syntax import tree
 from tensorc.syntax.parse import parse
 
@@ -48,6 +49,7 @@ def resolve_path(path: str, importer: Source) -> Source:
     return Source(str(target), target.read_text(encoding="utf-8-sig"))
 
 
+@roomy
 @seldom()
 def load_unit(source: Source, resolver: Resolver | None = None) -> Unit:
     """The unit of a source. CompileError with its mistakes of syntax; `check` gives all others."""

@@ -15,6 +15,7 @@ from tensorc.loops.work import work
 from tensorc.runtime import texts
 from tensorc.runtime.executable import Image, Key
 from tensorc.runtime.plan import Owned, Plan, Region
+from tensorc.stack import roomy
 
 
 class Scheduled:
@@ -59,6 +60,7 @@ class Scheduled:
     def image(self, key: Key) -> Image:
         return self.compiled(key)[1]
 
+    @roomy
     def compiled(self, key: Key) -> tuple[str, Image]:
         """(the module's text, its code)."""
         with Objects(self.target) as objects:
