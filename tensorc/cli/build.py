@@ -69,10 +69,12 @@ def command(
     with settings(cpu=None if cpu == "host" else cpu):
         files: dict[str, bytes] = {}
         functions: list[str] = []
+        notes: list[str] = []
         if in_c:
             from tensorc.cli.library import c_files
 
-            functions, files = c_files(session, place, in_c, shapes, texts, dtypes, wrt)
+            made = c_files(session, place, in_c, shapes, texts, dtypes, wrt)
+            functions, files, notes = made.functions, made.files, made.notes
         if on_gpu:
             name, found = _gpu_files(session, place, on_gpu, shapes, texts, target)
             functions, files = [*functions, *([] if name in functions else [name])], files | found
@@ -83,7 +85,7 @@ def command(
         except OSError as reason:
             raise Refused(f"cannot write to `{folder}`: {reason.strerror or reason}") from None
     paths = [str(folder / file) for file in files]
-    return Report("\n".join(paths), {"functions": functions, "files": paths})
+    return Report("\n".join(paths), {"functions": functions, "files": paths}, "\n".join(notes))
 
 
 def _gpu_files(session: Session, place: str, kinds: list[str], shapes: Texts, texts: Texts, target: str) -> tuple[str, dict[str, bytes]]:

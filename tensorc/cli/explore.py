@@ -12,6 +12,7 @@ from tensorc.cli.output import Refused, Report, Session, json_option, settings
 
 if TYPE_CHECKING:
     from tensorc.api.lowered import Lowered
+    from tensorc.cli.program import Several
     from tensorc.syntax import tree
 
 Texts = tuple[str, ...]
@@ -36,10 +37,12 @@ def command(session: Session, place: str, path: Path | None, shapes: Texts, text
     tensorc explore model.tx:loss -o loss.html --shape x=f32[4096,1024]
     """
     from tensorc.cli.explorer import page
+    from tensorc.cli.program import several
 
     with settings():
-        title, functions = _functions(session, place, shapes, texts)
-        content = page(title, functions)
+        meant = several(session, place, shapes, texts)
+        functions = _functions(session, meant, shapes, texts)
+        content = page(meant.unit.source.name, functions)
     try:
         if path is None:
             with tempfile.NamedTemporaryFile("wb", prefix="tensorc-", suffix=".html", delete=False) as file:
@@ -53,21 +56,20 @@ def command(session: Session, place: str, path: Path | None, shapes: Texts, text
         import webbrowser
 
         webbrowser.open(path.absolute().as_uri())
-    return Report(str(path), {"functions": list(functions), "path": str(path)})
+    return Report(str(path), {"functions": list(functions), "path": str(path)}, "\n".join(meant.left_out))
 
 
-def _functions(session: Session, place: str, shapes: Texts, texts: Texts) -> tuple[str, dict[str, tuple[tree.Function, Lowered]]]:
-    """The file's name and its functions, each for parameters of the given or representative types."""
+def _functions(session: Session, meant: Several, shapes: Texts, texts: Texts) -> dict[str, tuple[tree.Function, Lowered]]:
+    """The functions, each for parameters of the given or representative types."""
     from tensorc.cli.ir import arguments
-    from tensorc.cli.program import call_errors, function, own_options, several
+    from tensorc.cli.program import call_errors, function, own_options
     from tensorc.elaborate import MISSING, parameters
 
-    unit, names, _ = several(session, place, (*shapes, *texts))
     found = {}
-    for name in names:
-        declared = parameters(unit, name)
+    for name in meant.names:
+        declared = parameters(meant.unit, name)
         values = arguments(session, declared, own_options(declared, shapes), own_options(declared, texts))
         with call_errors():
-            lowered = function(unit, name).lower(*(values.get(p.name, MISSING) for p in declared), target="cpu")
-        found[name] = (unit.functions[name], lowered)
-    return unit.source.name, found
+            lowered = function(meant.unit, name).lower(*(values.get(p.name, MISSING) for p in declared), target="cpu")
+        found[name] = (meant.unit.functions[name], lowered)
+    return found

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tensorc.cli.output import FAILED, USAGE, Refused, Session
 
 if TYPE_CHECKING:
+    from tensorc.cli.program import Several
     from tensorc.dtypes import DType
-    from tensorc.elaborate import ParameterInfo, Unit
     from tensorc.ir.program import Program
     from tensorc.runtime.ahead.library import Function, Library
 
@@ -21,24 +21,36 @@ Texts = tuple[str, ...]
 SUFFIXES = {"so": "lib{}.so", "h": "{}.h", "o": "{}.o", "ll": "{}.ll", "asm": "{}.s"}
 
 
-def c_files(
-    session: Session, place: str, kinds: Sequence[str], shapes: Texts, texts: Texts, dtypes: str | None, wrt: str | None
-) -> tuple[list[str], dict[str, bytes]]:
-    """(the functions' names, the files by name)."""
+@dataclass(frozen=True)
+class Made:
+    """The functions' names, the files by name, and what is to be said of what was left out."""
+
+    functions: list[str]
+    files: dict[str, bytes]
+    notes: list[str]
+
+
+def c_files(session: Session, place: str, kinds: Sequence[str], shapes: Texts, texts: Texts, dtypes: str | None, wrt: str | None) -> Made:
+    """The files of a library of the functions that a place means."""
     from tensorc.backends.llvm import target
-    from tensorc.cli.program import several
+    from tensorc.cli.program import refuse_unknown, several
     from tensorc.config import config
     from tensorc.runtime.ahead.library import Library
 
-    unit, names, wanted = several(session, place, (*shapes, *texts))
-    functions = tuple(f for name in names for f in _functions(session, unit, name, shapes, texts, _read_dtypes(dtypes), wrt))
-    stem = wanted or (Path(unit.source.name).stem if unit.source.name.endswith(".tx") else "library")
+    meant = several(session, place, shapes, texts)
+    if wrt and meant.named is None:
+        refuse_unknown(meant.unit, meant.names, wrt.split(","))
+    maker = _Maker(session, meant, shapes, texts, _read_dtypes(dtypes), wrt)
+    functions = tuple(f for name in meant.names for f in maker.functions(name))
+    source = meant.unit.source.name
+    stem = meant.named or (Path(source).stem if source.endswith(".tx") else "library")
     machine = replace(target.host(config.cpu), fast=config.math == "fast")
     library = Library(re.sub(r"\W", "_", stem), functions, machine)
     twice = [name for name in library.exports if library.exports.count(name) > 1]
     if twice:
-        raise Refused(f"two functions of the library would be called `{twice[0]}`", f"choose one: {place}:{names[0]}")
-    return [c.name for c in library.contracts], {SUFFIXES[kind].format(library.name): _content(library, kind) for kind in kinds}
+        raise Refused(f"two functions of the library would be called `{twice[0]}`", f"choose one: {place}:{meant.names[0]}")
+    files = {SUFFIXES[kind].format(library.name): _content(library, kind) for kind in kinds}
+    return Made([c.name for c in library.contracts], files, [*meant.left_out, *maker.notes])
 
 
 def _content(library: Library, kind: str) -> bytes:
@@ -68,39 +80,82 @@ def _read_dtypes(text: str | None) -> list[DType] | None:
     return [DTYPES[name] for name in names]
 
 
-def _functions(
-    session: Session, unit: Unit, name: str, shapes: Texts, texts: Texts, dtypes: list[DType] | None, wrt: str | None
-) -> Iterator[Function]:
-    """A function for each dtype, and its gradient."""
-    from tensorc.cli.arguments import variable_kind
-    from tensorc.cli.ir import arguments
-    from tensorc.cli.program import call_errors, function, own_options
-    from tensorc.elaborate import MISSING, parameters
+@dataclass
+class _Maker:
+    """Makes the functions of a library. Where a single function is named, what cannot be made of it is an error; else a note."""
 
-    declared = parameters(unit, name)
-    shapes, texts = own_options(declared, shapes), own_options(declared, texts)
-    variables = list(dict.fromkeys(p.dtype_text for p in declared if variable_kind(p) is not None))
-    for chosen in dtypes if dtypes is not None and variables else [None]:
-        values = arguments(session, declared, shapes, texts, _bound(name, declared, variables, chosen))
-        with call_errors():
-            lowered = function(unit, name).lower(*(values.get(p.name, MISSING) for p in declared), target="cpu")
-        bound = {p.dtype_text: value.dtype for p in declared if (value := values.get(p.name)) is not None and hasattr(value, "dtype")}
-        suffix = "".join(f"_{bound[v]}" for v in variables if v in bound)
-        doc = unit.functions[name].doc
-        yield _made(lowered.program, f"{name}{suffix}", doc, lowered.sizes)
-        if wrt is not None:
-            yield _gradient(lowered.program, f"{name}{suffix}_grad", wrt, lowered.sizes)
+    session: Session
+    meant: Several
+    shapes: Texts
+    texts: Texts
+    dtypes: list[DType] | None
+    wrt: str | None
+    notes: list[str] = field(default_factory=list)
+
+    def functions(self, name: str) -> Iterator[Function]:
+        """A function for each dtype, and its gradient."""
+        from tensorc.api.specs import Spec
+        from tensorc.cli.arguments import variable_kind
+        from tensorc.cli.ir import arguments
+        from tensorc.cli.program import call_errors, function, own_options
+        from tensorc.elaborate import MISSING, parameters
+
+        unit = self.meant.unit
+        declared = parameters(unit, name)
+        shapes, texts = own_options(declared, self.shapes), own_options(declared, self.texts)
+        variables = {p.dtype_text: p.dtypes for p in declared if variable_kind(p) is not None}
+        for chosen in self._chosen(name, variables):
+            bound = {v: chosen for v, taken in variables.items() if chosen is not None and chosen in taken}
+            values = arguments(self.session, declared, shapes, texts, bound)
+            with call_errors():
+                lowered = function(unit, name).lower(*(values.get(p.name, MISSING) for p in declared), target="cpu")
+            dtypes = {p.dtype_text: v.dtype for p in declared if isinstance(v := values.get(p.name), Spec)}
+            whole = "_".join([name, *(str(dtypes[v]) for v in variables if v in dtypes)])
+            yield _made(lowered.program, whole, unit.functions[name].doc, lowered.sizes)
+            if self.wrt is not None:
+                yield from self._gradient(lowered.program, f"{whole}_grad", lowered.sizes)
+
+    def _chosen(self, name: str, variables: Mapping[str, tuple[DType, ...]]) -> Sequence[DType | None]:
+        """What dtype variables stand for in turn; None for what they stand for without being told."""
+        if self.dtypes is None or not variables:
+            return [None]
+        found = [d for d in self.dtypes if any(d in taken for taken in variables.values())]
+        if not found and self.meant.named is not None:
+            variable, taken = next(iter(variables.items()))
+            message = f"--dtype: `{variable}` of `{name}` is not {self.dtypes[0]}"
+            raise Refused(message, f"it is one of {', '.join(d.name for d in taken)}", code=USAGE)
+        return found or [None]
+
+    def _gradient(self, program: Program, name: str, sizes: Mapping[str, int]) -> Iterator[Function]:
+        """The gradient of a scalar, else the function that takes a cotangent of each float result too."""
+        from tensorc.cli.grad import chosen, derived, is_scalar
+
+        names = [part.strip() for part in (self.wrt or "").split(",") if part.strip()]
+        if self.meant.named is None:
+            names = [n for n in names if any(i.name == n and i.dtype.is_float for i in program.inputs)]
+        why = _no_gradient(program, bool(self.wrt) and not names)
+        if why and self.meant.named is not None:
+            raise Refused(f"--grad: `{program.name}` {why}, and so has no derivative", code=FAILED)
+        if why:
+            self.notes.append(f"no gradient of `{program.name}`, which {why}")
+            return
+        wrt = ",".join(names) or None
+        inputs = chosen(program, wrt)
+        made = derived(program, "grad" if is_scalar(program) else "vjp", wrt, False)
+        what = "The gradient" if is_scalar(program) else "The cotangents of the parameters for those of the results"
+        doc = f"{what} of {program.name} by {', '.join(i.name for i in inputs)}."
+        yield _made(made, name, doc, sizes, tuple(f"d{i.name}" for i in inputs))
 
 
-def _bound(name: str, declared: Sequence[ParameterInfo], variables: Sequence[str], dtype: DType | None) -> dict[str, DType]:
-    """The dtype of each variable, where one was asked for."""
-    if dtype is None:
-        return {}
-    for p in declared:
-        if p.dtype_text in variables and dtype not in p.dtypes:
-            taken = ", ".join(d.name for d in p.dtypes)
-            raise Refused(f"--dtype: `{p.dtype_text}` of `{name}` is not {dtype}", f"it is one of {taken}", code=USAGE)
-    return dict.fromkeys(variables, dtype)
+def _no_gradient(program: Program, unnamed: bool) -> str:
+    """Why a program has no gradient; empty where it has one."""
+    from tensorc.transform.programs import float_inputs, float_results
+
+    if not float_results(program):
+        return "returns no float"
+    if not float_inputs(program):
+        return "has no float parameter"
+    return "has none of the parameters" if unnamed else ""
 
 
 def _made(program: Program, name: str, doc: str, sizes: Mapping[str, int], results: tuple[str, ...] = ()) -> Function:
@@ -112,18 +167,3 @@ def _made(program: Program, name: str, doc: str, sizes: Mapping[str, int], resul
     decides = deciding(program)
     schedule = Compilation(program, "cpu").scheduled(() if decides is None else decides.class_of(sizes))
     return Function(name, program, schedule, doc, results)
-
-
-def _gradient(program: Program, name: str, wrt: str, sizes: Mapping[str, int]) -> Function:
-    """The gradient of a scalar, else the function that takes a cotangent of each float result too."""
-    from tensorc.cli.grad import chosen, derived, is_scalar
-    from tensorc.transform.programs import float_results
-
-    names = wrt or None
-    if not float_results(program):
-        raise Refused(f"--grad: `{program.name}` returns no float, and integers and bools have no derivative", code=FAILED)
-    inputs = chosen(program, names)
-    made = derived(program, "grad" if is_scalar(program) else "vjp", names, False)
-    what = "The gradient" if is_scalar(program) else "The cotangents of the parameters for those of the results"
-    doc = f"{what} of {program.name} by {', '.join(i.name for i in inputs)}."
-    return _made(made, name, doc, sizes, tuple(f"d{i.name}" for i in inputs))

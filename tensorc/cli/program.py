@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -91,22 +91,43 @@ def load_whole(path: str, session: Session) -> Unit:
     return unit
 
 
-def several(session: Session, place: str, options: Sequence[str]) -> tuple[Unit, list[str], str | None]:
-    """The unit of a place, the functions that are meant, every one of the file where none is named, and the one that is named. Refused
-    for an option NAME=TEXT of a parameter that none of them has.
+@dataclass(frozen=True)
+class Several:
+    """The functions of a file that a place means: every one where none is named, but those that cannot be made as the command is written.
+    `left_out` says why not.
     """
+
+    unit: Unit
+    names: list[str]
+    named: str | None
+    left_out: list[str]
+
+
+def several(session: Session, place: str, shapes: Sequence[str], texts: Sequence[str]) -> Several:
+    """The functions of a place. Refused for an option NAME=TEXT of a parameter that none of them has."""
     from tensorc.elaborate import parameters
 
     path, name = split_place(place)
     unit = load_whole(path, session)
     every = list(unit.functions)
     names = every if name is None else [choose(every, name, place)]
+    refuse_unknown(unit, names, (*shapes, *texts))
+    given = {text.partition("=")[0].strip() for text in texts}
+    needed = {n: [p.name for p in parameters(unit, n) if p.is_static and not p.has_default and p.name not in given] for n in names}
+    left = [f"left out `{n}`, which needs {' '.join(f'--arg {p}=VALUE' for p in needed[n])}" for n in names if needed[n]]
+    kept = [n for n in names if not needed[n]]
+    return Several(unit, kept, name, left) if name is None and kept else Several(unit, names, name, [])
+
+
+def refuse_unknown(unit: Unit, names: Sequence[str], options: Sequence[str]) -> None:
+    """Refused for an option NAME or NAME=TEXT of a parameter that none of the functions has."""
+    from tensorc.elaborate import parameters
+
     known = {p.name for n in names for p in parameters(unit, n)}
     for text in options:
         option = text.partition("=")[0].strip()
         if option not in known:
             raise Refused(f"there is no parameter `{option}`", f"the parameters are {', '.join(sorted(known))}" if known else None)
-    return unit, names, name
 
 
 def own_options(declared: Sequence[ParameterInfo], options: Sequence[str]) -> tuple[str, ...]:

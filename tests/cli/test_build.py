@@ -13,6 +13,7 @@ SEVERAL = """\
 ## x, a multiple.
 fn scale<T: float>(x: T[N], a: T) -> T[N] = a * x
 fn window(x: f32[N], k: int) -> f32 { require k > 0, "k is positive" return sum(x) * k }
+fn size(x: f32[N]) -> i64 = count_nonzero(x)
 """
 SOFTMAX = "fn softmax_rows(x: f32[N, D]) -> f32[N, D] = softmax(x)\n"
 
@@ -32,10 +33,14 @@ def test_a_header(tmp_path: Path, tensorc: Callable[..., Any]) -> None:
     (tmp_path / "m.tx").write_text(SEVERAL)
     ran = tensorc("build", str(tmp_path / "m.tx"), "-o", str(tmp_path), "--emit", "h", "--arg", "k=3", "--dtype", "f32,f64", "--json")
     assert ran.code == 0, ran.out
-    assert ran.envelope["result"] == {"functions": ["scale_f32", "scale_f64", "window"], "files": [str(tmp_path / "m.h")]}
+    assert ran.envelope["result"] == {"functions": ["scale_f32", "scale_f64", "window", "size"], "files": [str(tmp_path / "m.h")]}
     text = (tmp_path / "m.h").read_text()
     assert "int scale_f64(const tc_f64 *x, const tc_f64 *a, const tc_f64 *result);" in text
     assert "a multiple" in text and "x: f32[N]" in text
+    ran = tensorc("build", str(tmp_path / "m.tx"), "-o", str(tmp_path), "--emit", "h", "--grad", "a", "--json")
+    assert ran.code == 0 and ran.envelope["result"]["functions"] == ["scale_f32", "scale_f32_grad", "size"]
+    ran = tensorc("build", str(tmp_path / "m.tx"), "-o", str(tmp_path), "--emit", "h", "--grad", "--dtype", "f16")
+    assert ran.err == "left out `window`, which needs --arg k=VALUE\nno gradient of `size`, which returns no float\n"
     ran = tensorc("build", str(tmp_path / "m.tx:scale"), "-o", str(tmp_path), "--emit", "h", "--grad", "a", "--shape", "x=f64[N]")
     assert ran.code == 0 and ran.out.strip() == str(tmp_path / "scale.h")
     declared = "int scale_f64_grad(const tc_f64 *x, const tc_f64 *a, const tc_f64 *dy, const tc_f64 *da);"
@@ -43,19 +48,21 @@ def test_a_header(tmp_path: Path, tensorc: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "said"),
+    ("name", "words", "code", "said"),
     [
-        (["--shape", "z=f32[3]"], 2, "there is no parameter `z`"),
-        (["--dtype", "f33"], 2, "did you mean `f32`?"),
-        (["--dtype", "i32", "--arg", "k=3"], 2, "`T` of `scale` is not i32"),
-        ([], 2, "missing argument: k: int"),
-        (["--grad", "--arg", "k=3", "--emit", "so,triton"], 2, "--grad goes with"),
-        (["--grad", "q", "--arg", "k=3"], 2, "no tensor parameter `q`"),
+        ("", ["--shape", "z=f32[3]"], 2, "there is no parameter `z`"),
+        ("", ["--dtype", "f33"], 2, "did you mean `f32`?"),
+        (":scale", ["--dtype", "i32"], 2, "`T` of `scale` is not i32"),
+        (":window", [], 2, "missing argument: k: int"),
+        ("", ["--grad", "--arg", "k=3", "--emit", "so,triton"], 2, "--grad goes with"),
+        ("", ["--grad", "q", "--arg", "k=3"], 2, "there is no parameter `q`"),
+        (":scale", ["--grad", "q"], 2, "no tensor parameter `q`"),
+        (":size", ["--grad"], 1, "`size` returns no float"),
     ],
 )
-def test_what_is_refused(tmp_path: Path, tensorc: Callable[..., Any], words: list[str], code: int, said: str) -> None:
+def test_what_is_refused(tmp_path: Path, tensorc: Callable[..., Any], name: str, words: list[str], code: int, said: str) -> None:
     (tmp_path / "m.tx").write_text(SEVERAL)
-    ran = tensorc("build", str(tmp_path / "m.tx"), "-o", str(tmp_path / "out"), *words)
+    ran = tensorc("build", f"{tmp_path / 'm.tx'}{name}", "-o", str(tmp_path / "out"), *words)
     assert ran.code == code and said in ran.err
     assert not (tmp_path / "out").exists()
 

@@ -106,4 +106,7 @@ def test_mistakes(tensorc: Callable[..., Any], folder: Path) -> None:
     assert tensorc("explore", "bad.tx").code == 1
     (folder / "norm.tx").write_text(FILE)
     assert tensorc("explore", "norm.tx", "-o", "none/page.html").code == 2
+    (folder / "more.tx").write_text(FILE + "fn window(x: f32[N], k: int) -> f32 = sum(x) * k\n")
+    ran = tensorc("explore", "more.tx", "-o", "more.html")
+    assert ran.code == 0 and ran.err == "left out `window`, which needs --arg k=VALUE\n"
     assert "there is no parameter `z`" in tensorc("explore", "norm.tx", "--shape", "z=f32[3]").err
