@@ -20,13 +20,13 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from tensorc.algebra import Index, Poly, indices
+from tensorc.algebra import Index, indices
 from tensorc.ir import walk
 from tensorc.ir.tensor import IsZero, Nonnegative, Scalar, Tensor
 from tensorc.loops.nest import SERIAL, Bind
 from tensorc.schedule.copies import Copied, copied
 from tensorc.schedule.members import Member, axes, by_tensor, is_unit
-from tensorc.schedule.narrow import narrowed
+from tensorc.schedule.narrow import limits, narrowed
 from tensorc.schedule.online import NOTHING, Carried, carried
 from tensorc.schedule.roles import LANES, Roles, unit_of, ways
 from tensorc.schedule.rules import overlaps
@@ -183,7 +183,8 @@ class _Planner:
         self.tiled = bool(self.seconds or able.scales) or any(m.work > HEAVY or self.turns(m) for m in self.others)
         self.tiled = self.tiled or (self.reduces and bool(roles.shared)) or "square" in self.kinds.values()
         """Whether rows go in tiles, so that one thing is done after the other in each."""
-        self.limits = {a: self.bounds(a) for inner in roles.inner for a in inner}
+        around = {*roles.outer, *roles.shared}
+        self.limits = {a: limits(roles.bases, a, around) for inner in roles.inner for a in inner}
         """What bounds an axis that is reduced, at each point of the axes around."""
         self.only = narrowed(self.members, roles.rows)
         self.pairs = {m.pairs for m in self.members}
@@ -222,10 +223,6 @@ class _Planner:
             early = {axis, *self.roles.outer} if name in self.panels else set()  # shared axes are inside
             only = tuple(g for g in self.limits[axis] if not early or indices(g) <= early)
         return self.loops.setdefault((axis, kind, within, name), Loop(axis, kind, within, only))
-
-    def bounds(self, axis: Index) -> tuple[Poly, ...]:
-        around = {*self.roles.outer, *self.roles.shared}
-        return tuple(g for g in narrowed(self.members, axis, around) if indices(g) <= {axis, *around})
 
     def inner(self, axis: Index, kind: Bind = SERIAL, name: str = "") -> Loop:
         """The loop over what the contraction reduces, or over a tile of it."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from tensorc import algebra
 from tensorc.algebra import ONE, Atom, Index, Poly, indices, substitute
 from tensorc.ir import build, walk
+from tensorc.ir.monoids import MONOIDS
 from tensorc.ir.tensor import Apply, Const, Load, Nonnegative, Scalar, Select, Tensor
 from tensorc.schedule.axes import Loops, Space
 from tensorc.schedule.memory import Place, Storage, lower
@@ -40,6 +41,9 @@ class Member:
 
     pairs: Index | None = None
     """Of a copy, the axis whose points lie in pairs, both of one place of the other axes side by side."""
+
+    lets: frozenset[Poly] = frozenset()
+    """Of a reduction, what is at least 0 wherever a term is anything but the identity, whatever its factors are."""
 
     @cached_property
     def space(self) -> Loops:
@@ -93,9 +97,25 @@ def _member(space: Space, r: Rule, values: Mapping[Atom, Poly], storage: Storage
     found = storage.places.get(r) if storage is not None else None
     place = None if found is None else (found[0], tuple(substitute(s, values) for s in found[1]))
     body = lower(r.body, values, memory)
+    lets = frozenset(s.value for s in conditions(body, r.monoid) if isinstance(s, Nonnegative)) if r.over else frozenset()
     if r.monoid == "sum" and r.over:
         body = with_factors(body)
-    return Member(r.name, r.tensor, space.out[r], space.over[r], space.order[r], r.monoid, body, place, is_result=bool(r.targets))
+    out, over, order = space.out[r], space.over[r], space.order[r]
+    return Member(r.name, r.tensor, out, over, order, r.monoid, body, place, is_result=bool(r.targets), lets=lets)
+
+
+def conditions(body: Scalar, monoid: str | None) -> Iterator[Scalar]:
+    """What must hold for a term of a reduction to be anything but the identity."""
+    identity = None if monoid is None else MONOIDS[monoid].identity(body.dtype)
+    while isinstance(body, Select) and isinstance(body.otherwise, Const) and body.otherwise.value == identity:
+        stack = [body.condition]
+        while stack:
+            match stack.pop():
+                case Apply("and", (a, b), _):
+                    stack += [b, a]
+                case condition:
+                    yield condition
+        body = body.then
 
 
 def with_factors(body: Scalar) -> Scalar:

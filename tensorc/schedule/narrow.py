@@ -17,16 +17,23 @@ from tensorc.loops.bounds import is_bound
 from tensorc.schedule.members import Member
 
 
-def narrowed(members: Sequence[Member], axis: Index, points: Collection[Index] = ()) -> tuple[Poly, ...]:
-    """Polynomials of the axis and others, without which being at least 0 no point of the axis has an effect. `points` are serial around."""
-    guards = {g: None for m in members for s in walk.postorder(m.body) for g in _guards(s, axis, points)}
+def narrowed(members: Sequence[Member], axis: Index) -> tuple[Poly, ...]:
+    """Polynomials of the axis and others, without which being at least 0 no point of the axis has an effect."""
+    guards = {g: None for m in members for s in walk.postorder(m.body) for g in _guards(s, axis)}
     return tuple(g for g in guards if _is_idle(members, axis, g))
 
 
-def _guards(s: Scalar, axis: Index, points: Collection[Index]) -> list[Poly]:
-    if isinstance(s, Nonnegative) and axis in indices(s.value) and len(indices(s.value)) > 1 and is_bound(s.value, axis, points):
+def _guards(s: Scalar, axis: Index) -> list[Poly]:
+    if isinstance(s, Nonnegative) and axis in indices(s.value) and len(indices(s.value)) > 1 and is_bound(s.value, axis):
         return [s.value]
     return []
+
+
+def limits(bases: Sequence[Member], axis: Index, around: Collection[Index]) -> tuple[Poly, ...]:
+    """What bounds an axis that reductions go along, at each point of the axes around: outside of it no term is let in."""
+    several = [m.lets for m in bases if axis in m.over]
+    found = several[0].intersection(*several[1:]) if several else ()
+    return tuple(sorted((g for g in found if axis in indices(g) <= {axis, *around} and is_bound(g, axis, around)), key=str))
 
 
 def _is_idle(members: Sequence[Member], axis: Index, guard: Poly) -> bool:

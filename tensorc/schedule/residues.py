@@ -18,8 +18,8 @@ from tensorc import algebra
 from tensorc.algebra import Atom, Index, Poly, Remainder, poly
 from tensorc.ir import build, walk
 from tensorc.ir.monoids import MONOIDS
-from tensorc.ir.tensor import Apply, Const, IsZero, Nonnegative, Scalar, Select
-from tensorc.schedule.members import Member, with_factors
+from tensorc.ir.tensor import Apply, IsZero, Nonnegative, Scalar, Select
+from tensorc.schedule.members import Member, conditions, with_factors
 
 LEVEL = 1 << 9
 """The level of the first axis that is made here."""
@@ -51,26 +51,10 @@ def by_residues(members: Sequence[Member]) -> tuple[Member, ...]:
 def _found(m: Member, members: Sequence[Member]) -> list[_Found]:
     if not m.over or m.monoid is None:
         return []
-    identity = MONOIDS[m.monoid].identity(m.body.dtype)
     found = []
-    for guard in _conditions(m.body, identity):
+    for guard in conditions(m.body, m.monoid):
         if isinstance(guard, IsZero) and isinstance(guard.value.atom, Remainder):
             found += [f for f in _pairs(guard, guard.value.atom, m) if not any(f.outer in other.over for other in members)]
-    return found
-
-
-def _conditions(body: Scalar, identity: object) -> list[Scalar]:
-    """What must hold for a term to be anything but the identity."""
-    found: list[Scalar] = []
-    while isinstance(body, Select) and isinstance(body.otherwise, Const) and body.otherwise.value == identity:
-        stack = [body.condition]
-        while stack:
-            match stack.pop():
-                case Apply("and", (a, b), _):
-                    stack += [a, b]
-                case condition:
-                    found.append(condition)
-        body = body.then
     return found
 
 
@@ -125,7 +109,9 @@ def _member(m: Member, f: _Found, places: Mapping[Atom, Poly], loops: Mapping[In
         some = algebra.floordiv(f.outer.extent - 1 - loops[f.outer][0], poly(f.divisor)) - loops[f.outer][1]
         exists = build.nonnegative(some)
         where = exists if where is None else build.both(walk.rewrite(where, values), exists)
-    return replace(m, out=changed(m.out), over=changed(m.over), order=changed(m.order), body=body, place=place, where=where)
+    made = replace(m, out=changed(m.out), over=changed(m.over), order=changed(m.order), body=body, place=place, where=where)
+    stepped = frozenset(_step(algebra.substitute(p, values), f.divisor) if lets else algebra.substitute(p, values) for p in m.lets)
+    return replace(made, lets=stepped | {inside} if lets else stepped)
 
 
 def _with(s: Scalar, guard: IsZero) -> Scalar:
@@ -145,11 +131,16 @@ def _in_steps(s: Scalar, divisor: int) -> Scalar:
     """The same guards in steps of a divisor, as subscripts are, on the factors that they are about."""
     match s:
         case Nonnegative(p):
-            quotient, rest = algebra.divide_terms(p, poly(divisor))
-            return s if rest.constant is None else build.nonnegative(quotient + rest.constant // divisor)
+            return build.nonnegative(_step(p, divisor))
         case Select(c, a, b):
             return with_factors(build.select(_in_steps(c, divisor), _in_steps(a, divisor), b))
         case Apply("and", (a, b), _):
             return build.both(_in_steps(a, divisor), _in_steps(b, divisor))
         case _:
             return s
+
+
+def _step(p: Poly, divisor: int) -> Poly:
+    """What is at least 0 where p is, in steps of a divisor where p moves in such."""
+    quotient, rest = algebra.divide_terms(p, poly(divisor))
+    return p if rest.constant is None else quotient + rest.constant // divisor

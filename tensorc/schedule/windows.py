@@ -21,7 +21,7 @@ from tensorc.ir import build, walk
 from tensorc.ir.tensor import Apply, Load, Scalar, Select
 from tensorc.schedule.copies import copy_of
 from tensorc.schedule.members import Member, is_near
-from tensorc.schedule.narrow import narrowed
+from tensorc.schedule.narrow import limits
 from tensorc.schedule.sizes import Estimate
 from tensorc.schedule.stages import Loop, Plan
 
@@ -151,7 +151,7 @@ def _copied(members: Sequence[Member], base: Member, term: Scalar, slides: Seque
     around = [a for a in around if a in outer] + [a for a in around if a not in outer]
     seen = (exists + part) * slides[0].step + (slides[0].inner.extent - 1) * abs(slides[0].by) - places[0]
     only: dict[Index, tuple[Poly, ...]] = {part: (exists,), places[0]: (seen,)}
-    only |= {a: _bounds(divided[base], a, around) for a in m.over}
+    only |= {a: limits((m,), a, around) for a in m.over}
     loops = {a: Loop(a, only=only.get(a, ())) for n in made for a in n.space}
     taps = [s.inner for s in slides]
     paths = {}
@@ -163,16 +163,12 @@ def _copied(members: Sequence[Member], base: Member, term: Scalar, slides: Seque
     return tuple(made), Plan(paths)
 
 
-def _bounds(m: Member, axis: Index, around: Sequence[Index]) -> tuple[Poly, ...]:
-    """What bounds a loop over taps at each point of the loops around."""
-    return tuple(g for g in narrowed((m,), axis, around) if algebra.indices(g) <= {axis, *around})
-
-
 def _divided(m: Member, axis: Index, parts: tuple[Index, Index], split: Mapping[Atom, Poly], exists: Poly) -> Member:
     def changed(axes: Sequence[Index]) -> tuple[Index, ...]:
         return tuple(b for a in axes for b in (parts if a is axis else (a,)))
 
-    made = replace(m, out=changed(m.out), order=changed(m.order), body=walk.rewrite(m.body, split))
+    lets = frozenset(algebra.substitute(p, split) for p in m.lets)
+    made = replace(m, out=changed(m.out), order=changed(m.order), body=walk.rewrite(m.body, split), lets=lets)
     if m.place is None:
         return made
     condition = build.nonnegative(exists)

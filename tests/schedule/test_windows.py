@@ -63,3 +63,14 @@ def test_parts_of_an_image_are_copied_with_their_borders(name: str) -> None:
     head, _, body = text.partition(" = ")
     gradient = tc.grad(tc.compile(f"{head} = sum(({body}) ** 2)").f, wrt="x")
     np.testing.assert_allclose(gradient(x, k), gradient.reference(x, k), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("groups", [1, 3])
+def test_borders_are_zeros_that_weights_multiply(groups: int) -> None:
+    """0 * inf is NaN, as the program says: a tap is left out only where the program lets nothing in."""
+    f = tc.compile(f"fn f(x: f32[N, C, H, W], w: f32[O, I, R, S]) = conv2d(x, w, padding=1, groups={groups})").f
+    x = np.ones((2, 36, 13, 14), "f4")
+    for place in ((0, 0), (2, 1), (1, 2)):
+        w = np.ones((36, 36 // groups, 3, 3), "f4")
+        w[5, 1, *place] = np.inf
+        np.testing.assert_array_equal(f(x, w), f.reference(x, w))
