@@ -13,11 +13,17 @@ torch = pytest.importorskip("torch")
 
 from examples.test_examples import CASES, Case  # noqa: E402
 from torch.autograd import gradcheck, gradgradcheck  # noqa: E402
+from torch.library import opcheck  # noqa: E402
 
 import tensorc as tc  # noqa: E402
+from tensorc.api.primitive import primitive_of  # noqa: E402
+from tensorc.torch_bridge.operator import run, text_of  # noqa: E402
 
 OFF = 1e-3
 """Away from zeros, at which some have kinks."""
+
+SLOWLY = 60
+"""So many elements are varied one by one."""
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
@@ -55,5 +61,18 @@ def test_example(case: Case) -> None:
     if not any(leaf.requires_grad for leaf in leaves) or not floats(*leaves):
         pytest.skip("no derivative")
     torch.manual_seed(0)  # fast mode tests in random directions
-    assert gradcheck(floats, leaves, fast_mode=True)
+    assert gradcheck(floats, leaves, fast_mode=True, check_forward_ad=True, check_batched_grad=True)
+    assert gradcheck(floats, [strided(leaf) for leaf in leaves], fast_mode=True)
     assert gradgradcheck(floats, leaves, fast_mode=True)
+    if sum(leaf.numel() for leaf in leaves) <= SLOWLY:
+        assert gradcheck(floats, leaves)
+    lowered = function.lower(*leaves, **call.static)
+    opcheck(run, (text_of(primitive_of(lowered._entry)), leaves))
+
+
+def strided(leaf: Any) -> Any:
+    """The same elements, each apart from the others."""
+    wide = torch.zeros([2 * n + 1 for n in leaf.shape], dtype=leaf.dtype)
+    view = wide[tuple(slice(1, None, 2) for _ in leaf.shape)] if leaf.dim() else wide
+    view.copy_(leaf.detach())
+    return view.detach().requires_grad_(leaf.requires_grad)

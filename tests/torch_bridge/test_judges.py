@@ -130,11 +130,20 @@ def test_strided_and_expanded(case: Case, made: list[Any]) -> None:
     assert gradcheck(f, [t.requires_grad_() if t.is_floating_point() else t for t in turned], fast_mode=True)
 
 
-@pytest.mark.parametrize(("case", "made"), ROWS[::6])
+@pytest.mark.parametrize(("case", "made"), ROWS)
 def test_operator(case: Case, made: list[Any]) -> None:
     compiled = program(case.text, parameters([t.numpy() for t in made]))
     primitive = primitive_of(compiled.lower(*made)._entry)
     opcheck(run, (text_of(primitive), leaves(made)))
+
+
+@pytest.mark.parametrize(("case", "made"), ROWS)
+def test_broadcast(case: Case, made: list[Any]) -> None:
+    """Inputs whose rows are one row, as a gradient's leaves."""
+    f = function(case, made)
+    shapes = [t.shape for t in made]
+    rows = [t[:1] if t.is_floating_point() and t.dim() else t for t in made]
+    assert gradcheck(lambda *given: f(*(t.expand(s) for t, s in zip(given, shapes, strict=True))), leaves(rows), fast_mode=True)
 
 
 def test_expanded_inputs() -> None:
