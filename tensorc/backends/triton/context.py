@@ -122,7 +122,7 @@ class Context:
     others: Mapping[tuple[Tensor, tuple[Poly, ...]], float | int]  # what loads find where there is no point, if it is not 0
     values: Mapping[Var, Scalar]  # of variables that are no reductions
     descriptors: bool  # whether tiles are loaded by descriptors
-    operands: frozenset[tuple[Tensor, tuple[Poly, ...]]]  # what products of matrices multiply
+    operands: frozenset[tuple[Tensor, tuple[Poly, ...]]] = frozenset()  # what products of matrices multiply
     lines: list[str] = field(default_factory=list)
     firsts: int = 0  # lines of values of sizes alone
     heads: int = 0  # lines before what the program does

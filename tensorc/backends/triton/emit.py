@@ -131,7 +131,6 @@ class _Emitter:
             vanishing.others(kernel),
             {s.var: s.value for s in every_statement(kernel.body) if isinstance(s, Let)},
             options.descriptors,
-            tiles.operands(kernel),
             programs=tuple(s.axis for s in self.grid),
         )
         order |= {s.axis: len(order) + n for n, s in enumerate(self.grid) if s.axis not in order}
@@ -150,6 +149,8 @@ class _Emitter:
                 statements.bind_whole(context, s)
             elif s.axis not in context.bound:
                 context.bound[s.axis] = Bound(context.names.of(s.axis, self.source.names[s.axis]), s.bind.count, None, False)
+        products = (s for _, s in context.folded.values() if accumulate.product(context, s) is not None)
+        context.operands = tiles.operands(products)
         statements.emit(context, self.body)
         if self.tail:
             self._last(len(dimensions))

@@ -6,7 +6,7 @@ that, apart, and whose elements are neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tensorc import algebra
 from tensorc.algebra import ONE, Index, Poly, Size
@@ -15,7 +15,7 @@ from tensorc.backends.triton.context import Axes, Context, Value
 from tensorc.backends.triton.spellings import Text
 from tensorc.dtypes import f32
 from tensorc.ir.tensor import Apply, Load, Scalar, Tensor
-from tensorc.loops.nest import Fold, Kernel, Memory, Scratch, Var, statements
+from tensorc.loops.nest import Fold, Memory, Scratch, Var
 from tensorc.schedule.gpu.product import sides
 
 ALIGNED = 16
@@ -25,9 +25,9 @@ LONGEST = 256
 """Points of a tile along an axis, at most."""
 
 
-def operands(kernel: Kernel) -> frozenset[tuple[Tensor, tuple[Poly, ...]]]:
+def operands(products: Iterable[Fold]) -> frozenset[tuple[Tensor, tuple[Poly, ...]]]:
     """What products of matrices multiply as it is in memory."""
-    return frozenset((load.tensor, load.subscripts) for s in statements(kernel.body) if isinstance(s, Fold) for load in _operands(s))
+    return frozenset((load.tensor, load.subscripts) for s in products for load in _operands(s))
 
 
 def _operands(s: Fold) -> Iterator[Load]:

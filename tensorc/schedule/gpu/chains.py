@@ -41,6 +41,8 @@ def streamed(m: Measure, space: Space, axis: Index) -> Plan | None:
     blocks[row] = _stream_tile(m, row)
     while blocks[row] > 2 * LEAST and m.points(grid) / blocks[row] < PROCESSORS:
         blocks[row] //= 2
+    if not all(any(blocks[a] >= LEAST for a in side) for s in products for side in (s.rows, s.columns)):
+        return None  # of some product a program would have a row alone
     widest = max(wide.values(), default=1)
     bits = max(s.dtype.bits for s in products)
     plan = Plan(

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from backends.test_llvm_programs import SIZES, arguments, check, function, leaves
+from backends.test_llvm_programs import SIZES, arguments, array, check, function, leaves
 from backends.triton.test_programs import sizes_of
 from backends.triton.worker import Worker
 
+import tensorc as tc
+from tensorc.backends.triton.compile import parse
 from tensorc.runtime.gpu import standalone_text
 from tensorc.transform.simplify import simplify
 
@@ -29,6 +31,18 @@ def test_module(interpreter: Worker, name: str) -> None:
         results = interpreter.call(text, program.name, arrays)
         for got, want in zip(results, leaves(function(name).reference(*arrays)), strict=True):
             check(got, want)
+
+
+def test_tiles_by_descriptors(interpreter: Worker) -> None:
+    """Where the target has them: for sizes and memory that are aligned, else without."""
+    f = tc.compile("fn f(x: f16[N, K], w: f16[K, M]) = x @ w").f
+    made_for = [array("f16", (96, 64)), array("f16", (64, 128))]
+    program = simplify(f.lower(*made_for).program)
+    text = standalone_text(program, [sizes_of(program, made_for)], parse("cuda:sm_90"))
+    assert "triton.set_allocator(" in text and "x.data_ptr() % 16 == 0" in text
+    for arrays in (made_for, [array("f16", (96, 63)), array("f16", (63, 128))]):
+        (got,) = interpreter.call(text, program.name, arrays)
+        check(got, f.reference(*arrays))
 
 
 def test_wrong_arguments(interpreter: Worker) -> None:
