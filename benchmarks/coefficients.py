@@ -65,7 +65,7 @@ def _stirling(x: Real) -> Real:
 NEAR_0 = 1e-10
 HALF_LN2 = 0.3501  # a little more than ln(2) / 2, as the others are: reduction rounds
 PI_4 = 0.7933
-ERF_FAR = 0.9992904663085938  # where log(erfc(x)) is very nearly a float
+ERF_FAR = 1.0000839233398438  # where log2(erfc(x)) is very nearly a float
 
 TABLES = (
     Table(
@@ -198,13 +198,13 @@ TABLES = (
         {"float": 5, "double": 10},
     ),
     Table(
-        "LOG_ERFC",
-        f"log(erfc({ERF_FAR} + u)) for 1 <= {ERF_FAR} + u <= 6, as precise as 1 - erfc(...) needs it",
-        lambda u: mp.log(mp.erfc(ERF_FAR + u)),
-        lambda u: mp.erfc(ERF_FAR + u) / mp.erf(ERF_FAR + u),
-        (0.0007, 5.0008),
+        "LOG2_ERFC",
+        f"log2(erfc({ERF_FAR} + u)) for 1 <= {ERF_FAR} + u <= 6, as precise as 1 - erfc(...) needs it",
+        lambda u: mp.log(mp.erfc(ERF_FAR + u), 2),
+        lambda u: mp.log(2) * mp.erfc(ERF_FAR + u) / mp.erf(ERF_FAR + u),
+        (-0.0001, 5.0),
         {"float": 6, "double": 17},
-        single=(0.0007, 3.0008),
+        single=(-0.0001, 3.0),
     ),
     Table(
         "ERFCX",

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.functions import numeric as n
-from tensorc.backends.llvm.functions.coefficients import ERF, ERF_NEAR_0, ERFCX, EXP, LOG_ERFC
-from tensorc.backends.llvm.functions.exponential import LN2_PARTS, LOG2_E, of_pair, reduced, scale
+from tensorc.backends.llvm.functions.coefficients import ERF, ERF_NEAR_0, ERFCX, EXP2, LOG2_ERFC
+from tensorc.backends.llvm.functions.exponential import LOG2_E, of_pair, reduced, scale
 from tensorc.backends.llvm.functions.numeric import Pair
 from tensorc.backends.llvm.types import Value
 
-FAR = 0.9992904663085938  # where log(erfc(x)) is very nearly a float
+FAR = 1.0000839233398438  # where log2(erfc(x)) is very nearly a float
 
 # Where erf is 1, and erfc 0.
 ONE = {"float": 4.0, "double": 6.0}
@@ -20,20 +20,19 @@ OFFSET = 1.25  # what the polynomial is less than the function
 
 
 def erf(code: Code, x: Value) -> Value:
-    """x + x * P(x * x) up to 1, and from there 1 - e**(c + u * P(u)) with u = |x| - FAR.
+    """x + x * P(x * x) up to 1, and from there 1 - 2**(c + u * P(u)) with u = |x| - FAR.
 
-    c is taken together with the multiple of ln 2, so that what is rounded is small.
+    The whole number that the exponent is near to is taken from c, so that what is rounded is small.
     """
     element = x.type.element
     a, z = code.intrinsic("fabs", x), n.multiply(code, x, x)
     small = n.multiply_add(code, n.polynomial(code, z, ERF[element]), x, x)
     u = n.add(code, n.at_most(code, a, ONE[element]), -FAR)
-    *slope, start = LOG_ERFC[element]
+    *slope, start = LOG2_ERFC[element]
     p = n.polynomial(code, u, slope)
-    whole, exponent = n.nearest(code, n.multiply_add(code, p, u, start), LOG2_E)
-    first, second = LN2_PARTS[element]
-    r = n.multiply_add(code, whole, -second, n.multiply_add(code, p, u, n.multiply_add(code, whole, -first, n.number(x, start))))
-    power = n.multiply_add(code, r, n.multiply_add(code, r, n.polynomial(code, r, EXP[element]), 1.0), 1.0)
+    whole, exponent = n.nearest(code, n.multiply_add(code, p, u, start), 1.0)
+    r = n.multiply_add(code, p, u, n.subtract(code, start, whole))
+    power = n.multiply_add(code, r, n.polynomial(code, r, EXP2[element]), 1.0)
     rest = n.multiply_add(code, code.negate(n.power_of_two(code, exponent, x)), power, 1.0)
     return n.choose(code, n.compare(code, "ogt", a, 1.0), code.intrinsic("copysign", rest, x), small)
 
