@@ -55,7 +55,7 @@ def expm1(code: Code, x: Value) -> Value:
     limited = n.at_least(code, n.at_most(code, x, RANGE[element][1]), LEAST_EXPM1[element])
     whole, exponent = n.nearest(code, limited, LOG2_E)
     r = reduced(code, limited, whole)
-    half = n.power_of_two(code, n.minus_one(code, exponent), x)
+    half = n.power_of_two(code, exponent, x, 0.5)
     base = n.exact_sum(code, half, n.number(x, -0.5))  # where half is the smaller, the sum is exact
     most = n.exact_sum(code, base.high, n.multiply(code, half, r.high))
     *rest, first = EXPM1[element]
@@ -107,10 +107,10 @@ def of_pair(code: Code, r: Pair) -> Pair:
 
 
 def scale(code: Code, x: Value, whole: Value, exponent: Value | None) -> Value:
-    """x * 2**whole, rounded once; the exponent is the same number as an integer, where no instruction takes a float."""
+    """x * 2**whole, rounded once; the exponent has the same number in its low bits, where no instruction takes a float."""
     if exponent is None or _scales(code, x):
         return _scale_by_instruction(code, x, whole)
-    return n.scaled(code, x, exponent)
+    return n.scaled(code, x, n.whole_of(code, exponent, x))
 
 
 def _scales(code: Code, x: Value) -> bool:

@@ -46,7 +46,7 @@ def curve(code: Code, a: Value, both: bool = False) -> Curve:
     c = n.multiply(code, z, n.polynomial(code, z, COSH[element]))  # cosh r - 1
     s = n.plus_product(code, n.multiply(code, z, r.high), n.polynomial(code, z, SINH[element]), r.low)  # sinh r - r.high
     assert s is not None
-    limited = code.intrinsic("smin", exponent, constant(exponent.type, FAR[element]))
+    limited = code.intrinsic("smin", n.whole_of(code, exponent, a), constant(exponent.type, FAR[element]))
     twice = code.binary("shl", limited, constant(exponent.type, 53 if n.is_double(a) else 24))
     k = n.floating(code, code.binary("sub", n.bits_of(a, 1.0), twice), a)
     one = n.number(a, 1.0)

@@ -181,14 +181,21 @@ def floating(code: Code, x: Value, like: Value) -> Value:
 
 
 def nearest(code: Code, x: Value, scale: float) -> tuple[Value, Value]:
-    """(n, i): the integer nearest to x * scale as a float and as an integer; |n| is less than 2**21 (f32) or 2**50.
+    """(n, i): the integer nearest to x * scale as a float, and an integer whose low bits are its; |n| is less than 2**21 (f32) or 2**50.
 
     Adding 1.5 * 2**23 (2**52) rounds to an integer and leaves it in the low bits: no conversion that a NaN could break.
     """
-    magic = 1.5 * 2.0 ** (52 if is_double(x) else 23)
+    magic = MAGIC[x.type.element]
     shifted = add(code, x, magic) if scale == 1.0 else multiply_add(code, x, scale, magic)
-    i = code.binary("sub", bits(code, shifted), bits_of(shifted, magic))
-    return code.binary("fsub", shifted, number(x, magic)), i
+    return code.binary("fsub", shifted, number(x, magic)), bits(code, shifted)
+
+
+MAGIC = {"float": 1.5 * 2.0**23, "double": 1.5 * 2.0**52}
+
+
+def whole_of(code: Code, i: Value, like: Value) -> Value:
+    """The integer whose low bits `nearest` gives."""
+    return code.binary("sub", i, bits_of(like, MAGIC[like.type.element]))
 
 
 def minus_one(code: Code, n: Value) -> Value:
@@ -228,7 +235,7 @@ def scaled(code: Code, x: Value, n: Value) -> Value:
     return x
 
 
-def power_of_two(code: Code, n: Value, like: Value) -> Value:
-    """2**n for an integer n in the range of exponents of normal numbers."""
-    mantissa, bias = (52, 1023) if is_double(like) else (23, 127)
-    return floating(code, code.binary("shl", code.binary("add", n, constant(n.type, bias)), constant(n.type, mantissa)), like)
+def power_of_two(code: Code, n: Value, like: Value, factor: float = 1.0) -> Value:
+    """2**n * factor, in the range of exponents of normal numbers. Only as many bits of n count as an exponent has."""
+    place = constant(n.type, 52 if is_double(like) else 23)
+    return floating(code, code.binary("add", code.binary("shl", n, place), bits_of(like, factor)), like)
