@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tensorc.algebra import Index
 from tensorc.backends.llvm import access, casts, combine, dots, spellings
 from tensorc.backends.llvm.context import Accumulator, Context, Coordinates
-from tensorc.backends.llvm.scalar import evaluate, fused_factors
+from tensorc.backends.llvm.scalar import evaluate, evaluate_all, fused_factors
 from tensorc.backends.llvm.types import Value
 from tensorc.dtypes import DType
+from tensorc.ir import walk
 from tensorc.ir.monoids import MONOIDS
-from tensorc.ir.tensor import Scalar
+from tensorc.ir.tensor import Apply, Scalar
 from tensorc.loops.nest import Carry, Done, Fold, Init, Update
 
 APART = 16
@@ -40,6 +43,7 @@ def fold(context: Context, s: Fold) -> None:
         dots.fold(context, s, accumulator, pair)
         return
     apart = next((a for a in context.blocked if a in over), None)
+    _prepare(context, s, list(context.points(axes | over)))
     for at in context.points(axes):
         registers = accumulator.registers[context.key(axes, at)]
         for inner in context.points(over):
@@ -49,6 +53,14 @@ def fold(context: Context, s: Fold) -> None:
             if accumulator.across and context.mask is not None:
                 new = context.code.select(context.mask, new, old)
             registers[number] = new
+
+
+def _prepare(context: Context, s: Fold, points: Sequence[Coordinates]) -> None:
+    """Evaluates approximations at several points together, before what folds them finds them known."""
+    factors = fused_factors(context, s.value) if s.monoid == "sum" else None
+    for part in factors or (s.value,):
+        if any(isinstance(a, Apply) and spellings.approximates(a.operation) for a in walk.postorder(part)):
+            evaluate_all(context, part, points)
 
 
 def _step(context: Context, monoid: str, old: Value, value: Scalar, at: Coordinates, dtype: DType) -> Value:

@@ -20,11 +20,15 @@ Integers = Callable[..., Value]
 
 @dataclass(frozen=True)
 class Spelling:
-    """None where the operation does not take the kind. `exact`: of half floats the result is one already and is not rounded."""
+    """None where the operation does not take the kind. `exact`: of half floats the result is one already and is not rounded.
+
+    `long` says that of floats it is many instructions that wait for one another.
+    """
 
     floats: Floats | None = None
     integers: Integers | None = None
     exact: bool = False
+    long: bool = False
 
 
 def _float(instruction: str) -> Floats:
@@ -90,7 +94,7 @@ def _own(function: Floats, name: str, compensated: bool = False, plain: Floats |
 
         return code.call(code.module.helper(f"tensorc.{kind}", type, [x.type for x in varied], body), type, *varied)
 
-    return Spelling(spelled)
+    return Spelling(spelled, long=True)
 
 
 def _compare(of_floats: str, of_signed: str, of_unsigned: str) -> Spelling:
@@ -109,7 +113,7 @@ SPELLINGS: dict[str, Spelling] = {
     "floordiv": Spelling(floats.floordiv, integers.floordiv),
     "remainder": Spelling(floats.remainder, integers.remainder),
     "fmod": Spelling(floats.fmod, integers.fmod, exact=True),
-    "pow": Spelling(_own(power.power, "pow", compensated=True).floats, integers.power),
+    "pow": Spelling(_own(power.power, "pow", compensated=True).floats, integers.power, long=True),
     "abs": Spelling(_intrinsic("fabs"), integers.absolute, exact=True),
     "sign": Spelling(floats.sign, integers.sign, exact=True),
     "floor": Spelling(_intrinsic("floor"), exact=True),
@@ -166,6 +170,12 @@ SPELLINGS: dict[str, Spelling] = {
 
 CONVERSIONS: dict[str, Callable[[Code, Value, DType, DType], Value]] = {"cast": casts.cast, "bitcast": casts.bitcast}
 """The operations whose result is of another dtype: (code, x, its dtype, the result's)."""
+
+
+def approximates(operation: str) -> bool:
+    """Whether of floats an operation is many instructions that wait for one another."""
+    spelling = SPELLINGS.get(operation)
+    return spelling is not None and spelling.long
 
 
 def apply(code: Code, operation: str, arguments: Sequence[Value], argument: DType, result: DType) -> Value:
