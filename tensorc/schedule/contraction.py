@@ -67,10 +67,11 @@ class Block:
 
     rows: int
     registers: int
+    lanes: int = LANES
 
     @property
     def tile(self) -> int:
-        return self.registers * LANES
+        return self.registers * self.lanes
 
     @property
     def stretch(self) -> int:
@@ -105,8 +106,9 @@ def contract(members: Sequence[Member], estimate: Estimate) -> Found | None:
         made = copied(members, chosen, estimate)
         roles = replace(chosen, bases=made.bases)
         able = carried(made.members, roles.rows)
+        block = replace(block_of(roles, estimate), lanes=LANES * 4 // max(roles.bases[0].body.dtype.bytes, 4))
         for each in (able, NOTHING) if able.scales else (NOTHING,):
-            plan = _Planner(roles, made, each, block_of(roles, estimate), _deep(roles, made, estimate)).plan()
+            plan = _Planner(roles, made, each, block, _deep(roles, made, estimate)).plan()
             nest = arrange(made.members, plan) if plan is not None else None
             if nest is not None and _is_carried_together(nest, each):
                 return Found(nest, each)
