@@ -165,6 +165,12 @@ def test_the_results_have_the_bits_of_calls_from_python(built: Path) -> None:
             assert np.ascontiguousarray(got).tobytes() == np.ascontiguousarray(result).tobytes(), caller.calls[call]
 
 
+@pytest.mark.skipif(not ELF, reason="the object file is of another form")
+def test_nothing_but_the_c_library_is_called(built: Path) -> None:
+    called = elf.imports((built / "programs.o").read_bytes())
+    assert {"malloc", "free"} <= set(called) <= {"malloc", "free", "memset", "memcpy", "memmove", "fmodf"}
+
+
 def test_gradients(built: Path) -> None:
     loss = tc.load(built / "programs.tx").loss
     inputs = arguments("loss", 40, 9)

@@ -7,7 +7,7 @@ thread-local memory and no initialisers.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 PAGE = 0x1000
@@ -61,9 +61,6 @@ class _Part:
     address: int
     size: int
     data: bytes
-    link: str = ""
-    info: int = 0
-    entry: int = 0
 
 
 @dataclass
@@ -152,7 +149,7 @@ class _Linker:
         self.imported = sorted({symbols[n].name for n, _ in used if not symbols[n].section})
         if "" in self.imported:
             raise ValueError("a relocation without a symbol")
-        called = {symbols[n].name for n, kind in used if kind in (_PC32, _PLT32) and not symbols[n].section}
+        called = {symbols[n].name for n, kind in used if kind in (_PC32, _PLT32, _PC64) and not symbols[n].section}
         self.stubs = {label: n * _STUB for n, label in enumerate(sorted(called))}
         slots = called | {symbols[n].name for n, kind in used if kind in _GOT}
         self.slots = {label: n * 8 for n, label in enumerate(sorted(slots))}
@@ -197,9 +194,8 @@ class _Linker:
         self.parts.append(_Part(name, kind, flags, at, size, bytes(size)))
         return at + size
 
-    def _place(self, name: str, wanted: object, flags: int, at: int, kind: int = _PROGBITS) -> int:
+    def _place(self, name: str, wanted: Callable[[int], bool], flags: int, at: int, kind: int = _PROGBITS) -> int:
         """The object file's sections with certain flags as one section."""
-        assert callable(wanted)
         found = [s for s in self.image.sections if s.flags & _ALLOC and wanted(s.flags) and (s.kind == _NOBITS) == (kind == _NOBITS)]
         start = at = _up(at, max((s.align for s in found), default=1))
         for s in found:

@@ -221,7 +221,7 @@ def _item(name: str, kind: str) -> Answer:
     return {"label": name, "kind": _COMPLETION[kind]}
 
 
-def completed(document: Document | None, item: Any) -> Answer:
+def completed(item: Any) -> Answer:
     """A completion with its documentation."""
     text = library_text(str(item.get("label", "")))
     return {**item, "documentation": {"kind": "markdown", "value": text}} if text is not None else item

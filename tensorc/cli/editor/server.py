@@ -124,7 +124,7 @@ class Server:
             case "textDocument/didClose":
                 self._closed(params["textDocument"]["uri"])
             case "completionItem/resolve":
-                return answers.completed(None, params)
+                return answers.completed(params)
             case _ if method in _QUESTIONS:
                 document = self._document(params["textDocument"]["uri"])
                 return None if document is None else _QUESTIONS[method](document, params.get("position"))
