@@ -39,7 +39,9 @@ def is_identity(context: Context, monoid: str, value: Scalar, axis: Index) -> bo
     if monoid == "sum":
         return value.dtype.is_float and _is_zero(context, value, axis)
     load = _as_it_is(value)
-    return isinstance(load, Load) and axis in walk.indices(load) and (load.tensor, load.subscripts) in context.others
+    if not isinstance(load, Load) or axis not in walk.indices(load) or load.dtype is bool_:
+        return False
+    return context.others.get((load.tensor, load.subscripts)) == MONOIDS[monoid].identity(load.dtype)
 
 
 def _is_zero(context: Context, s: Scalar, axis: Index) -> bool:

@@ -152,6 +152,17 @@ def test_products_of_f64_for_other_gpus(interpreter: Worker) -> None:
     check(got, f.reference(*arrays))
 
 
+def test_reductions_that_begin_differently_of_one_load(interpreter: Worker) -> None:
+    """What a load finds where there is no point is the identity of one of them at most."""
+    x = array("f32", (5, 37)) / 4 + 1
+    text = "(amax(x, axis=1), prod(x, axis=1), sum(x, axis=1), amin(x, axis=1), sum(exp(x - amax(x, axis=1, keepdims=true)), axis=1))"
+    for body in (text, "(amax(x, axis=1), prod(x, axis=1))", "(amin(x, axis=1), prod(x, axis=1))"):
+        f = tensorc.compile(f"fn f(x: f32[N, M]) = {body}").f
+        program = simplify(f.lower(x).program)
+        for got, want in zip(interpreter.run(program, [x], {"N": 5, "M": 37}), leaves(f.reference(x)), strict=True):
+            check(got, want)
+
+
 def test_long_rows(interpreter: Worker) -> None:
     """Rows that no program holds, with -inf and NaN in them."""
     x = array("f16", (2, 33_000))
