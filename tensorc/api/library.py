@@ -37,6 +37,8 @@ class LibraryFunction(Function):
         active = active_trace()
         if active is not None and find_trace(args, kwargs) is None:
             return active.call(self.name, *args, **kwargs)
+        if args and active is None and (taken := getattr(type(args[0]), "__tensorc_function__", None)) is not None:
+            return taken(self, args, kwargs)
         return super().__call__(*args, **kwargs)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from tensorc.eager.calls import call
 from tensorc.eager.methods import install
 from tensorc.eager.tensor import Tensor as Tensor
 
-install()
+install(call)

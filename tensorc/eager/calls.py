@@ -9,6 +9,7 @@ from tensorc.api.library import LibraryFunction
 from tensorc.api.taken import TakenCall
 from tensorc.eager import inplace
 from tensorc.eager.applied import kind_of
+from tensorc.eager.methods import function as operation
 from tensorc.eager.modes import state
 from tensorc.eager.operations import run
 from tensorc.eager.tensor import Tensor
@@ -23,8 +24,6 @@ def _array(value: Any) -> Any:
 def call(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """The value of a Function for arguments of which some are tensors."""
     if isinstance(function, LibraryFunction):
-        from tensorc.eager.methods import function as operation
-
         found = operation(function.name)
         if found is not None:
             return found(*args, **kwargs)

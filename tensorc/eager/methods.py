@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,7 @@ _IN_PLACE = (
 )
 
 
+@cache
 def function(name: str) -> Function | None:
     """The operation of a name on tensors; None where there is none."""
     if name in OVERRIDES:
@@ -96,15 +98,15 @@ def _in_place(operation: Function) -> Function:
     return method
 
 
-def install() -> None:
-    """Give Tensor its methods."""
+def install(take: Function) -> None:
+    """Give Tensor its methods; `take` takes over the calls of Functions with tensors."""
     own = set(vars(Tensor))
     found: dict[str, Any] = {
         name: _known(name) for name in {*names(), *OVERRIDES} if name.isidentifier() and not name.startswith("__") and name not in own
     }
     found |= {f"{name}_": _in_place(_known(name)) for name in _IN_PLACE.split()}
     found |= operators.dunders(_known)
-    found |= METHODS
+    found |= METHODS | {"__tensorc_function__": staticmethod(take)}
     for name, method in found.items():
         setattr(Tensor, name, method)
     properties = {

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
+from tensorc.api.jit import jit
+from tensorc.diagnostics import CompileError
 from tensorc.eager import inplace
 from tensorc.eager.errors import SizeError
 from tensorc.eager.modes import state
 from tensorc.eager.names import NUMBERS, traced
 from tensorc.eager.operations import again_number, again_one, again_two, apply
 from tensorc.eager.tensor import Tensor
+from tensorc.errors import DTypeError, ShapeError
 
 Function = Callable[..., Any]
 
@@ -67,15 +71,47 @@ def operation_of(name: str) -> Function:
     return operation
 
 
+_MEANINGS: dict[str, Callable[[Any, Any], Any]] = {
+    "add": lambda x, y: x + y,
+    "sub": lambda x, y: x - y,
+    "mul": lambda x, y: x * y,
+    "div": lambda x, y: x / y,
+    "matmul": lambda x, y: x @ y,
+    "eq": lambda x, y: x == y,
+    "ne": lambda x, y: x != y,
+    "lt": lambda x, y: x < y,
+    "le": lambda x, y: x <= y,
+    "gt": lambda x, y: x > y,
+    "ge": lambda x, y: x >= y,
+}
+"""Operations that mean for arrays what they mean for tensors, wherever they mean anything."""
+
+
+@cache
+def on_arrays(name: str) -> Function | None:
+    """The compiled function of arrays that an operation of two tensors is where nothing is recorded; None where it is more than that."""
+    meaning = _MEANINGS.get(name)
+    if meaning is None:
+        return None
+    meaning.__name__ = name
+    made: Function = jit(meaning)
+    return made
+
+
 def elementwise(name: str) -> Function:
     """An operation of two operands that broadcast."""
-
     numbers = name in NUMBERS
+    compiled = on_arrays(name)
 
     def operation(input: Any, other: Any, **options: Any) -> Any:
         if type(input) is Tensor and not options:
             kind = type(other)
             if kind is Tensor:
+                if compiled is not None and not (input._watched or other._watched):
+                    try:
+                        return Tensor._of(compiled(input._array, other._array))
+                    except (CompileError, ShapeError, DTypeError):
+                        pass
                 found = again_two(name, input, other)
             else:
                 found = again_number(name, input, other) if numbers and kind in (float, int) else None

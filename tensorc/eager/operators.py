@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from tensorc.api.jit import jit
 from tensorc.diagnostics import CompileError
 from tensorc.dtypes import DType
 from tensorc.eager import inplace
 from tensorc.eager.creation import as_tensor, full
-from tensorc.eager.named import Function
+from tensorc.eager.named import Function, on_arrays
 from tensorc.eager.operations import again_two
 from tensorc.eager.tensor import Tensor
 from tensorc.errors import DTypeError, ShapeError
@@ -27,21 +26,6 @@ _NAMES = {
 
 _REFLECTED = {"add": "add", "mul": "mul", "sub": "rsub"}
 """What an operation is with its operands exchanged."""
-
-_QUICK: dict[str, Callable[[Any, Any], Any]] = {
-    "__add__": lambda x, y: x + y,
-    "__sub__": lambda x, y: x - y,
-    "__mul__": lambda x, y: x * y,
-    "__truediv__": lambda x, y: x / y,
-    "__matmul__": lambda x, y: x @ y,
-    "__eq__": lambda x, y: x == y,
-    "__ne__": lambda x, y: x != y,
-    "__lt__": lambda x, y: x < y,
-    "__le__": lambda x, y: x <= y,
-    "__gt__": lambda x, y: x > y,
-    "__ge__": lambda x, y: x >= y,
-}
-"""Operators that mean for arrays what they mean for tensors, wherever they mean anything."""
 
 
 def _is_operand(value: Any) -> bool:
@@ -98,20 +82,17 @@ def _in_place(function: Function) -> Function:
     return operator
 
 
-def _quick(name: str, meaning: Callable[[Any, Any], Any], usual: Function) -> Function:
+def _quick(name: str, compiled: Function, usual: Function) -> Function:
     """The operator of two tensors by a call of the compiled function; of others, and where that fails, the usual way.
 
     With a history it is recorded, where such tensors came before.
     """
-    meaning.__name__ = name.strip("_")
-    compiled = jit(meaning)
     made: Callable[[Any], Tensor] = Tensor._of
-    title = _NAMES[name]
 
     def operation(self: Tensor, other: Any) -> Any:
         if type(other) is Tensor:
             if self._watched or other._watched:
-                found = again_two(title, self, other)
+                found = again_two(name, self, other)
                 if found is not None:
                     return found
             else:
@@ -133,7 +114,8 @@ def dunders(known: Callable[[str], Function]) -> dict[str, Function]:
             usual = _comparison(function, dunder == "__ne__")
         else:
             usual = _direct(function)
-        found[dunder] = _quick(dunder, _QUICK[dunder], usual) if dunder in _QUICK else usual
+        compiled = on_arrays(name)
+        found[dunder] = usual if compiled is None else _quick(name, compiled, usual)
         if name not in ("eq", "ne", "lt", "le", "gt", "ge"):
             plain = dunder.strip("_")
             found.setdefault(f"__r{plain}__", _direct(known(_REFLECTED[name])) if name in _REFLECTED else _reflected(function))

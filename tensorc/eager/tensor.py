@@ -438,12 +438,6 @@ class Tensor:
         """The memory, for programs that read it."""
         return self._array
 
-    @staticmethod
-    def __tensorc_function__(function: Any, args: Any, kwargs: Any) -> Any:
-        from tensorc.eager.calls import call
-
-        return call(function, args, kwargs)
-
     def __dlpack__(self, **options: Any) -> Any:
         return self.numpy().__dlpack__(**options)
 
