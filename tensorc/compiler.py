@@ -17,7 +17,7 @@ from tensorc.diagnostics import CompileError, Diagnostic
 from tensorc.errors import CompileForbidden, ConfigError, DTypeError, InternalError, ShapeError, TargetUnavailable, suggestion
 from tensorc.ir.program import Program
 from tensorc.locks import LOCK as LOCK
-from tensorc.stack import roomy
+from tensorc.recursion import roomy
 
 if TYPE_CHECKING:
     from tensorc.loops.nest import Schedule

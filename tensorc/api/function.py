@@ -16,10 +16,10 @@ from tensorc.config import config
 from tensorc.errors import DTypeError
 from tensorc.frontend.trace import active_trace, find_trace
 from tensorc.locks import BRIEF
+from tensorc.recursion import roomy
 from tensorc.runtime import arrays
 from tensorc.runtime.call import Call, Further
 from tensorc.runtime.entry import Callable, Remembered
-from tensorc.stack import roomy
 
 if TYPE_CHECKING:
     from tensorc.api.bench import Bench

@@ -13,7 +13,7 @@ from tensorc.elaborate.instances import ArgumentType, Instance, check_instance, 
 from tensorc.elaborate.signatures import Signatures, key_of
 from tensorc.elaborate.units import Unit
 from tensorc.elaborate.values import MISSING
-from tensorc.stack import roomy
+from tensorc.recursion import roomy
 from tensorc.syntax import tree
 
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from tensorc.collector import seldom
 from tensorc.diagnostics import CompileError, error
 from tensorc.elaborate.declarations import declaration_errors, defined_twice
+from tensorc.recursion import roomy
 from tensorc.source import Source
-from tensorc.stack import roomy
 from tensorc.syntax import tree
 from tensorc.syntax.parse import parse
 

@@ -12,10 +12,10 @@ from tensorc.backends.llvm.frame import Frame, usual_strides
 from tensorc.backends.llvm.objects import Objects
 from tensorc.loops.nest import Buffer, Memory, Schedule
 from tensorc.loops.work import work
+from tensorc.recursion import roomy
 from tensorc.runtime import texts
 from tensorc.runtime.executable import Image, Key
 from tensorc.runtime.plan import Owned, Plan, Region
-from tensorc.stack import roomy
 
 
 class Scheduled:

@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 
 import tensorc as tc
+from tensorc.eager.face import face_names
+from tensorc.elaborate import library_names
 
 PRINTED = """
 tc.tensor(3)
@@ -180,3 +182,9 @@ def test_an_addition_costs_no_more_than_pytorch_s() -> None:
     ours, theirs = tc.ones(16), torch.ones(16)
     times = [min(repeat(lambda x=x: x + x, number=1000, repeat=20)) for x in (ours, theirs)]
     assert times[0] <= times[1]
+
+
+def test_no_module_has_the_name_of_a_function() -> None:
+    """`import tensorc.stack` would put the module where `tc.stack` was."""
+    modules = {path.stem for path in Path(tc.__file__).parent.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert not modules & {*library_names(), *face_names()}

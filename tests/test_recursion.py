@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tensorc.stack import WORDS, roomy
+from tensorc.recursion import WORDS, roomy
 
 
 def test_calls_are_as_without() -> None:
