@@ -204,7 +204,7 @@ def example(path: Path, name: str) -> None:
     function = tc.load(path)[name]
     prepared = function._definition.representative()
     assert prepared is not None
-    function._executable(function._entry(prepared)).executable.settle({})
+    function._executable(function._entry(prepared))
 
 
 def program(text: str, wrt: tuple[str, ...], shapes: str) -> None:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tensorc.loops.nest import Schedule
     from tensorc.runtime.arrays import Array
     from tensorc.runtime.call import Executable
-    from tensorc.schedule.sizes import Class
     from tensorc.transform.partition import Partition
 
 Result = TypeVar("Result")
@@ -59,12 +58,6 @@ class Compilation:
 
         return self._stage("grad", lambda: passes(self.typed))
 
-    def scheduled(self, sizes: Class) -> Schedule:
-        """The schedule for a class of sizes."""
-        from tensorc.schedule.program import schedule
-
-        return self._stage("schedule", lambda: schedule(self.optimised, dict(sizes))) if sizes else self.schedule
-
     @cached_property
     def executable(self) -> Executable:
         refuse_compile(self.typed.name)
@@ -82,7 +75,7 @@ class Compilation:
                 from tensorc.runtime.stored import executable
 
                 fast = self.target == "cpu:fast"
-                return executable(self.typed, self.scheduled, self.text, config.cpu, fast, refuse_compile)
+                return executable(self.typed, lambda: self.schedule, self.text, config.cpu, fast, refuse_compile)
             case "reference":
                 return Oracle(self.typed)
             case "triton":

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tensorc import algebra
 from tensorc.algebra import Poly
 from tensorc.api.cost import Cost, elements, kernel_flops
-from tensorc.loops.nest import Kernel
+from tensorc.loops.nest import Kernel, Schedule
 
 if TYPE_CHECKING:
     from tensorc.api.lowered import Lowered
@@ -80,18 +80,26 @@ def explain(lowered: Lowered) -> Explanation:
     """The explanation of a program for the sizes that its arguments have."""
     from tensorc.schedule.program import grouped
     from tensorc.schedule.reasons import reason
-    from tensorc.schedule.sizes import deciding
 
     sizes = lowered.sizes
-    decides = deciding(lowered.program)
-    schedule, groups = grouped(lowered.optimised, dict(decides.class_of(sizes)) if decides is not None else None)
+    schedule, groups = grouped(lowered.optimised)
     found: list[Explained] = []
     for n, (group, kernels) in enumerate(groups):
         apart = {before[0].name: why for g, before in groups[:n] if (why := reason(g, group)) is not None}
-        for number, kernel in enumerate(kernels):
+        for number, kernel in enumerate(k for k in kernels if _runs(k, schedule, sizes)):
             found.append(_explained(kernel, tuple(r.name for r in group.rules), apart if number == 0 else {}))
     stored = {b.name: elements(b.extents) * b.dtype.bytes for b in schedule.intermediates}
     return Explanation(lowered.signature, tuple(found), stored, _saved(lowered), lowered.cost(), dict(schedule.derived), sizes)
+
+
+def _runs(kernel: Kernel, schedule: Schedule, sizes: Mapping[str, int]) -> bool:
+    """Whether a kernel runs in a call of such sizes; where they are not all known, in one of large arrays."""
+    known = dict(sizes)
+    for name, value in schedule.derived.items():
+        if all(s.name in known for s in algebra.sizes(value)):
+            known[name] = algebra.evaluate(value, known)
+    needed = {s.name for switch, _ in kernel.when for tests in switch.ways for t in tests for s in algebra.sizes(t.value)}
+    return kernel.runs(known) if needed <= known.keys() else kernel.is_usual
 
 
 def _explained(kernel: Kernel, fused: tuple[str, ...], apart: Mapping[str, str]) -> Explained:

@@ -230,8 +230,7 @@ class Function(Callable):
     def warmup(self, *args: Any, **kwargs: Any) -> None:
         """Compile for arguments or specs of these dtypes and ranks, so that a call finds it done."""
         prepared = self._definition.prepare(args, kwargs)
-        call = self._executable(self._entry(prepared))
-        call.settle(prepared.leaves)
+        self._executable(self._entry(prepared))
 
     def reference(self, *args: Any, **kwargs: Any) -> Any:
         """The value for arguments as NumPy computes it, definition by definition; NumPy arrays, whatever came in."""

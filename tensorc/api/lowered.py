@@ -104,8 +104,7 @@ class Compiled(Callable):
         self._key = None if prepared is None else prepared.key
         self._definition, self._takes_out, self.name = lowered._function._definition, lowered._function._takes_out, lowered._function.name
         self._calls = 0
-        executable = call.for_sizes_of([] if prepared is None else prepared.leaves)
-        self._call = Call(call.program, entry.instance.result, executable, call.names, extra)
+        self._call = Call(call.program, entry.instance.result, call.executable, call.names, extra)
 
     @property
     def signature(self) -> str:

@@ -111,9 +111,9 @@ class _Maker:
                 lowered = function(unit, name).lower(*(values.get(p.name, MISSING) for p in declared), target="cpu")
             dtypes = {p.dtype_text: v.dtype for p in declared if isinstance(v := values.get(p.name), Spec)}
             whole = "_".join([name, *(str(dtypes[v]) for v in variables if v in dtypes)])
-            yield _made(lowered.program, whole, unit.functions[name].doc, lowered.sizes)
+            yield _made(lowered.program, whole, unit.functions[name].doc)
             if self.wrt is not None:
-                yield from self._gradient(lowered.program, f"{whole}_grad", lowered.sizes)
+                yield from self._gradient(lowered.program, f"{whole}_grad")
 
     def _chosen(self, name: str, variables: Mapping[str, tuple[DType, ...]]) -> Sequence[DType | None]:
         """What dtype variables stand for in turn; None for what they stand for without being told."""
@@ -126,7 +126,7 @@ class _Maker:
             raise Refused(message, f"it is one of {', '.join(d.name for d in taken)}", code=USAGE)
         return found or [None]
 
-    def _gradient(self, program: Program, name: str, sizes: Mapping[str, int]) -> Iterator[Function]:
+    def _gradient(self, program: Program, name: str) -> Iterator[Function]:
         """The gradient of a scalar, else the function that takes a cotangent of each float result too."""
         from tensorc.cli.grad import chosen, derived, is_scalar
 
@@ -144,7 +144,7 @@ class _Maker:
         made = derived(program, "grad" if is_scalar(program) else "vjp", wrt, False)
         what = "The gradient" if is_scalar(program) else "The cotangents of the parameters for those of the results"
         doc = f"{what} of {program.name} by {', '.join(i.name for i in inputs)}."
-        yield _made(made, name, doc, sizes, tuple(f"d{i.name}" for i in inputs))
+        yield _made(made, name, doc, tuple(f"d{i.name}" for i in inputs))
 
 
 def _no_gradient(program: Program, unnamed: bool) -> str:
@@ -158,12 +158,8 @@ def _no_gradient(program: Program, unnamed: bool) -> str:
     return "has none of the parameters" if unnamed else ""
 
 
-def _made(program: Program, name: str, doc: str, sizes: Mapping[str, int], results: tuple[str, ...] = ()) -> Function:
-    """The program, scheduled for sizes of which some may be known."""
+def _made(program: Program, name: str, doc: str, results: tuple[str, ...] = ()) -> Function:
     from tensorc.compiler import Compilation
     from tensorc.runtime.ahead.library import Function
-    from tensorc.schedule.sizes import deciding
 
-    decides = deciding(program)
-    schedule = Compilation(program, "cpu").scheduled(() if decides is None else decides.class_of(sizes))
-    return Function(name, program, schedule, doc, results)
+    return Function(name, program, Compilation(program, "cpu").schedule, doc, results)

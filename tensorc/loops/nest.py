@@ -39,11 +39,11 @@ Softmax over rows, as `text.show` prints it:
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
-from tensorc.algebra import Facts, Index, Poly, elements, poly
+from tensorc.algebra import Facts, Index, Poly, elements, evaluate, poly
 from tensorc.dtypes import DType
 from tensorc.ir.tensor import Input, Load, Scalar
 from tensorc.ir.walk import loads
@@ -253,8 +253,34 @@ Statement = For | Let | Init | Fold | Done | Carry | Store | Update | SortRow
 
 
 @dataclass(frozen=True)
+class Test:
+    """Holds of sizes at which `value` comes to at least `least` and at most `most`."""
+
+    value: Poly
+    least: int = 0
+    most: int = (1 << 63) - 1
+
+    def holds(self, sizes: Mapping[str, int]) -> bool:
+        return self.least <= evaluate(self.value, sizes) <= self.most
+
+
+@dataclass(frozen=True)
+class Switch:
+    """The ways of doing the same, of which the sizes of a call decide: it takes the first whose tests all hold. The last one has none."""
+
+    ways: tuple[tuple[Test, ...], ...]
+
+    def taken(self, sizes: Mapping[str, int]) -> int:
+        """The number of the way that a call of such sizes takes."""
+        return next(n for n, tests in enumerate(self.ways) if all(t.holds(sizes) for t in tests))
+
+
+When = tuple[tuple[Switch, int], ...]
+
+
+@dataclass(frozen=True)
 class Kernel:
-    """Runs `body` once.
+    """Runs `body` once, where each switch of `when` takes the way that is named with it.
 
     `reads` and `writes` are the inputs and buffers it touches, each once; one that is updated or read back is in both.
     """
@@ -265,6 +291,16 @@ class Kernel:
     writes: tuple[Buffer, ...]
     scratch: tuple[Scratch, ...]
     names: Mapping[Index, str]  # of the axes, for printing
+    when: When = ()
+
+    def runs(self, sizes: Mapping[str, int]) -> bool:
+        """Whether it runs in a call of such sizes, derived ones among them."""
+        return all(switch.taken(sizes) == way for switch, way in self.when)
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether it runs wherever no test holds."""
+        return all(way == len(switch.ways) - 1 for switch, way in self.when)
 
     @cached_property
     def memory(self) -> tuple[Memory, ...]:
@@ -292,6 +328,13 @@ class Schedule:
     kernels: tuple[Kernel, ...]
     facts: Facts
     derived: Mapping[str, Poly] = field(default_factory=dict)
+
+    @property
+    def usual(self) -> Schedule:
+        """What of it runs where no switch's test holds."""
+        kernels = tuple(replace(k, when=()) for k in self.kernels if k.is_usual)
+        touched = {self.aliases.get(m, m) if isinstance(m, Buffer) else m for k in kernels for m in k.memory}
+        return replace(self, kernels=kernels, intermediates=tuple(b for b in self.intermediates if b in touched))
 
     def __str__(self) -> str:
         from tensorc.loops.text import show_schedule

@@ -14,7 +14,25 @@ from tensorc.algebra import Atom, Element, Index, Poly
 from tensorc.ir.operations import OPERATIONS
 from tensorc.ir.tensor import Apply, Const, Int, IsZero, Load, Nonnegative, Scalar, Select, Tensor
 from tensorc.ir.walk import children, postorder
-from tensorc.loops.nest import Bind, Carry, Done, Fold, For, Init, Kernel, Let, Memory, Schedule, SortRow, Statement, Store, Update, scalars
+from tensorc.loops.nest import (
+    Bind,
+    Carry,
+    Done,
+    Fold,
+    For,
+    Init,
+    Kernel,
+    Let,
+    Memory,
+    Schedule,
+    SortRow,
+    Statement,
+    Store,
+    Test,
+    Update,
+    When,
+    scalars,
+)
 
 Names = Mapping[Index, str]
 
@@ -22,7 +40,7 @@ Names = Mapping[Index, str]
 def show(kernel: Kernel) -> str:
     """A kernel and its nest."""
     reads, writes = (", ".join(map(declared, part)) for part in (kernel.reads, kernel.writes))
-    lines = [f"kernel {kernel.name}({reads}) -> {writes}"]
+    lines = [f"kernel {kernel.name}({reads}) -> {writes}{_when(kernel.when)}"]
     lines += [f"  scratch {declared(s)}" for s in kernel.scratch]
     for s in kernel.body:
         lines += _statement(s, kernel.names, "  ")
@@ -37,8 +55,19 @@ def show_schedule(schedule: Schedule) -> str:
         lines += [f"  {title} {declared(b)}" for b in buffers]
     lines += [f"  view {declared(view)} of {base.name}" for view, base in schedule.aliases.items()]
     for k in schedule.kernels:
-        lines.append(f"  kernel {k.name}({', '.join(m.name for m in k.reads)}) -> {', '.join(m.name for m in k.writes)}")
+        lines.append(f"  kernel {k.name}({', '.join(m.name for m in k.reads)}) -> {', '.join(m.name for m in k.writes)}{_when(k.when)}")
     return "\n".join(lines)
+
+
+def _when(when: When) -> str:
+    """Where a kernel runs, of those that do the same in other ways: the first whose tests hold."""
+    told = [" and ".join(map(_test, switch.ways[way])) for switch, way in when]
+    return "".join(f" if {tests}" if tests else " otherwise" for tests in told)
+
+
+def _test(t: Test) -> str:
+    value = algebra.show(t.value)
+    return f"{value} <= {t.most}" if t.least == 0 else f"{value} >= {t.least}"
 
 
 def statement(s: Statement, names: Names) -> list[str]:

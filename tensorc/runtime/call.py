@@ -40,19 +40,6 @@ class Further(Protocol):
     seconds: float
 
 
-@runtime_checkable
-class Sized(Protocol):
-    """An executable with code for several classes of sizes."""
-
-    def of(self, sizes: Mapping[str, int]) -> Executable:
-        """The code for sizes, of which some may not be known."""
-        ...
-
-    def settle(self, sizes: Mapping[str, int]) -> None:
-        """Make all code that calls of such sizes need."""
-        ...
-
-
 @dataclass(frozen=True)
 class Constraint:
     """The axis of an input must have the extent that `extent` comes to."""
@@ -111,20 +98,6 @@ class Call:
         return found
 
     # Sizes.
-
-    def settle(self, given: Sequence[Any]) -> None:
-        """Make all code that calls need with such arrays, or specs in their place."""
-        if isinstance(self.executable, Sized):
-            self.executable.settle(self._told(given))
-
-    def for_sizes_of(self, given: Sequence[Any]) -> Executable:
-        """The executable, with the code alone that such arrays need, or specs in their place."""
-        return self.executable.of(self._told(given)) if isinstance(self.executable, Sized) else self.executable
-
-    def _told(self, given: Sequence[Any]) -> dict[str, int]:
-        shapes = [getattr(leaf, "shape", ()) for leaf in given]
-        found = {name: shapes[number][axis] for name, (number, axis) in self.binders.items() if number < len(shapes)}
-        return {name: extent for name, extent in found.items() if isinstance(extent, int)}
 
     def bind(self, inputs: Sequence[Array]) -> dict[str, int]:
         """The sizes of a call. Raises ShapeError where an axis or a condition of the program is not met."""

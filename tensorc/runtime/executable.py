@@ -105,13 +105,6 @@ class Executable:
     def texts(self) -> Mapping[str, str]:
         return self.kernels.texts
 
-    def of(self, sizes: Mapping[str, int]) -> Executable:
-        """The executable that runs calls of such sizes, of which some may not be known."""
-        return self
-
-    def settle(self, sizes: Mapping[str, int]) -> None:
-        """Make all code that calls of such sizes need."""
-
     def _variant(self, key: Key) -> Callable[[bytes], None]:
         with LOCK:
             if key not in self._variants and len(self._variants) >= MOST_VARIANTS:
@@ -216,30 +209,39 @@ class Executable:
                 facts = _known_strides(usual, array.shape, steps)
             known.append(facts)
             strides += steps
-        regions = [threads.region(region.units(sizes), algebra.evaluate(region.work, sizes), count) for region in self.plan.regions]
-        offsets, slots, slot = self._places(sizes)
+        if known != [*self.plan.usual]:  # nothing is made anew for strides that no element shows
+            for number, usual in enumerate(self.plan.usual[: self.plan.inputs]):
+                if not _tells(usual, arrays[number].shape):
+                    known[number] = (None,) * len(usual)
+        running = self.plan.running(sizes)
+        regions = [
+            threads.region(region.units(sizes) if running[region.kernel] else 0, algebra.evaluate(region.work, sizes), count)
+            for region in self.plan.regions
+        ]
+        offsets, slots, slot = self._places(sizes, running)
         parallel = any(r.chunk for r in regions)
         total = slots + slot * (count if parallel else 1)
-        shape = self._largest(sizes)
+        shape = self._largest(sizes, running)
         if total > memory.LARGEST:
             raise self._too_large(shape, total)
         names = (*self.plan.sizes, *(name for name, _ in self.plan.derived))
+        runs = (int(r) for r, when in zip(running, self.plan.when, strict=True) if when)
         shared = (count, threads.parallel() if parallel else 0, slots, slot)
-        words = self.plan.words((sizes[name] for name in names), strides, offsets, shared, ((r.units, r.chunk) for r in regions), 0)
+        words = self.plan.words((sizes[name] for name in names), strides, offsets, shared, ((r.units, r.chunk) for r in regions), runs, 0)
         checks = tuple(offsets[self.plan.intermediates : self.plan.shared])
         packed = struct.pack(f"={len(words)}q", *words)
         return Layout(self._variant(tuple(known)), packed, total, checks, tuple(copied), empty, shape)
 
-    def _places(self, sizes: Mapping[str, int]) -> tuple[list[int], int, int]:
+    def _places(self, sizes: Mapping[str, int], running: Sequence[bool]) -> tuple[list[int], int, int]:
         """(where each memory of the workspace lies, a scratch among its thread's; where the threads' begin; how much each has)."""
-        blocks = [memory.Block(o.bytes(sizes), o.first, o.last) for o in self.plan.owned]
+        blocks = [memory.Block(o.bytes(sizes) if o.is_used(running) else 0, o.first, o.last) for o in self.plan.owned]
         shared = self.plan.shared
         (places, slots), (own, slot) = memory.plan(blocks[:shared]), memory.plan(blocks[shared:])
         return places + own, slots, -(-slot // memory.APART) * memory.APART
 
-    def _largest(self, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    def _largest(self, sizes: Mapping[str, int], running: Sequence[bool]) -> tuple[int, ...]:
         """The shape of the largest intermediate, for messages."""
-        largest = max(self.plan.owned, key=lambda o: o.bytes(sizes), default=None)
+        largest = max((o for o in self.plan.owned if o.is_used(running)), key=lambda o: o.bytes(sizes), default=None)
         return () if largest is None else tuple(algebra.evaluate(e, sizes) for e in largest.extents)
 
     def _too_large(self, shape: tuple[int, ...], count: int) -> MemoryError:
@@ -276,6 +278,11 @@ def _known_strides(usual: Strides, shape: Sequence[int], strides: Sequence[int])
         return usual
     unit = next((axis for axis in reversed(range(len(shape))) if strides[axis] == 1 and shape[axis] != 1), None)
     return tuple(1 if axis == unit else 0 if stride == 0 else None for axis, stride in enumerate(strides))
+
+
+def _tells(usual: Strides, shape: Sequence[int]) -> bool:
+    """Whether the strides of an array of this shape tell one that is row-major from others."""
+    return 0 not in shape and not any(fact == 1 and extent == 1 for fact, extent in zip(usual, shape, strict=True))
 
 
 def _stand_in(usual: Strides, array: Array) -> tuple[Array, tuple[int, ...], Strides]:

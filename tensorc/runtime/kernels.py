@@ -32,6 +32,7 @@ class Scheduled:
     @cached_property
     def plan(self) -> Plan:
         schedule, frame = self.schedule, self.frame
+        switches = tuple(dict.fromkeys(s for kernel in schedule.kernels for s, _ in kernel.when))
         owned = [Owned(m.extents, m.dtype.bytes, first, last) for (_, m), (first, last) in zip(frame.owned, _lifetimes(frame), strict=True)]
         return Plan(
             sizes=frame.sizes,
@@ -41,14 +42,17 @@ class Scheduled:
             intermediates=len(schedule.intermediates),
             checks=len(schedule.checks),
             regions=tuple(self._region(number, n) for number, n in frame.regions),
-            work=sum((work(kernel.body) for kernel in schedule.kernels), ZERO),
+            work=sum((work(kernel.body) for kernel in schedule.kernels if kernel.is_usual), ZERO),
             length=frame.length,
+            inputs=len(schedule.inputs),
+            switches=switches,
+            when=tuple(tuple((switches.index(s), way) for s, way in kernel.when) for kernel in schedule.kernels),
         )
 
     def _region(self, number: int, n: int) -> Region:
         kernel = self.schedule.kernels[number]
         piece = self.frame.pieces[number][n]
-        return Region(piece.steps(lanes_of(kernel, self.target)), work(piece.body))
+        return Region(number, piece.steps(lanes_of(kernel, self.target)), work(piece.body))
 
     @property
     def stages(self) -> dict[str, bytes]:

@@ -123,7 +123,7 @@ class Maker:
             return None
         parts, layout, origins, outputs = found
         assert isinstance(made.call.executable, Executable)
-        executable = made.call.executable.of(made.call.sizes_and_shapes(made.inputs)[0])
+        executable = made.call.executable
         if layout.empty or not executable.is_usual(layout):
             return None
         mask, places, outs = self.mask(made)
@@ -144,7 +144,7 @@ class Maker:
         if not isinstance(made.call.executable, Executable) or not made.call.is_plain:
             return None
         sizes, shapes = made.call.sizes_and_shapes(made.inputs)
-        executable = made.call.executable.of(sizes)
+        executable = made.call.executable
         if executable.plan.length > MOST_FRAME:
             return None
         outputs = _outputs(made, shapes)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from tensorc import algebra
 from tensorc.algebra import Atom, Exact, Poly, Quotient, Remainder, Size, poly
+from tensorc.loops.nest import Switch, Test
 
 W = TypeVar("W")
 
@@ -25,6 +26,10 @@ class Owned:
     first: int
     last: int
 
+    def is_used(self, running: Sequence[bool]) -> bool:
+        """Whether one of the kernels that run uses it, or the caller."""
+        return self.last >= len(running) or any(running[self.first : self.last + 1])
+
     def bytes(self, sizes: Mapping[str, int]) -> int:
         """At least one element along each axis: a clamped subscript reads the first."""
         count = self.itemsize
@@ -35,8 +40,11 @@ class Owned:
 
 @dataclass(frozen=True)
 class Region:
-    """A piece of a kernel that is shared out among threads: the extents and the steps of its loops, and how much work there is in it."""
+    """A piece of a kernel, by its number, that is shared out among threads: the extents and the steps of its loops, and how much work there
+    is in it.
+    """
 
+    kernel: int
     loops: tuple[tuple[Poly, int], ...]
     work: Poly
 
@@ -53,7 +61,8 @@ class Plan:
     """The frame of a schedule, from the caller's side. `usual` are the strides of row-major inputs and results.
 
     `derived` are sizes that follow from those of the inputs and from earlier ones. `owned` are first the intermediates, then the checks'
-    cells, both whole, then what each thread has for itself, from `shared` on.
+    cells, both whole, then what each thread has for itself, from `shared` on. Each kernel has in `when` the ways that switches, by their
+    numbers, must take for it to run.
     """
 
     sizes: tuple[str, ...]
@@ -65,6 +74,14 @@ class Plan:
     regions: tuple[Region, ...]
     work: Poly
     length: int
+    inputs: int
+    switches: tuple[Switch, ...] = ()
+    when: tuple[tuple[tuple[int, int], ...], ...] = ()
+
+    def running(self, sizes: Mapping[str, int]) -> tuple[bool, ...]:
+        """Of each kernel whether it runs at such sizes, derived ones among them."""
+        taken = [s.taken(sizes) for s in self.switches]
+        return tuple(all(taken[switch] == way for switch, way in when) for when in self.when)
 
     def complete(self, sizes: Mapping[str, int]) -> Mapping[str, int]:
         """The sizes of the inputs with those that follow from them."""
@@ -76,12 +93,20 @@ class Plan:
         return found
 
     def words(
-        self, sizes: Iterable[W], strides: Iterable[W], places: Iterable[W], threads: Sequence[W], regions: Iterable[tuple[W, W]], none: W
+        self,
+        sizes: Iterable[W],
+        strides: Iterable[W],
+        places: Iterable[W],
+        threads: Sequence[W],
+        regions: Iterable[tuple[W, W]],
+        runs: Iterable[W],
+        none: W,
     ) -> list[W]:
         """The words of the frame behind the pointers, in its order. `threads` are how many, what runs them, and where their scratch
-        begins and how far apart it is; `regions` the units and the chunk of each; `none` stands for what a kernel writes itself.
+        begins and how far apart it is; `regions` the units and the chunk of each; `runs` is 0 for each of the kernels that do not always
+        run that does not; `none` stands for what a kernel writes itself.
         """
-        return [*sizes, *strides, *places, *threads, *(word for region in regions for word in region), none]
+        return [*sizes, *strides, *places, *threads, *(word for region in regions for word in region), *runs, none]
 
     @property
     def shared(self) -> int:
@@ -109,9 +134,12 @@ def to_json(plan: Plan) -> dict[str, Any]:
         "owned": [[_sums(o.extents), o.itemsize, o.first, o.last] for o in plan.owned],
         "intermediates": plan.intermediates,
         "checks": plan.checks,
-        "regions": [[[[_sum(extent), step] for extent, step in r.loops], _sum(r.work)] for r in plan.regions],
+        "regions": [[r.kernel, [[_sum(extent), step] for extent, step in r.loops], _sum(r.work)] for r in plan.regions],
         "work": _sum(plan.work),
         "length": plan.length,
+        "inputs": plan.inputs,
+        "switches": [[[[_sum(t.value), t.least, t.most] for t in tests] for tests in s.ways] for s in plan.switches],
+        "when": plan.when,
     }
 
 
@@ -123,9 +151,14 @@ def from_json(made: Mapping[str, Any]) -> Plan:
         tuple(Owned(tuple(map(_poly, extents)), *rest) for extents, *rest in made["owned"]),
         made["intermediates"],
         made["checks"],
-        tuple(Region(tuple((_poly(extent), step) for extent, step in loops), _poly(work)) for loops, work in made["regions"]),
+        tuple(
+            Region(kernel, tuple((_poly(extent), step) for extent, step in loops), _poly(work)) for kernel, loops, work in made["regions"]
+        ),
         _poly(made["work"]),
         made["length"],
+        made["inputs"],
+        tuple(Switch(tuple(tuple(Test(_poly(value), *rest) for value, *rest in tests) for tests in ways)) for ways in made["switches"]),
+        tuple(tuple((switch, way) for switch, way in when) for when in made["when"]),
     )
 
 

@@ -25,6 +25,7 @@ from tensorc.runtime.words import (
     LARGEST_WORKSPACE,
     LENGTH,
     MOST_SIZES,
+    MOST_SWITCHES,
     MULTIPLY,
     NEW,
     QUOTIENT,
@@ -246,6 +247,38 @@ def lay_frame(cursor: Word, record: Word, structure: Word, sizes: Word) -> Word:
             units = units * floored(computed(cursor, sizes) + step - 1, step)
         tail[region * 2] = units
         tail[region * 2 + 1] = 0
+    choose(cursor, sizes, tail + regions * 16)
+    return 1
+
+
+def choose(cursor: Word, sizes: Word, tail: Word) -> Word:
+    """Writes of each kernel that does not always run whether it does: whether each of its switches takes its way."""
+    taken = stack(MOST_SWITCHES)
+    switches = next_word(cursor)
+    for switch in range(switches):
+        taken[switch] = -1
+        ways = next_word(cursor)
+        for way in range(ways):
+            holds = 1
+            tests = next_word(cursor)
+            for _test in range(tests):
+                least = next_word(cursor)
+                most = next_word(cursor)
+                value = computed(cursor, sizes)
+                if value < least or value > most:
+                    holds = 0
+            if holds != 0 and taken[switch] < 0:
+                taken[switch] = way
+    kernels = next_word(cursor)
+    for kernel in range(kernels):
+        runs = 1
+        needed = next_word(cursor)
+        for _need in range(needed):
+            number = next_word(cursor)
+            wanted = next_word(cursor)
+            if taken[number] != wanted:
+                runs = 0
+        tail[kernel] = runs
     return 1
 
 

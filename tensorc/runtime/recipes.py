@@ -1,7 +1,7 @@
 """Writes recipes: how the frame of a call, and the shapes of its results, follow from the dims and strides of its arguments.
 
 The words are read by `recipe`, in this order: the sizes, what must hold of them, those that are derived from them, the work, the results'
-dims, the frame's sizes, the arrays, the workspace, the regions.
+dims, the frame's sizes, the arrays, the workspace, the regions, the switches, the kernels that do not always run.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from tensorc.algebra import Atom, Poly, Quotient, Remainder, Size
+from tensorc.loops.nest import Switch
 from tensorc.runtime import words
 from tensorc.runtime.call import Call
 from tensorc.runtime.plan import Owned, Plan, Strides
@@ -45,6 +46,9 @@ def recipe(call: Call, plan: Plan, inputs: Sequence[Place], outputs: Sequence[Pl
     dims = [_number(extent, slots) for t in call.program.results for extent in t.extents]
     frame = [slots[name] for name in (*plan.sizes, *(name for name, _ in plan.derived))]
     arrays = zip((*inputs, *outputs), plan.usual, strict=True)
+    if len(plan.switches) > words.MOST_SWITCHES:
+        raise Unwritten("there are too many switches")
+    switched = [when for when in plan.when if when]
     parts = [
         [len(bound), *bound],
         [len(constraints), *chain(*constraints)],
@@ -59,6 +63,8 @@ def recipe(call: Call, plan: Plan, inputs: Sequence[Place], outputs: Sequence[Pl
         _memories(plan.owned[plan.shared :], slots),
         [len(plan.regions)],
         *([len(r.loops), *chain(*((step, *_number(extent, slots)) for extent, step in r.loops))] for r in plan.regions),
+        [len(plan.switches), *chain(*(_switch(s, slots) for s in plan.switches))],
+        [len(switched), *chain(*([len(when), *chain(*when)] for when in switched))],
     ]
     return list(chain(*parts))
 
@@ -85,6 +91,13 @@ def _memories(owned: Sequence[Owned], slots: Mapping[str, int]) -> list[int]:
         found += memory.itemsize, len(memory.extents)
         for extent in memory.extents:
             found += _number(extent, slots)
+    return found
+
+
+def _switch(switch: Switch, slots: Mapping[str, int]) -> list[int]:
+    found = [len(switch.ways)]
+    for tests in switch.ways:
+        found += [len(tests), *chain(*((t.least, t.most, *_number(t.value, slots)) for t in tests))]
     return found
 
 

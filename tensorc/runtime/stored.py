@@ -16,10 +16,8 @@ from tensorc.ir.program import Program
 from tensorc.ir.text import show
 from tensorc.runtime import plan, texts
 from tensorc.runtime.cache import Entry, get, key_of, put, store
-from tensorc.runtime.classes import Classes
 from tensorc.runtime.executable import Executable, Image, Key
 from tensorc.runtime.plan import Plan
-from tensorc.schedule.sizes import Class, deciding
 from tensorc.version import __version__
 
 if TYPE_CHECKING:
@@ -35,7 +33,7 @@ STAGES = ("typed", "opt")
 
 def executable(
     program: Program,
-    schedule: Callable[[Class], Schedule],
+    schedule: Callable[[], Schedule],
     text: Callable[[str], str],
     cpu: str | None,
     fast: bool,
@@ -44,32 +42,26 @@ def executable(
     """The program's executable for a CPU. `schedule` is called where the cache lacks it, and `text` for the stages that are kept.
 
     `fast` says that functions may be off by 4 units in the last place rather than by 1.
-    `permit` is called with the program's name before code is made later on, for arrays with other strides or of other sizes.
+    `permit` is called with the program's name before code is made later on, for arrays with other strides.
     """
     machine = replace(target.host(cpu), fast=fast)
 
-    def make(sizes: Class) -> Executable:
-        if store() is None:
-            from tensorc.runtime.kernels import Scheduled
+    if store() is None:
+        from tensorc.runtime.kernels import Scheduled
 
-            return Executable(Scheduled(schedule(sizes), machine), program.name, permit)
-        return Executable(Stored(program, lambda: schedule(sizes), text, machine, sizes), program.name, permit)
-
-    decides = deciding(program)
-    return Classes(make, decides, program.name, permit) if decides is not None and decides.sizes else make(())
+        return Executable(Scheduled(schedule(), machine), program.name, permit)
+    return Executable(Stored(program, schedule, text, machine), program.name, permit)
 
 
 class Stored:
     """Kernels by the hash of all that they are made from: the program, the CPU, the compiler and LLVM."""
 
-    def __init__(
-        self, program: Program, schedule: Callable[[], Schedule], text: Callable[[str], str], machine: target.Target, sizes: Class
-    ) -> None:
+    def __init__(self, program: Program, schedule: Callable[[], Schedule], text: Callable[[str], str], machine: target.Target) -> None:
         self.name = program.name
         self.target = machine
         self._schedule = schedule
         self._text = text
-        self._parts = ("program", compiler(), target.llvm_version(), str(machine), *_texts(program), str(sizes))
+        self._parts = ("program", compiler(), target.llvm_version(), str(machine), *_texts(program))
         self.texts: Mapping[str, str] = texts.stages(self._llvm, machine)
 
     @cached_property

@@ -157,6 +157,7 @@ QUOTIENT = 4
 REMAINDER = 5
 DEEPEST = 12
 MOST_SIZES = 64
+MOST_SWITCHES = 64
 
 NEW = -1  # in place of where an array is described: it is a result, which is made
 ANY = -2  # in place of a stride

@@ -95,10 +95,14 @@ class Found:
 
     nest: tuple[Part, ...]
     carried: Carried
+    roles: Roles
 
 
-def contract(members: Sequence[Member], estimate: Estimate) -> Found | None:
-    """The nest of members that begin with a contraction; None where it has no two sides, or something has other lanes."""
+def contract(members: Sequence[Member], estimate: Estimate, deep: bool = False) -> Found | None:
+    """The nest of members that begin with a contraction; None where it has no two sides, or something has other lanes.
+
+    `deep`: its result is known to be small, and made of much.
+    """
     bases = _bases(members)
     if not bases or not _all_follow(bases, members):
         return None
@@ -108,10 +112,10 @@ def contract(members: Sequence[Member], estimate: Estimate) -> Found | None:
         able = carried(made.members, roles.rows)
         block = replace(block_of(roles, estimate), lanes=LANES * 4 // max(roles.bases[0].body.dtype.bytes, 4))
         for each in (able, NOTHING) if able.scales else (NOTHING,):
-            plan = _Planner(roles, made, each, block, _deep(roles, made, estimate)).plan()
+            plan = _Planner(roles, made, each, block, _deep(roles, made, estimate, deep)).plan()
             nest = arrange(made.members, plan) if plan is not None else None
             if nest is not None and _is_carried_together(nest, each):
-                return Found(nest, each)
+                return Found(nest, each, roles)
     return None
 
 
@@ -142,13 +146,13 @@ class Deep:
     count: int
 
 
-def _deep(roles: Roles, made: Copied, estimate: Estimate) -> Deep | None:
+def _deep(roles: Roles, made: Copied, estimate: Estimate, is_known: bool) -> Deep | None:
     """Where a small result is made of so much that it is shared out among threads, and little of it is at hand at a time."""
     first, inner = roles.bases[0], roles.inner[0]
-    if roles.thin or first.body.dtype.is_half or any(m.over for m in made.members if m is not first):
+    if first.body.dtype.is_half or any(m.over for m in made.members if m is not first):
         return None
     points = [estimate(a.extent) for a in inner]
-    if math.prod(points) < 4 * DEPTH or math.prod(estimate(a.extent) for a in first.out) > RESULT:
+    if not is_known and (roles.thin or math.prod(points) < 4 * DEPTH or math.prod(estimate(a.extent) for a in first.out) > RESULT):
         return None
     axis = max(inner, key=lambda a: estimate(a.extent)) if max(points) >= 4 * DEPTH else inner[0]
     rest = math.prod(points) // estimate(axis.extent)
@@ -269,9 +273,9 @@ class _Planner:
         is_base = m in r.bases
         if is_base and r.thin:  # all that is read side by side, for all rows
             *walked, last = r.inner_of(m)
-            yield from (self.loop(a, name="inner") for a in walked)
-            yield self.loop(last, Bind("unroll", 4), name="inner")
-            yield self.loop(r.rows, Bind("unroll", self.block.rows), self.tiled, "thin")
+            yield from (self.inner(a, name="inner") for a in walked)
+            yield self.inner(last, Bind("unroll", 4), "inner")
+            yield self.loop(r.rows, Bind("unroll", 4), self.tiled, "thin")
             yield self.loop(r.lanes, Bind("vector", 2), True, "thin")
             return
         heavy = not is_base and self.tiled and self.is_heavy(m)
@@ -280,10 +284,10 @@ class _Planner:
             lanes = self.loop(r.lanes, Bind("vector", 2), True)
         if early:
             yield rows
-        elif self.reduces:
-            yield from (lanes, rows)
-        else:
+        elif heavy and not self.reduces:
             yield from (rows, lanes)
+        else:
+            yield from (lanes, rows)
         if is_base:
             name = f"inner {r.bases.index(m)}"
             *walked, last = r.inner_of(m)

@@ -18,10 +18,10 @@ from tensorc.schedule.turned import turned
 from tensorc.schedule.windows import windows
 
 
-def kernel(name: str, space: Space, storage: Storage, names: Names, estimate: Estimate) -> Kernel:
-    """The kernel of the rules of a space, which one nest can hold."""
+def kernel(name: str, space: Space, storage: Storage, names: Names, estimate: Estimate, deep: bool = False) -> Kernel:
+    """The kernel of the rules of a space, which one nest can hold. `deep`: see `contract`."""
     every = by_residues(members(space, storage))
-    found = contract(every, estimate)
+    found = contract(every, estimate, deep)
     if found is not None:
         return build.kernel(name, found.nest, found.carried, names)
     plan = turned(every)

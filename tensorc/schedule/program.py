@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from tensorc import algebra
@@ -11,7 +12,7 @@ from tensorc.dtypes import i64
 from tensorc.ir import build as scalars
 from tensorc.ir.program import BoundsCheck, Program
 from tensorc.ir.tensor import Load, Tensor
-from tensorc.loops.nest import Buffer, Kernel, Schedule
+from tensorc.loops.nest import Buffer, Kernel, Schedule, Switch, Test
 from tensorc.schedule import special
 from tensorc.schedule.anew import anew
 from tensorc.schedule.derived import Derived
@@ -24,7 +25,8 @@ from tensorc.schedule.rows import divide
 from tensorc.schedule.rules import AnyRule, Rule, ScanRule, ScatterRule, SortRule
 from tensorc.schedule.running import share_scan
 from tensorc.schedule.separate import separate
-from tensorc.schedule.sizes import Estimate, estimates
+from tensorc.schedule.sizes import Estimate, estimates, many
+from tensorc.schedule.switches import EVERY, others, short
 from tensorc.schedule.views import flatten
 
 NO_POSITION = i64.range[1]
@@ -42,21 +44,29 @@ def grouped(program: Program, sizes: Mapping[str, int] | None = None) -> tuple[S
     program = separate(program, estimate)
     outputs = (*program.results, *(_first_outside(c) for c in program.checks))
     inlined = inline(program, outputs)
-    rules, groups = _groups(inlined.rules, estimate, program.facts)
+    rules, groups = _groups(inlined.rules, estimate, many(program, sizes), program.facts)
     names = Names(t.name for t in program.inputs)
     storage = store(program, outputs, groups, inlined.aliases, names)
     titles, derived = Names(), Derived(program)
     kernels: list[tuple[Group, tuple[Kernel, ...]]] = []
     partial: list[Buffer] = []
+    contracting = [g for g in groups if any(isinstance(r, Rule) and r.is_contraction for r in g.rules)]
+    alone = contracting[0] if len(contracting) == 1 else None  # of several the usual nests are code enough
     for g in groups:
-        whole = _kernel(titles.unique(_title(g)), g, rules, storage, names, estimate)
-        divided = divide(whole, names, titles, derived, estimate)
-        if divided is not None:
-            made, totals = divided
-        else:
-            made, totals = (share_scan if isinstance(g.rules[0], ScanRule) else share)(whole, names, titles, derived)
-        kernels.append((g, made))
-        partial += totals
+        title = titles.unique(_title(g))
+        usual = _kernel(title, g, rules, storage, names, estimate)
+        divided = divide(usual, names, titles, derived, estimate)
+        if divided is not None and divided[0]:
+            divided = divided[0], tuple(short(k, EVERY) for k in divided[1]), divided[2]
+        ways: list[_Way] = [] if divided is None else [divided]
+        if divided is None or divided[0]:
+            ways.append(((), *(share_scan if isinstance(g.rules[0], ScanRule) else share)(usual, names, titles, derived)))
+        if g.space is not None and alone is g:
+            for o in others(g.space, storage, estimate):
+                other = short(kernel(titles.unique(title), g.space, storage, names, o.estimate, o.deep))
+                ways.insert(-1, (o.tests, *share(other, names, titles, derived)))
+        kernels.append((g, _switched(ways)))
+        partial += [b for *_, totals in ways for b in totals]
     count = len(program.results)
     found = Schedule(
         program.name,
@@ -72,9 +82,21 @@ def grouped(program: Program, sizes: Mapping[str, int] | None = None) -> tuple[S
     return found, kernels
 
 
-def _groups(rules: Sequence[AnyRule], estimate: Estimate, facts: Facts) -> tuple[Sequence[AnyRule], list[Group]]:
+_Way = tuple[tuple[Test, ...], tuple[Kernel, ...], tuple[Buffer, ...]]
+"""Kernels of a group, with the tests of sizes at which they are best, and the memory for what one leaves for another."""
+
+
+def _switched(ways: Sequence[_Way]) -> tuple[Kernel, ...]:
+    """The kernels of all ways, each of which runs where its own is the first whose tests hold."""
+    if len(ways) == 1:
+        return ways[0][1]
+    switch = Switch(tuple(tests for tests, _, _ in ways))
+    return tuple(replace(k, when=((switch, n),)) for n, (_, made, _) in enumerate(ways) for k in made)
+
+
+def _groups(rules: Sequence[AnyRule], estimate: Estimate, many: Estimate, facts: Facts) -> tuple[Sequence[AnyRule], list[Group]]:
     """The rules, and groups of them, where what is too large to be kept is in the group of what reads it, if that can be."""
-    changed = anew(rules, estimate)
+    changed = anew(rules, many)
     groups = partition(changed, estimate, facts)
     home = {r.tensor: g for g in groups for r in g.rules if isinstance(r, Rule) and r.cluster is not None}
     if all(home.get(load.tensor, g) is g for g in groups for r in g.rules for load in r.loads):

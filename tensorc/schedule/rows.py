@@ -12,12 +12,12 @@ The size of a part follows from the sizes alone, so that the bits of a result do
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
 from tensorc import algebra
-from tensorc.algebra import Index, floordiv, poly
+from tensorc.algebra import ONE, Index, Poly, floordiv, poly
 from tensorc.ir import walk
 from tensorc.ir.tensor import Load, Scalar, Tensor
 from tensorc.loops.nest import (
@@ -36,6 +36,7 @@ from tensorc.loops.nest import (
     SortRow,
     Statement,
     Store,
+    Test,
     Update,
     Var,
     read,
@@ -47,26 +48,38 @@ from tensorc.loops.nest import (
 from tensorc.schedule.derived import Derived
 from tensorc.schedule.memory import Names
 from tensorc.schedule.partial import PARTS, accumulated, cast, least
-from tensorc.schedule.sizes import FEW_ROWS, LONG_ROW, Estimate
+from tensorc.schedule.sizes import Estimate
+
+FEW_ROWS, LONG_ROW = 16, 1 << 16
+"""Fewer rows than the first, each at least as long as the second, are divided among threads."""
 
 
 def divide(
     kernel: Kernel, names: Names, titles: Names, derived: Derived, estimate: Estimate
-) -> tuple[tuple[Kernel, ...], tuple[Buffer, ...]] | None:
-    """The kernels that do what a kernel does, and the memory in which they leave what others need; None where rows are many or short."""
+) -> tuple[tuple[Test, ...], tuple[Kernel, ...], tuple[Buffer, ...]] | None:
+    """Where rows are few and long, the kernels that do what a kernel does then, and the memory in which they leave what others need.
+
+    None where it has no rows, or they are known to be many or short.
+    """
     outer, body = _outer(kernel.body)
     loops = [s for s in body if isinstance(s, For)]
     if len(loops) + len(outer) < 2 or not any(isinstance(s, Fold) for s in statements(tuple(loops))):
         return None
-    if prod(estimate(a) for a in (loop.axis.extent for loop in outer)) >= FEW_ROWS or not _are_regular(outer, body):
+    if not _are_regular(outer, body):
         return None
-    if any(prod(estimate(s.axis.extent) for s in _chain(loop)) < LONG_ROW for loop in loops):
+    lengths = dict.fromkeys(_points(_chain(loop)) for loop in loops)
+    tests = [Test(_points(outer), most=FEW_ROWS - 1), *(Test(n, least=LONG_ROW) for n in lengths)]
+    if any(t.value.constant is not None and not t.holds({}) for t in tests):
         return None
     local = {s.var.name for s in statements(kernel.body) if isinstance(s, (Let, Init))} | {s.name for s in kernel.scratch}
     made = _Divided(kernel, outer, Names(names.taken | local), titles, derived, estimate)
     made.run(tuple(map(made.moved, body)))
     names.taken |= {b.name for b in made.buffers}
-    return tuple(made.kernels), tuple(made.buffers)
+    return tuple(t for t in tests if t.value.constant is None), tuple(made.kernels), tuple(made.buffers)
+
+
+def _points(loops: Iterable[For]) -> Poly:
+    return prod((loop.axis.extent for loop in loops), start=ONE)
 
 
 def _outer(body: tuple[Statement, ...]) -> tuple[list[For], tuple[Statement, ...]]:
@@ -194,7 +207,7 @@ class _Divided:
             body = (For(a, SERIAL, body, parallel=True),)
         free = (letter for n in range(1000) if (letter := algebra.letter(n)) not in self.kernel.names.values())
         names = {**self.kernel.names, **dict(zip(inner or self._numbers(body), free, strict=False))}
-        title = self.kernel.name if not self.kernels else self.titles.unique(f"{self.kernel.name}_{len(self.kernels) + 1}")
+        title = self.titles.unique(f"{self.kernel.name}_{len(self.kernels) + 1}")
         self.kernels.append(Kernel(title, body, *touched(body), (), names))
 
     def _numbers(self, body: tuple[Statement, ...]) -> list[Index]:

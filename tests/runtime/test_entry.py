@@ -620,7 +620,7 @@ def test_frames_are_as_python_lays_them_out() -> None:
     for _ in range(4):
         f(generator.random(5), generator.random(6))
     (record,) = f._recorder.general
-    executable = next(iter(f._entries.values())).call.executable.of({"N": 5, "M": 6})
+    executable = next(iter(f._entries.values())).call.executable
     for n, m in generator.integers(2, 60, (40, 2)):
         a, b = generator.random(n), generator.random(m)
         y, total = f(a, b)

@@ -11,7 +11,6 @@ from tensorc.loops.nest import For, Schedule, statements
 from tensorc.runtime.executable import compile_schedule
 from tensorc.schedule import partial
 from tensorc.schedule.program import schedule
-from tensorc.schedule.sizes import deciding
 
 RANDOM = np.random.default_rng(5)
 
@@ -81,12 +80,15 @@ def test_bits_do_not_depend_on_threads() -> None:
 
 
 def test_which_sizes_decide() -> None:
-    found = deciding(MODULE.softmax_rows.lower(tensorc.spec("f32[N, M]")).program)
-    assert found is not None and found.sizes == ("M", "N")
-    assert found.class_of({"N": 2, "M": 1 << 20}) == found.class_of({"N": 9, "M": 1 << 17}) == (("M", 1 << 17), ("N", 2))
-    assert found.class_of({"N": 100, "M": 1 << 20}) == found.class_of({"N": 2, "M": 1000}) == found.class_of({"M": 1 << 20}) == ()
+    kernels = schedule(MODULE.softmax_rows.lower(tensorc.spec("f32[N, M]")).program).kernels
+    (switch,) = {switch for k in kernels for switch, _ in k.when}
+    divided, whole = 0, 1
+    assert switch.taken({"N": 2, "M": 1 << 20}) == switch.taken({"N": 9, "M": 1 << 17}) == divided
+    assert switch.taken({"N": 100, "M": 1 << 20}) == switch.taken({"N": 2, "M": 1000}) == switch.taken({"N": 0, "M": 0}) == whole
+    assert sum(k.is_usual for k in kernels) == 1 < sum(k.runs({"N": 2, "M": 1 << 20}) for k in kernels)
     for text in ("fn f(x: f32[N]) = sum(x)", "fn f(x: f32[N]) = exp(x)", "fn f(x: f32[64, N]) = softmax(x)"):
-        assert deciding(tensorc.compile(text).f.lower(tensorc.spec("f32[64, N]" if "64" in text else "f32[N]")).program) is None
+        lowered = tensorc.compile(text).f.lower(tensorc.spec("f32[64, N]" if "64" in text else "f32[N]"))
+        assert not any(k.when for k in schedule(lowered.program).kernels)
 
 
 def test_literal_sizes_decide_at_once() -> None:

@@ -79,6 +79,7 @@ class Saved:
     tiles: dict[Index, tuple[Tile, ...]]
     blocked: tuple[Index, ...]
     vector: Index | None
+    is_narrow: bool
     mask: Value | None
     valid_lanes: Value | None
     proved: frozenset[Poly]
@@ -91,10 +92,11 @@ class Context:
     code: Code
     lanes: int
     facts: Facts
-    places: Mapping[Memory, Place]  # of all memory that the kernel touches
+    places: dict[Memory, Place]  # of all memory that the kernel touches
     sizes: Mapping[str, Value]
     written: frozenset[Memory]  # memory that the kernel reads as well as writes, its other shapes too
     owners: Mapping[Memory, Memory]  # of buffers that are another shape of a buffer
+    own_places: dict[Memory, Place] = field(default_factory=dict)  # of scratch that may stand for other memory
     registers: int = 32  # vector registers that the CPU has
     compact: bool = False  # whether code is to be short, rather than as fast as can be
     bound: dict[Index, Block] = field(default_factory=dict)
@@ -102,6 +104,7 @@ class Context:
     extents: dict[Index, Value] = field(default_factory=dict)  # of loops that are made one
     shares: dict[Index, Share] = field(default_factory=dict)  # of the loops that are shared out
     vector: Index | None = None
+    is_narrow: bool = False  # whether the lanes are one register, of a loop that takes several where there are so many
     mask: Value | None = None  # the lanes that are points, where not all are
     valid_lanes: Value | None = None  # how many of the first lanes are points, where not all are
     padded: bool = False  # whether lanes that are no points are computed too, and stored in scratch
@@ -141,11 +144,12 @@ class Context:
     def save(self) -> Saved:
         values, accumulators = dict(self.values), dict(self.accumulators)
         places = dict(self.bound), dict(self.tiles), self.blocked
-        return Saved(*places, self.vector, self.mask, self.valid_lanes, self.proved, values, accumulators)
+        return Saved(*places, self.vector, self.is_narrow, self.mask, self.valid_lanes, self.proved, values, accumulators)
 
     def restore(self, saved: Saved) -> None:
         self.bound, self.tiles, self.blocked = saved.bound, saved.tiles, saved.blocked
-        self.vector, self.mask, self.valid_lanes, self.proved = saved.vector, saved.mask, saved.valid_lanes, saved.proved
+        self.vector, self.is_narrow, self.mask = saved.vector, saved.is_narrow, saved.mask
+        self.valid_lanes, self.proved = saved.valid_lanes, saved.proved
         self.values, self.accumulators = saved.values, saved.accumulators
 
     def key(self, axes: frozenset[Index], at: Coordinates) -> Key:

@@ -41,10 +41,13 @@ class Emitted:
 
 @dataclass(frozen=True)
 class Part:
-    """A function that runs a piece of a kernel. `word`: that of the frame with its units, where it is shared out."""
+    """A function that runs a piece of a kernel. `word`: that of the frame with its units, where it is shared out. `runs`: that which is 0
+    where the kernel does not run, if it does not always.
+    """
 
     name: str
     word: int | None
+    runs: int | None
 
     @property
     def parameters(self) -> str:
@@ -132,13 +135,31 @@ def _entry(module: Module, frame: Frame, calls: Sequence[Call]) -> str:
         lines += [f"  %own = alloca [{most} x i64], align 8", f"  %own.at = getelementptr i64, ptr %frame, i64 {frame.own}"]
         lines.append("  store ptr %own, ptr %own.at, align 8")
     start = 0
-    for c in calls:
+    for n, c in enumerate(calls):
+        made = []
         if c.words:
-            lines.append(f"  call void @{copies_words(module)}(ptr %frame, i64 {start}, i64 {len(c.words)}, ptr %own)")
+            made.append(f"  call void @{copies_words(module)}(ptr %frame, i64 {start}, i64 {len(c.words)}, ptr %own)")
             start += len(c.words)
-        lines.append(f"  call void {_call(module, frame, c.part)}")
+        made.append(f"  call void {_call(module, frame, c.part)}")
+        lines += _guarded(n, c.part, made)
     body = "".join(f"{line}\n" for line in lines)
     return f'{words_table(table)}define void @"{ENTRY}"(ptr %frame) #0 {{\n{body}  ret void\n}}\n'
+
+
+def _guarded(number: int, part: Part, calls: list[str]) -> list[str]:
+    """Calls that are left out where the kernel does not run."""
+    if part.runs is None:
+        return calls
+    return [
+        f"  %runs.at{number} = getelementptr i64, ptr %frame, i64 {part.runs}",
+        f"  %runs{number} = load i64, ptr %runs.at{number}, align 8",
+        f"  %do{number} = icmp ne i64 %runs{number}, 0",
+        f"  br i1 %do{number}, label %run{number}, label %next{number}",
+        f"run{number}:",
+        *calls,
+        f"  br label %next{number}",
+        f"next{number}:",
+    ]
 
 
 def _call(module: Module, frame: Frame, part: Part) -> str:
@@ -150,7 +171,7 @@ def _call(module: Module, frame: Frame, part: Part) -> str:
 def _part(frame: Frame, number: int, n: int) -> Part:
     """The function of a kernel's piece; they run in order."""
     name = f"kernel.{number}.{n}.{re.sub('[^0-9A-Za-z_]', '_', frame.schedule.kernels[number].name)}"
-    return Part(name, frame.threads("units", (number, n)) if frame.pieces[number][n].shared else None)
+    return Part(name, frame.threads("units", (number, n)) if frame.pieces[number][n].shared else None, frame.runs(number))
 
 
 def _piece(
@@ -166,7 +187,8 @@ def _piece(
         _Sizes(code, frame),
         _read_and_written(kernel, frame.schedule.aliases),
         frame.schedule.aliases,  # type: ignore[arg-type]  # a mapping is invariant in its keys
-        target.vector_registers,
+        registers=target.vector_registers,
+        compact=not kernel.is_usual,
     )
     scratch = Value("%scratch", POINTER) if piece.shared else _slots(code, frame)
     context.places = {m: _place(context, frame, number, m, strides, scratch) for m in (*kernel.memory, *kernel.scratch)}

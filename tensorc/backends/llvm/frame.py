@@ -23,8 +23,9 @@ class Frame:
     strides: the sizes, the strides in elements of inputs and results, and where in the workspace each intermediate and check lies, and each
     scratch in what a thread has for itself. Then how the kernels run on threads: how many there are; the function that runs a region on
     them; where in the workspace the first thread's scratch lies, and how many bytes further each other's; and for each region how many
-    units it has, and how many a thread takes at a time, 0 where one takes all. The last word is the code's: the address of the words that
-    the kernel that is running has for itself, where its code serves others too.
+    units it has, and how many a thread takes at a time, 0 where one takes all; of each kernel that does not run in every call whether it
+    runs. The last word is the code's: the address of the words that the kernel that is running has for itself, where its code serves others
+    too.
     """
 
     schedule: Schedule
@@ -55,6 +56,11 @@ class Frame:
         """The pieces of kernels that are shared out, each by the kernel's number and its own."""
         return tuple((number, n) for number, several in enumerate(self.pieces) for n, piece in enumerate(several) if piece.shared)
 
+    @cached_property
+    def switched(self) -> tuple[int, ...]:
+        """The kernels that do not run in every call, by their numbers."""
+        return tuple(number for number, kernel in enumerate(self.schedule.kernels) if kernel.when)
+
     @property
     def workspace(self) -> int:
         return len(self.strided)
@@ -72,6 +78,7 @@ class Frame:
         keys += self.owned
         keys += ["threads", "parallel", "slots", "slot"]
         keys += [(word, region) for region in self.regions for word in ("units", "chunk")]
+        keys += [("runs", number) for number in self.switched]
         keys.append("own")
         return {key: word for word, key in enumerate(keys)}
 
@@ -96,6 +103,10 @@ class Frame:
     def offset(self, kernel: int, memory: Buffer | Scratch) -> int:
         """The word with the place in the workspace, or among a thread's scratch, in bytes."""
         return self._words[(kernel, memory) if isinstance(memory, Scratch) else (None, memory)]
+
+    def runs(self, kernel: int) -> int | None:
+        """The word that is 0 where a kernel does not run; None for one that always does."""
+        return self._words.get(("runs", kernel))
 
     def threads(self, word: str, region: tuple[int, int] | None = None) -> int:
         """A word that tells how kernels run on threads: "threads", "parallel", "slots", "slot", or a region's "units" or "chunk"."""

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import assert_never
 
 from tensorc import algebra
-from tensorc.algebra import Index, Poly
-from tensorc.backends.llvm import access, accumulate, index, overlap, padding, parallel, prefetch, rolled, sort, stream
+from tensorc.algebra import Index, Poly, Remainder, poly
+from tensorc.backends.llvm import access, accumulate, index, overlap, padding, panels, parallel, prefetch, rolled, sort, stream
 from tensorc.backends.llvm.context import Block, Context, Tile
 from tensorc.backends.llvm.interior import boundary, interior
 from tensorc.backends.llvm.scalar import evaluate, evaluate_all
 from tensorc.backends.llvm.types import Value, integer, number_of
+from tensorc.ir import walk
 from tensorc.loops import bounds
-from tensorc.loops.nest import Carry, Done, Fold, For, Init, Let, Memory, SortRow, Statement, Store, Update, Var, statements
+from tensorc.loops.nest import Carry, Done, Fold, For, Init, Let, Memory, SortRow, Statement, Store, Update, Var, scalars, statements
 
 
 def emit(context: Context, body: Sequence[Statement]) -> None:
@@ -28,11 +29,11 @@ def emit(context: Context, body: Sequence[Statement]) -> None:
 
 
 def _emit(context: Context, body: Sequence[Statement]) -> None:
-    for s in body:
+    for n, s in enumerate(body):
         context.passing.clear()
         match s:
             case For():
-                loop(context, s)
+                loop(context, s, panels.unless(context, s, body[n + 1 :]))
             case Let():
                 _let(context, s)
             case Store():
@@ -80,6 +81,9 @@ SHORTER = ((10, 4), (5, 2))
 """Blocks of accumulators of at least so many points leave enough for shorter ones to be worth their code."""
 
 
+NARROW = 4
+"""Blocks of at least so many accumulators a register are worth twice as many where the lanes are fewer registers than elsewhere."""
+
 SQUARE = 8
 """Points that are worth a loop, whatever the lanes."""
 
@@ -91,10 +95,14 @@ PREFETCHED = 6
 """Blocks of at least so many points ask for what the next one reads."""
 
 
-def loop(context: Context, s: For) -> None:
-    """Whole blocks, then what is left: shorter blocks and single points, or one register at a time with the lanes masked that are none."""
+def loop(context: Context, s: For, unless: Value | None = None) -> None:
+    """Whole blocks, then what is left: shorter blocks and single points, or one register at a time with the lanes masked that are none.
+    Nothing, where `unless` holds.
+    """
     start, stop, count = _range(context, s)
     proved = context.proved
+    if unless is not None:
+        stop, count = context.code.select(unless, start, stop), None
     if s.only:
         start, stop, count = *_narrowed(context, s, start, stop), None
         exact = (g for g in s.only if s.bind.kind == "serial" or _ends(g, s.axis))
@@ -134,7 +142,7 @@ def _between(context: Context, s: For, start: Value, stop: Value, count: int | N
         context.padded = saved
         return
     small = context.lanes if vector else 1
-    if vector and width == 1 and context.compact:
+    if vector and width == 1 and context.compact and not _folds_lanes(s):
         _run(context, s, start, stop, small, Block(start, 1, True), stop)
         return
     inner = interior(s, context.facts) if vector and width > 1 and (count is None or count > 2 * step) else None
@@ -156,6 +164,9 @@ def _between(context: Context, s: For, start: Value, stop: Value, count: int | N
         whole = context.code.sub(end, integer(step - 1))
         proved = frozenset[Poly]() if inner is None else inner.guards
         start = _run(context, s, start, whole, step, Block(start, width, vector), proved=proved)
+        if vector and width >= NARROW and not context.compact and inner is None and count is None and _accumulates(s.body):
+            half = context.code.sub(stop, integer(step // 2 - 1))
+            start = _run(context, s, start, half, step // 2, Block(start, width // 2, True))
     if shorter > 1 and (count is None or count % step >= shorter):
         start = _run(context, s, start, context.code.sub(stop, integer(shorter - 1)), shorter, Block(start, shorter, False))
     if count is None or count % step or inner is not None:
@@ -197,6 +208,8 @@ def _fitting(context: Context, s: For) -> int:
     square = max(context.lanes, SQUARE)
     if s.bind.kind == "unroll" and width % square == 0 and all(isinstance(t, (For, Let, Store)) for t in statements(s.body)):
         return square
+    if s.bind.kind == "unroll" and context.is_narrow and 2 * width + 2 <= context.registers and _may_be_longer(s, 2 * width):
+        return 2 * width
     if s.bind.kind == "vector" and (s.within or s.axis not in context.shares):
         rows = _most_rows(s.body)
         for block in context.bound.values():
@@ -204,6 +217,30 @@ def _fitting(context: Context, s: For) -> int:
         while rows > 1 and width > 1 and width * rows + width > context.registers:
             width //= 2
     return width
+
+
+def _may_be_longer(s: For, width: int) -> bool:
+    """Whether a loop of blocks of accumulators may take so many points at a time: none of them share a place in a tile of rows."""
+    if s.bind.count < NARROW or not any(isinstance(t, Init) for t in s.body):
+        return False
+    divisors = {
+        a.divisor.constant
+        for p in _subscripts(s.body)
+        for a in algebra.atoms(p)
+        if isinstance(a, Remainder) and a.numerator is poly(s.axis)
+    }
+    return all(d is not None and d % width == 0 for d in divisors)
+
+
+def _subscripts(body: Sequence[Statement]) -> Iterator[Poly]:
+    for s in statements(tuple(body)):
+        if isinstance(s, (Store, Update)):
+            yield from s.subscripts
+        yield from (p for value in scalars(s) for load in walk.loads(value) for p in load.subscripts)
+
+
+def _folds_lanes(s: For) -> bool:
+    return any(isinstance(t, Fold) and s.axis in t.over for t in statements(s.body))
 
 
 def _accumulates(body: Sequence[Statement]) -> bool:
@@ -309,7 +346,7 @@ def _run(
             if s.axis in context.shares:
                 parallel.enter(context, context.shares[s.axis], counter)
             if block.vector:
-                context.vector = s.axis
+                context.vector, context.is_narrow = s.axis, block.count < s.bind.count // 2
                 context.valid_lanes = None if masked is None else code.sub(masked, counter)
                 context.mask = index.lanes_below(context, context.valid_lanes) if context.valid_lanes is not None else None
             elif block.count >= PREFETCHED:

@@ -51,7 +51,7 @@ def twins(frame: Frame, strides: Mapping[Input, Strides]) -> dict[int, tuple[int
 
 
 def _shape(kernel: Kernel) -> tuple[int, ...]:
-    return len(kernel.reads), len(kernel.writes), len(kernel.scratch), len(kernel.body)
+    return kernel.is_usual, len(kernel.reads), len(kernel.writes), len(kernel.scratch), len(kernel.body)
 
 
 def _words(frame: Frame, number: int, every: Sequence[Memory], strides: Mapping[Input, Strides]) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tensorc.algebra import Atom, Poly, Quotient, Remainder, Size
+from tensorc.loops.nest import Test
 from tensorc.runtime.ahead.contract import MEMORY, NULL, SIZE, Argument, Contract
 from tensorc.runtime.executable import PASSED
 from tensorc.runtime.memory import ALIGNMENT, LARGEST
@@ -142,8 +143,9 @@ class Wrapper:
         failures = [(self._any(wild), SIZE), *self._failures()]
         for name, value in self.plan.derived:
             self.sizes[name] = self._number(value)
+        running = self._running()
         layouts = [self._layout(n, a, known) for n, (a, known) in enumerate(zip(arguments, self.plan.usual, strict=True))]
-        offsets, slots, slot = self._places()
+        offsets, slots, slot = self._places(running)
         total = self._plus(slots, slot)
         regions = [self._units(region.loops) for region in self.plan.regions]
         missing = self._any(bit for *_, bit in layouts)
@@ -153,8 +155,9 @@ class Wrapper:
         workspace, raw = self._workspace(total)
         names = (*self.plan.sizes, *(name for name, _ in self.plan.derived))
         sizes, strides = [self.sizes[name] for name in names], [s for _, strides, *_ in layouts for s in strides]
+        runs = [self._value(f"zext i1 {bit} to i64") for bit, when in zip(running, self.plan.when, strict=True) if when]
         words = [*(self._value(f"ptrtoint ptr {pointer} to i64") for pointer, *_ in layouts), workspace]
-        words += self.plan.words(sizes, strides, offsets, ("1", "0", slots, slot), ((units, "0") for units in regions), "0")
+        words += self.plan.words(sizes, strides, offsets, ("1", "0", slots, slot), ((units, "0") for units in regions), runs, "0")
         checks = [self._value(f"add i64 {workspace}, {offset}") for offset in offsets[self.plan.intermediates : self.plan.shared]]
         self._call(words, checks, self._any(bit for *_, bit, _ in layouts), raw)
 
@@ -209,25 +212,55 @@ class Wrapper:
 
     # Memory.
 
-    def _places(self) -> tuple[list[Value], Value, Value]:
+    def _places(self, running: Sequence[Value]) -> tuple[list[Value], Value, Value]:
         """(where each memory of the workspace lies, a scratch in the thread's part; where that begins; how large it is)."""
         shared = self.plan.shared
-        offsets, slots = self._packed(self.plan.owned[:shared])
-        own, slot = self._packed(self.plan.owned[shared:])
+        offsets, slots = self._packed(self.plan.owned[:shared], running)
+        own, slot = self._packed(self.plan.owned[shared:], running)
         return offsets + own, slots, slot
 
-    def _packed(self, owned: Sequence[Owned]) -> tuple[list[Value], Value]:
-        """Places for memory, one for what has the same extents and is not in use at once; and where all end."""
+    def _running(self) -> list[Value]:
+        """Of each kernel whether it runs: whether its switches take its ways."""
+        taken: list[list[Value]] = []
+        for switch in self.plan.switches:
+            ways: list[Value] = []
+            before: list[Value] = []
+            for tests in switch.ways:
+                bits = [self._test(t) for t in tests]
+                holds = self._value(f"xor i1 {self._any(bits)}, true") if bits else "true"
+                ways.append(self._value(f"and i1 {holds}, {self._value(f'xor i1 {self._any(before)}, true')}"))
+                before.append(holds)
+            taken.append(ways)
+        found = []
+        for when in self.plan.when:
+            others = [self._value(f"xor i1 {taken[switch][way]}, true") for switch, way in when]
+            found.append(self._value(f"xor i1 {self._any(others)}, true") if when else "true")
+        return found
+
+    def _test(self, t: Test) -> Value:
+        """Whether a test does not hold."""
+        value = self._number(t.value)
+        return self._any([self._value(f"icmp slt i64 {value}, {t.least}"), self._value(f"icmp sgt i64 {value}, {t.most}")])
+
+    def _packed(self, owned: Sequence[Owned], running: Sequence[Value]) -> tuple[list[Value], Value]:
+        """Places for memory, one for what has the same extents and is not in use at once; and where all end. What kernels use that do not
+        all run in every call has a place of its own, of no bytes where none of them runs.
+        """
         offsets: list[Value] = []
         total = "0"
         free: dict[tuple[object, int], list[tuple[int, Value]]] = {}
         for o in sorted(range(len(owned)), key=lambda n: owned[n].first):
             block = owned[o]
-            kind = (tuple(sorted(map(str, block.extents))), block.itemsize)
+            users = self.plan.when[block.first : block.last + 1]
+            is_switched = block.last < len(self.plan.when) and all(users)
+            kind: tuple[object, int] = (o if is_switched else tuple(sorted(map(str, block.extents))), block.itemsize)
             places = free.setdefault(kind, [])
             ended = next((n for n, (last, _) in enumerate(places) if last < block.first), None)
             if ended is None:
-                place, total = total, self._plus(total, self._bytes(block))
+                size = self._bytes(block)
+                if is_switched:
+                    size = self._value(f"select i1 {self._any(running[block.first : block.last + 1])}, i64 {size}, i64 0")
+                place, total = total, self._plus(total, size)
             else:
                 place = places.pop(ended)[1]
             places.append((block.last, place))
