@@ -59,7 +59,7 @@ def divide(
 ) -> tuple[tuple[Test, ...], tuple[Kernel, ...], tuple[Buffer, ...]] | None:
     """Where rows are few and long, the kernels that do what a kernel does then, and the memory in which they leave what others need.
 
-    None where it has no rows, or they are known to be many or short.
+    None where it has no rows, where it is not known how many, and where they are known to be many or short.
     """
     outer, body = _outer(kernel.body)
     loops = [s for s in body if isinstance(s, For)]
@@ -69,7 +69,7 @@ def divide(
         return None
     lengths = dict.fromkeys(_points(_chain(loop)) for loop in loops)
     tests = [Test(_points(outer), most=FEW_ROWS - 1), *(Test(n, least=LONG_ROW) for n in lengths)]
-    if any(t.value.constant is not None and not t.holds({}) for t in tests):
+    if tests[0].value.constant is None or any(t.value.constant is not None and not t.holds({}) for t in tests):
         return None
     local = {s.var.name for s in statements(kernel.body) if isinstance(s, (Let, Init))} | {s.name for s in kernel.scratch}
     made = _Divided(kernel, outer, Names(names.taken | local), titles, derived, estimate)

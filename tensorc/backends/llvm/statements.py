@@ -164,9 +164,6 @@ def _between(context: Context, s: For, start: Value, stop: Value, count: int | N
         whole = context.code.sub(end, integer(step - 1))
         proved = frozenset[Poly]() if inner is None else inner.guards
         start = _run(context, s, start, whole, step, Block(start, width, vector), proved=proved)
-        if vector and width >= NARROW and not context.compact and inner is None and count is None and _accumulates(s.body):
-            half = context.code.sub(stop, integer(step // 2 - 1))
-            start = _run(context, s, start, half, step // 2, Block(start, width // 2, True))
     if shorter > 1 and (count is None or count % step >= shorter):
         start = _run(context, s, start, context.code.sub(stop, integer(shorter - 1)), shorter, Block(start, shorter, False))
     if count is None or count % step or inner is not None:
@@ -346,7 +343,7 @@ def _run(
             if s.axis in context.shares:
                 parallel.enter(context, context.shares[s.axis], counter)
             if block.vector:
-                context.vector, context.is_narrow = s.axis, block.count < s.bind.count // 2
+                context.vector, context.is_narrow = s.axis, block.count < s.bind.count
                 context.valid_lanes = None if masked is None else code.sub(masked, counter)
                 context.mask = index.lanes_below(context, context.valid_lanes) if context.valid_lanes is not None else None
             elif block.count >= PREFETCHED:
