@@ -274,12 +274,12 @@ def test_names_that_c_has_taken() -> None:
 def test_another_processor(tmp_path: Path) -> None:
     (tmp_path / "a.tx").write_text("fn double(x: f32[N]) -> f32[N] = 2 * x\n")
     asm = {}
-    for cpu in ("generic", "x86-64-v3", "x86-64-v4"):
+    for cpu in ("generic", "x86-64-v3", "znver4"):
         ran = CliRunner().invoke(main, ["build", str(tmp_path / "a.tx"), "-o", str(tmp_path), "--emit", "asm", "--cpu", cpu])
         assert ran.exit_code == 0, ran.output
         asm[cpu] = (tmp_path / "a.s").read_text()
     if platform.machine() == "x86_64":
-        assert ("%zmm" in asm["x86-64-v4"], "%ymm" in asm["x86-64-v3"], "%ymm" in asm["generic"]) == (True, True, False)
+        assert ("%zmm" in asm["znver4"], "%ymm" in asm["x86-64-v3"], "%ymm" in asm["generic"]) == (True, True, False)
 
 
 @pytest.mark.parametrize("cpu", ["x86-64-v33", "i386"])

@@ -70,7 +70,7 @@ def host(cpu: str | None = None) -> Target:
 
     ConfigError where LLVM makes no code for such a model.
     """
-    if cpu is not None and cpu not in MODELS and not _is_known(cpu):
+    if cpu is not None and not _is_known(cpu):
         architecture = llvm.get_default_triple().partition("-")[0]
         raise ConfigError(f"LLVM makes no code for a processor `{cpu}` on {architecture}{suggestion(cpu, (*MODELS, 'generic'))}")
     with LOCK:
@@ -97,11 +97,18 @@ def _cache(triple: str) -> int:
     return max(found) or USUAL_CACHE
 
 
+_V3 = "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe"
+_V4 = f"{_V3},+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl"
+
 MODELS = {
     "x86-64-v2": "+sse4.2,+popcnt",
-    "x86-64-v3": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe",
-    "x86-64-v4": "+avx,+avx2,+bmi,+bmi2,+f16c,+fma,+lzcnt,+movbe,+avx512f,+avx512bw,+avx512cd,+avx512dq,+avx512vl",
+    "x86-64-v3": _V3,
+    "x86-64-v4": _V4,
+    **dict.fromkeys(("haswell", "broadwell", "skylake", "alderlake", "znver1", "znver2", "znver3"), _V3),
+    **dict.fromkeys(("skylake-avx512", "cascadelake", "icelake-client", "icelake-server", "tigerlake", "sapphirerapids"), _V4),
+    **dict.fromkeys(("graniterapids", "znver4", "znver5"), _V4),
 }
+"""What some models have, of which code is made; of any other model it is what every processor of its architecture has."""
 
 
 _PROBE = """
@@ -116,10 +123,11 @@ machine.emit_object(llvm.parse_assembly("define i64 @f(i64 %x) { ret i64 %x }"))
 
 def _is_known(cpu: str) -> bool:
     """Whether LLVM knows a model. For one that it does not know it ends the process, so another one asks; True where that cannot be."""
-    if cpu in ("generic", llvm.get_host_cpu_name()):
+    triple = llvm.get_default_triple()
+    if cpu in ("generic", llvm.get_host_cpu_name()) or (cpu in MODELS and triple.startswith("x86_64")):
         return True
     try:
-        words = [sys.executable, "-c", _PROBE, llvm.get_default_triple(), cpu]
+        words = [sys.executable, "-c", _PROBE, triple, cpu]
         ran = subprocess.run(words, capture_output=True, timeout=60, check=False)
     except (OSError, ValueError, subprocess.SubprocessError):
         return True
