@@ -50,7 +50,7 @@ FEW = 2 * LANES
 HEAVY = 8
 """Instructions that are done for one register after the other, so that they are not written out for every register of a block."""
 
-STREAM = 512
+STREAM = 1024
 """Points of lanes that are read side by side where there are few rows."""
 
 SQUARE = 16
