@@ -44,9 +44,9 @@ from functools import cached_property
 from typing import Literal
 
 from tensorc.algebra import Facts, Index, Poly, elements, evaluate, poly
-from tensorc.dtypes import DType
+from tensorc.dtypes import DType, bool_
 from tensorc.ir.tensor import Input, Load, Scalar
-from tensorc.ir.walk import loads
+from tensorc.ir.walk import loads, postorder
 from tensorc.node import node
 
 # Memory and values. All three have the fields of an Input: name, extents, dtype.
@@ -306,6 +306,26 @@ class Kernel:
     def memory(self) -> tuple[Memory, ...]:
         """Everything whole that the kernel is given: what it reads, then what it only writes."""
         return tuple(dict.fromkeys((*self.reads, *self.writes)))
+
+    @cached_property
+    def dtypes(self) -> frozenset[DType]:
+        """What it computes with, bool not counted where there is anything else. What only a subscript reads does not count."""
+        found = {b.dtype for b in self.writes}
+        values: set[Scalar] = set()
+        for s in statements(self.body):
+            values.update(scalars(s))
+            match s:
+                case Let(var) | Fold(var) | Carry(var):
+                    found.add(var.dtype)
+                case SortRow(keys):
+                    found.add(keys.dtype)
+                case Update(memory):
+                    found.add(memory.dtype)
+                case _:
+                    pass
+        for value in values:
+            found |= {part.dtype for part in postorder(value) if isinstance(part, Load)}
+        return frozenset(found - {bool_} or found)
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ class Saved:
     accumulators: dict[Var, Accumulator]
 
 
-@dataclass
+@dataclass(slots=True)
 class Context:
     code: Code
     lanes: int

@@ -16,11 +16,9 @@ from tensorc.backends.llvm.frame import Frame, Strides
 from tensorc.backends.llvm.target import Target
 from tensorc.backends.llvm.twins import Outline, copies_words, outlined, twins, words_table
 from tensorc.backends.llvm.types import INT, POINTER, Value, integer
-from tensorc.dtypes import DType, bool_
-from tensorc.ir import walk
-from tensorc.ir.tensor import Input, Load
-from tensorc.loops.nest import Buffer, Carry, Fold, Kernel, Let, Memory, Schedule, Scratch, SortRow, Update, scalars
-from tensorc.loops.nest import statements as every_statement
+from tensorc.dtypes import DType
+from tensorc.ir.tensor import Input
+from tensorc.loops.nest import Buffer, Kernel, Memory, Schedule, Scratch
 
 ENTRY = "tensorc.run"
 MOST_LANES = 32
@@ -314,26 +312,9 @@ def row_major(context: Context, extents: Sequence[Poly]) -> tuple[Value, ...]:
 
 def lanes_of(kernel: Kernel, target: Target) -> int:
     """As many lanes as the widest dtype that the kernel computes with has in one register; half floats are computed in f32."""
-    widths = [_register_bytes(d) for d in _dtypes(kernel)]
+    widths = [_register_bytes(d) for d in kernel.dtypes]
     return max(2, min(MOST_LANES, target.vector_bytes // max(widths, default=4)))
 
 
 def _register_bytes(dtype: DType) -> int:
     return 4 if dtype.is_half else dtype.bytes
-
-
-def _dtypes(kernel: Kernel) -> set[DType]:
-    found = {b.dtype for b in kernel.writes}
-    for statement in every_statement(kernel.body):
-        match statement:
-            case Let(var) | Fold(var) | Carry(var):
-                found.add(var.dtype)
-            case SortRow(keys):
-                found.add(keys.dtype)
-            case Update(memory):
-                found.add(memory.dtype)
-            case _:
-                pass
-        for s in scalars(statement):  # what only a subscript reads does not count
-            found |= {part.dtype for part in walk.postorder(s) if isinstance(part, Load)}
-    return found - {bool_} if found != {bool_} else {bool_}
