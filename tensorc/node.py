@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import count
 from typing import Any, TypeVar, dataclass_transform
 
 _serial = count()
 _table: dict[tuple[Any, ...], Any] = {}
+_NUMBERS = {"float", "int", "bool"}
 
 
 def _exactly(number: float | int) -> str:
@@ -17,11 +18,16 @@ def _exactly(number: float | int) -> str:
 
 
 class Interned(type):
-    """A node class whose calls return the one instance with these fields."""
+    """A node class whose calls return the one instance with these fields. `has_numbers`: whether one of them may be a number."""
+
+    has_numbers = True
 
     def __call__(cls, *fields: Any) -> Any:
         # 0.0 == -0.0 == False == 0 and nan != nan: numbers are keyed by type and by their exact text.
-        key = (cls, *((type(f), _exactly(f)) if isinstance(f, (float, int)) else f for f in fields))
+        if cls.has_numbers:
+            key = (cls, *[(type(f), _exactly(f)) if isinstance(f, (float, int)) else f for f in fields])
+        else:
+            key = (cls, *fields)
         found = _table.get(key)
         if found is None:
             made = super().__call__(*fields)
@@ -51,4 +57,6 @@ T = TypeVar("T", bound=type)
 @dataclass_transform(frozen_default=True, eq_default=False)
 def node(cls: T) -> T:
     """A frozen dataclass compared by identity. All fields are hashable and are given by position."""
-    return dataclass(frozen=True, eq=False, repr=False)(cls)  # type: ignore[return-value]
+    made: Any = dataclass(frozen=True, eq=False, repr=False)(cls)
+    made.has_numbers = any(not _NUMBERS.isdisjoint(str(f.type).split(" | ")) for f in fields(made))
+    return made  # type: ignore[no-any-return]

@@ -153,7 +153,7 @@ class Context:
         self.values, self.accumulators = saved.values, saved.accumulators
 
     def key(self, axes: frozenset[Index], at: Coordinates) -> Key:
-        return tuple(at[a] for a in self.blocked if a in axes)
+        return tuple([at[a] for a in self.blocked if a in axes]) if self.blocked else ()
 
     def points(self, axes: frozenset[Index]) -> Iterator[Coordinates]:
         """The points of the blocks of these axes."""
