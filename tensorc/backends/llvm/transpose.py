@@ -39,7 +39,7 @@ def load_transposed(context: Context, memory: Memory, subscripts: tuple[Poly, ..
     if len(rows) < lanes:
         rows = (
             _called(context, memory, subscripts, first)
-            if context.valid_lanes is not None
+            if context.valid_lanes is not None and not context.padded
             else _transposed(context.code, _rows(context, memory, subscripts, first))
         )
         for n, row in enumerate(rows):
@@ -76,10 +76,10 @@ def _align(type: Type) -> int:
 
 
 def _rows(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Coordinates) -> list[Value]:
-    """For each lane, the contiguous elements from there."""
+    """For each lane, the contiguous elements from there; for lanes that are no points, those of the last that is one."""
     code = context.code
     place = access.address(context, memory, subscripts, at, reading=True)
-    rows = [_row(code, memory, place.pointer, place.step, lane, None) for lane in range(context.lanes)]
+    rows = [_row(code, memory, place.pointer, place.step, lane, context.valid_lanes) for lane in range(context.lanes)]
     for row in rows:
         stream.note_row(context, memory, row, place.step)
     return [access.load_contiguous(context, memory, row, None) for row in rows]
