@@ -12,7 +12,7 @@ from tensorc.loops.alike import Form, form
 from tensorc.loops.nest import SERIAL, Buffer, For, Kernel, Memory, Store
 
 N = size("N")
-I = Index(0, N)
+ROW = Index(0, N)
 
 
 def memory(name: str, dtype: DType = f32) -> Input:
@@ -21,8 +21,8 @@ def memory(name: str, dtype: DType = f32) -> Input:
 
 def added(a: Input, b: Input, to: Buffer) -> Kernel:
     """to[i] = a[i] + b[i]"""
-    value = build.apply("add", Load(a, (poly(I),)), Load(b, (poly(I),)))
-    return Kernel("added", (For(I, body=(Store(to, (poly(I),), value),), bind=SERIAL),), (a, b), (to,), (), {I: "i"})
+    value = build.apply("add", Load(a, (poly(ROW),)), Load(b, (poly(ROW),)))
+    return Kernel("added", (For(ROW, body=(Store(to, (poly(ROW),), value),), bind=SERIAL),), (a, b), (to,), (), {ROW: "i"})
 
 
 def told(kernel: Kernel, known: Sequence[Memory] = ()) -> tuple[Form, tuple[Memory, ...]]:
@@ -62,8 +62,8 @@ def test_subscripts_that_are_data_are_told() -> None:
     rows, others = memory("rows", i64), memory("others", i64)
     forms = []
     for a, b in ((rows, X), (others, Y), (rows, Y)):
-        place = build.number(Load(a, (poly(I),)))
+        place = build.number(Load(a, (poly(ROW),)))
         assert place is not None
-        kernel = Kernel("read", (For(I, body=(Store(P, (poly(I),), Load(b, (place,))),), bind=SERIAL),), (a, b), (P,), (), {I: "i"})
+        kernel = Kernel("read", (For(ROW, body=(Store(P, (poly(ROW),), Load(b, (place,))),), bind=SERIAL),), (a, b), (P,), (), {ROW: "i"})
         forms.append(told(kernel)[0])
     assert len(set(forms)) == 1
