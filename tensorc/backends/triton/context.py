@@ -65,7 +65,7 @@ class Bound:
 
 @dataclass(frozen=True)
 class Relied:
-    """What a kernel takes for granted of an extent: that it is at most `count`, a multiple of it, or just it."""
+    """What a kernel takes for granted of an extent: that it is at most `count`, a multiple of it and not 0, or just it."""
 
     extent: Poly
     relation: Literal["<=", "%", "=="]

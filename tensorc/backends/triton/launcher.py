@@ -125,8 +125,8 @@ class _Writer:
             yield f"{text} <= {most}"
         if multiple > 1:
             yield f"{_grouped(text)} % {multiple} == 0"
-            if most is not None:
-                yield f"{text} > 0"
+        if ("%", 1) in relations or (multiple > 1 and most is not None):
+            yield f"{text} > 0"
 
     # Launches.
 

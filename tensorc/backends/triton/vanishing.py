@@ -11,6 +11,7 @@ from tensorc.ir import walk
 from tensorc.ir.monoids import MONOIDS
 from tensorc.ir.tensor import Apply, Load, Scalar, Tensor
 from tensorc.loops.nest import Fold, Kernel, Scratch, Update, Var, scalars, statements
+from tensorc.schedule.gpu.product import sides
 
 Others = Mapping[tuple[Tensor, tuple[Poly, ...]], float | int]
 
@@ -20,7 +21,8 @@ def others(kernel: Kernel) -> Others:
     found: dict[tuple[Tensor, tuple[Poly, ...]], float | int] = {}
     refused: set[tuple[Tensor, tuple[Poly, ...]]] = set()
     for s in statements(kernel.body):
-        if isinstance(s, (Fold, Update)) and s.monoid == "sum":  # 0 is what sums and products of matrices count on
+        if isinstance(s, Fold) and s.monoid == "sum" and sides(s.value, s.var.axes, s.over) is not None:
+            # products of matrices count on 0
             refused.update((load.tensor, load.subscripts) for value in scalars(s) for load in walk.loads(value))
         if isinstance(s, (Fold, Update)) and s.monoid in ("max", "min") and s.over:
             load = _as_it_is(s.value)
@@ -67,6 +69,7 @@ def _is_below(context: Context, value: Scalar, top: Var, axis: Index) -> bool:
     folded = context.folded.get(top)
     return (
         isinstance(load, Load)
+        and context.holds(axis.extent, "%", 1)  # there is a point: of none the maximum is -inf too
         and axis in walk.indices(load)
         and context.others.get((load.tensor, load.subscripts)) == float("-inf")
         and folded is not None

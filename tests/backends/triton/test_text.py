@@ -39,7 +39,7 @@ def softmax_rows_kernel(x_ptr, result0_ptr, D, BLOCK_J: tl.constexpr):
 '''
         in found
     )
-    assert "    if D <= 1024 and N * D < 2**30:\n" in found
+    assert "    if D <= 1024 and D > 0 and N * D < 2**30:\n" in found
 
 
 def test_stages_of_a_gpu_need_no_gpu() -> None:
