@@ -38,7 +38,7 @@ class Function:
 
 @dataclass(frozen=True)
 class Library:
-    """Functions for a processor. The code is that of calls from Python of sizes in the schedules' classes."""
+    """Functions for a processor. The code is that of calls from Python, and so are the results, bit by bit."""
 
     name: str
     functions: tuple[Function, ...]
