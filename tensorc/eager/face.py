@@ -75,6 +75,7 @@ _OTHERS: dict[str, Any] = {
     "broadcast_shapes": lambda *shapes: Size(np.broadcast_shapes(*map(tuple, shapes))),
     "result_type": _result_type,
     "promote_types": promote,
+    "get_default_dtype": lambda: f32,
     "can_cast": lambda from_, to: from_.category <= to.category,
     "scalar_tensor": lambda value, **options: creation.tensor(value, **{"dtype": f32, **options}),
     "inf": float("inf"), "nan": float("nan"), "pi": float(np.pi), "e": float(np.e),

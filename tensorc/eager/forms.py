@@ -261,17 +261,20 @@ def whole(name: str) -> Function:
     return operation
 
 
-_divided = {None: elementwise("div"), "floor": whole("floor_divide"), "trunc": elementwise("div")}
+_quotient, _floored, _remainder = elementwise("div"), whole("floor_divide"), whole("fmod")
 
 
 def div(input: Any, other: Any, *, rounding_mode: str | None = None, **options: Any) -> Any:
+    """The quotient; rounded down ("floor") or towards 0 ("trunc"), of integers an integer."""
     if rounding_mode is None:
-        return _divided[None](input, other, **options)
-    if rounding_mode not in _divided:
+        return _quotient(input, other, **options)
+    if rounding_mode not in ("floor", "trunc"):
         raise RuntimeError(f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'")
     if rounding_mode == "floor":
-        return _divided["floor"](input, other, **options)
-    return call("div", input, other, rounding_mode=rounding_mode, **options)
+        return _floored(input, other, **options)
+    if any(isinstance(v, float) or (isinstance(v, Tensor) and v.dtype.is_float) for v in (input, other)):
+        return call("div", input, other, rounding_mode=rounding_mode, **options)
+    return _floored(input - _remainder(input, other), other, **options)
 
 
 def checked_ranks(name: str, ranks: tuple[int, ...], message: str) -> Function:

@@ -185,6 +185,8 @@ def _picked(x: Tensor, items: list[Any]) -> Tensor:
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     from tensorc.eager.creation import as_tensor
 
+    if value is None or isinstance(value, str):
+        raise TypeError(f"can't assign a {type(value).__name__} to a tensor")
     items, picks = _items(x, index)
     if not picks:
         _check_integers(x, items)

@@ -119,5 +119,6 @@ def dunders(known: Callable[[str], Function]) -> dict[str, Function]:
         if name not in ("eq", "ne", "lt", "le", "gt", "ge"):
             plain = dunder.strip("_")
             found.setdefault(f"__r{plain}__", _direct(known(_REFLECTED[name])) if name in _REFLECTED else _reflected(function))
-            found[f"__i{plain}__"] = _in_place(function)
+            if name != "matmul":  # `x @= y` makes another tensor, as PyTorch's does
+                found[f"__i{plain}__"] = _in_place(function)
     return found

@@ -183,6 +183,18 @@ class Tensor:
     def is_complex(self) -> bool:
         return False
 
+    is_cuda = is_sparse = is_quantized = is_meta = False
+
+    def get_device(self) -> int:
+        """The number of its device: the processor has none."""
+        return -1
+
+    def is_same_size(self, other: Tensor) -> bool:
+        return self._array.shape == other._array.shape
+
+    def __delitem__(self, index: Any) -> NoReturn:
+        raise TypeError("Tensor does not support deleting items")
+
     def data_ptr(self) -> int:
         """The address of the first element; 0 where there is none."""
         return int(self._array.ctypes.data) if self._array.size else 0

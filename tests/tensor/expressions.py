@@ -868,6 +868,13 @@ f.clamp()
 tc.div(a, 2, rounding_mode="x")
 tc.div(a, 4, rounding_mode="floor")
 tc.div(f, 0.3, rounding_mode="trunc")
+tc.div(a - 5, 3, rounding_mode="trunc")
+tc.div(tc.tensor(-7), 2, rounding_mode="trunc")
+tc.div(a, 0, rounding_mode="trunc")
+f.is_cuda
+f.get_device()
+f.is_same_size(g)
+tc.get_default_dtype()
 tc.histc(f, 4)
 tc.histc(v, 3, 0, 2)
 tc.unique_consecutive(a // 3)
@@ -940,6 +947,9 @@ y = f.clone(); z = y.data; z.zero_(); y._version
 y = f.clone(); z = y.view(tc.int32); z.zero_(); y
 y = f.clone(); z = y.as_strided((2, 2), (4, 1)); z.zero_(); y
 import numpy as np; tc.from_numpy(np.ones((2, 3))[::-1])
+y = f.clone(); del y[0]
+y = f.clone(); z = y; y @= f.T; z
+y = f.clone(); y[0] = None
 f[0] = 1; f
 f[:, 1] = v[:3]; f
 f[1:, ::2] = 0; f
