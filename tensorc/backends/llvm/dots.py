@@ -1,7 +1,8 @@
 """Sums of products of bf16 elements, two terms at a time: `c[i, j] += a[i, k] * b[k, j] + a[i, k + 1] * b[k + 1, j]`.
 
 What lanes read lies in pairs, (b[k, j], b[k + 1, j]) for one j after the other, so that a register holds both terms. Processors with
-AVX512-BF16 multiply and add them in one instruction (VDPBF16PS); for others each half of a pair is an f32 after a shift or a mask.
+AVX512-BF16 multiply and add them in one instruction (VDPBF16PS), where functions may be fast; else each half of a pair is an f32 after a
+shift or a mask.
 """
 
 from __future__ import annotations

@@ -55,8 +55,8 @@ class Target:
 
     @property
     def has_half_dots(self) -> bool:
-        """Whether it multiplies pairs of bf16 and adds both to an f32."""
-        return self.vector_bytes == 64 and "+avx512bf16" in self.features.split(",")
+        """Whether it adds two products of bf16 at a time, and may: those that overflow are infinite before they are added."""
+        return self.fast and self.vector_bytes == 64 and "+avx512bf16" in self.features.split(",")
 
     @property
     def attributes(self) -> str:
