@@ -125,18 +125,19 @@ class _Inliner:
         stored, subscripts = t, tuple(map(poly, _indices(t.extents)))
         if isinstance(t, View):
             source = _unstop(t.source)
-            if (
-                not isinstance(source, Sort)
-                and self.uses[source].readers.keys() <= {t}
-                and not self.uses[t].readers
-                and self.outputs.count(t) == 1
-            ):
+            if not isinstance(source, Sort) and self._is_all_of(t, source):
                 stored = source
                 subscripts = through(tuple(map(poly, _indices(source.extents))), source.extents, t.extents)
+        elif (found := _turned_scan(t)) is not None and self._is_all_of(t, found[0]):
+            stored, subscripts = found
         if isinstance(stored, (Input, View)) or stored in self.roots or (stored is not t and stored in self.outputs):
             self.later.append((number, t))
         else:
             self.roots[stored] = Target(number, subscripts)
+
+    def _is_all_of(self, t: Tensor, source: Tensor) -> bool:
+        """Whether an output alone reads its source, and nobody reads the output."""
+        return self.uses[source].readers.keys() <= {t} and not self.uses[t].readers and self.outputs.count(t) == 1
 
     def _copy(self, number: int, t: Tensor) -> None:
         """A rule that copies t to an output; an input that is viewed is read in its own order."""
@@ -320,6 +321,17 @@ def _rule(
 
 def _indices(extents: Sequence[Poly]) -> tuple[Index, ...]:
     return tuple(Index(level, e) for level, e in enumerate(extents))
+
+
+def _turned_scan(t: Tensor) -> tuple[Scan, tuple[Poly, ...]] | None:
+    """The scan of which a tensor is the elements with its axes in another order, and the place of each in the tensor."""
+    match t:
+        case Define(_, None, _, Load(tensor, subscripts)):
+            source, atoms = _unstop(tensor), [s.atom for s in subscripts]
+            if isinstance(source, Scan) and len(atoms) == len(t.indices) and set(atoms) == set(t.indices):
+                axes = _indices(source.extents)
+                return source, tuple(poly(axes[atoms.index(i)]) for i in t.indices)
+    return None
 
 
 def _unstop(t: Tensor) -> Tensor:

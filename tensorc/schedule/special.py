@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from tensorc.algebra import Atom, Index, Poly, elements, poly, substitute
@@ -29,6 +29,9 @@ from tensorc.schedule.bind import LANES, lane
 from tensorc.schedule.memory import Names, Storage, lower, lower_places
 from tensorc.schedule.rules import AnyRule, ScanRule, ScatterRule, SortRule
 
+ROWS = 6
+"""Rows that are scanned side by side: the next element of one need not wait for another's."""
+
 
 def scan(name: str, rule: ScanRule, storage: Storage, names: Names) -> Kernel:
     """Rows outside, the recurrence along each; where the elements of neighbouring rows are neighbours, a register of rows at a time."""
@@ -47,7 +50,9 @@ def scan(name: str, rule: ScanRule, storage: Storage, names: Names) -> Kernel:
     step = (Carry(var, rule.monoid, value, decay), Store(memory, place, read(var)))
     body: tuple[Statement, ...] = (Init(var, rule.monoid, (along,)), For(along, SERIAL, step))
     accesses = [load.subscripts for s in (value, decay) if s is not None for load in walk.loads(s)] + [place]
-    return _kernel(name, _rows(rows, body, _lanes(rows, accesses)), (*rows, along), used)
+    lanes = _lanes(rows, accesses)
+    binds = {lanes: Bind("vector", 1)} if lanes is not None else {rows[-1]: Bind("unroll", ROWS)} if rows else {}
+    return _kernel(name, _rows(rows, body, binds), (*rows, along), used)
 
 
 def _lanes(rows: Sequence[Index], accesses: Sequence[tuple[Poly, ...]]) -> Index | None:
@@ -71,7 +76,7 @@ def scatter(name: str, rule: ScatterRule, storage: Storage, names: Names) -> Ker
     add: Statement = Update(memory, stored, "sum", value, (), None if where is build.TRUE else where)
     for a in reversed(iteration):
         add = For(a, SERIAL, (add,))
-    body = (*_rows(rule.axes, (base,), rule.axes[-1] if rule.axes else None), add)
+    body = (*_rows(rule.axes, (base,), {a: Bind("vector", 1) for a in rule.axes[-1:]}), add)
     return _kernel(name, body, (*rule.axes, *iteration), Names(names.taken))
 
 
@@ -84,7 +89,7 @@ def sort(name: str, rule: SortRule, storage: Storage, names: Names, first: int |
     used = Names(names.taken)
     work = Scratch(used.unique(f"{rule.name}_work"), (along.extent,), i64)
     statement = SortRow(keys, memory, tuple(map(poly, rows)), along.extent, rule.descending, work, first)
-    return _kernel(name, _rows(rows, (statement,), None), rule.axes, used, work)
+    return _kernel(name, _rows(rows, (statement,), {}), rule.axes, used, work)
 
 
 def read_of(rule: SortRule, every: Iterable[AnyRule]) -> int | None:
@@ -110,10 +115,10 @@ def _every_load(rule: AnyRule) -> Iterator[Load]:
             yield from (Load(e.tensor, e.subscripts) for e in elements(s))
 
 
-def _rows(axes: Sequence[Index], body: tuple[Statement, ...], vector: Index | None) -> tuple[Statement, ...]:
-    """The body in a loop over each axis, `vector` in lanes; the outer ones may run in parallel."""
+def _rows(axes: Sequence[Index], body: tuple[Statement, ...], binds: Mapping[Index, Bind]) -> tuple[Statement, ...]:
+    """The body in a loop over each axis; the outer ones may run in parallel."""
     for a in reversed(axes):
-        body = (For(a, Bind("vector", 1) if a is vector else SERIAL, body),)
+        body = (For(a, binds.get(a, SERIAL), body),)
     return _parallel(body)
 
 

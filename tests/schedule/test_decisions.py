@@ -349,3 +349,12 @@ def test_parallel_loops_are_the_outer_ones() -> None:
 def test_sorted_keys_are_in_memory() -> None:
     s = scheduled(Sort(tensor((N, M), lambda i, j: op("neg", at(X, i, j))), False), Sort(View(X, (N * M,)), False))
     assert len(s.intermediates) == 2 and len(s.kernels) == 4
+
+
+def test_a_scan_is_stored_where_an_output_has_its_elements() -> None:
+    scan = Scan("max", X, None, False)
+    turned = tensor((M, N), lambda i, j: at(scan, j, i))
+    (kernel,) = scheduled(turned).kernels
+    assert [b.extents for b in kernel.writes] == [(M, N)]
+    assert len(scheduled(turned, fold("sum", (N,), (M,), lambda i, j: at(scan, i, j))).kernels) == 3  # others read it as it is
+    assert len(scheduled(turned, tensor((M, N), lambda i, j: op("exp", at(turned, i, j)))).kernels) >= 2
