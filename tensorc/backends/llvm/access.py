@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensorc import algebra
-from tensorc.algebra import Poly
+from tensorc.algebra import Index, Poly
 from tensorc.backends.llvm import apart, casts, index, stream, transpose
-from tensorc.backends.llvm.context import Context, Coordinates, Place
+from tensorc.backends.llvm.context import Block, Context, Coordinates, Place
 from tensorc.backends.llvm.types import POINTER, Type, Value, constant, integer, memory_element, number_of, of
 from tensorc.ir.tensor import Apply, Load, Nonnegative, Scalar, Tensor
-from tensorc.loops.nest import Memory, Scratch, Var
+from tensorc.loops.nest import Memory, Scratch, Store, Var
 
 GROUP = 4
 """Lanes that are a step apart have their places from every so manieth one's."""
@@ -118,6 +118,20 @@ def store_many(
             store_contiguous(context, memory, pointer, value, None)
 
     code.either(stream.passes(context, memory, subscripts, pointers[0], made[0]), past, usual)
+
+
+def before(context: Context, s: Store, axis: Index, start: Value) -> Value:
+    """How many points of an axis from `start` on, which are to be lanes, lie before the first at which s may be written past the caches."""
+    known = [dict(level) for level in context.memo]  # the lanes are elsewhere in what follows
+    saved = context.save()
+    context.bind(axis, Block(start, 1, True))
+    context.vector, context.mask = axis, None
+    place = address(context, s.memory, s.subscripts, {}, reading=False)
+    context.restore(saved)
+    context.memo[:] = known
+    if place.offsets is not None or number_of(place.step) != 1:
+        return integer(0)
+    return stream.before(context, place.pointer, context.lanes * s.memory.dtype.bytes, s.memory.dtype.bytes)
 
 
 def both(context: Context, a: Value | None, b: Value | None) -> Value | None:

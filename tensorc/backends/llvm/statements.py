@@ -146,6 +146,9 @@ def _between(context: Context, s: For, start: Value, stop: Value, count: int | N
         _run(context, s, start, stop, small, Block(start, 1, True), stop)
         return
     inner = interior(s, context.facts) if vector and width > 1 and (count is None or count > 2 * step) else None
+    if inner is None and count is None and (passed := stream.passed(context, s)) is not None:
+        _aligned(context, s, start, stop, width, access.before(context, passed, s.axis, start))
+        return
     end = stop
     if inner is not None:
         if inner.low:
@@ -171,6 +174,27 @@ def _between(context: Context, s: For, start: Value, stop: Value, count: int | N
         context.compact |= kind == "unroll" and step >= context.lanes and not _accumulates(s.body)
         _run(context, s, start, stop, small, Block(start, 1, vector), stop if vector else None)
         context.compact = compact
+
+
+def _aligned(context: Context, s: For, start: Value, stop: Value, width: int, before: Value) -> None:
+    """A loop over lanes whose whole blocks begin after so many points: the code for what is left of a row does these first."""
+    code, step = context.code, width * context.lanes
+    first = code.least(code.add(start, before), stop)
+    whole = code.sub(stop, integer(step - 1))
+
+    def body(counter: Value, _: list[Value]) -> list[Value]:
+        context.memo.append({})
+        context.loop_writes.append(_written(s))
+        is_last = code.compare("icmp ne", counter, integer(0))
+        low, middle, high = (code.select(is_last, a, b) for a, b in ((first, start), (whole, start), (stop, first)))
+        after = _run(context, s, low, middle, step, Block(low, width, True))
+        _run(context, s, after, high, context.lanes, Block(after, 1, True), high)
+        context.memo.pop()
+        context.loop_writes.pop()
+        return []
+
+    fits = code.convert("zext", code.compare("icmp eq", before, integer(0)), before.type)
+    code.loop(fits, integer(2), 1, [], body)
 
 
 def _ends(guard: Poly, axis: Index) -> bool:

@@ -9,7 +9,7 @@ from tensorc.backends.llvm import index
 from tensorc.backends.llvm.code import FLEETING
 from tensorc.backends.llvm.context import Context
 from tensorc.backends.llvm.types import INT, Value, integer
-from tensorc.loops.nest import Memory, Scratch
+from tensorc.loops.nest import For, Let, Memory, Scratch, Store
 
 AHEAD = 8192
 """So many bytes ahead of what a loop reads is asked for: memory takes about as long to answer as the fastest loops take to get there."""
@@ -79,6 +79,24 @@ def _ahead(context: Context, memory: Memory) -> Value:
 def may_pass(context: Context, memory: Memory) -> bool:
     """Whether registers that are stored to memory may be written past the caches."""
     return memory in context.passed and context.mask is None and context.vector is not None
+
+
+def passed(context: Context, loop: For) -> Store | None:
+    """What a loop over lanes stores that may be written past the caches, where all that it does is to store."""
+    if loop.bind.kind != "vector" or loop.within or loop.axis in context.extents or context.blocked:
+        return None
+    if not all(isinstance(s, (Let, Store)) for s in loop.body):
+        return None
+    return next((s for s in loop.body if isinstance(s, Store) and s.where is None and s.memory in context.passed), None)
+
+
+def before(context: Context, pointer: Value, bytes: int, itemsize: int) -> Value:
+    """How many elements lie between a pointer and the next multiple of so many bytes, where arrays are large; else 0."""
+    code = context.code
+    place = code.pure(INT, f"ptrtoint ptr {pointer.text} to i64", pointer)
+    beside = code.binary("and", code.sub(integer(0), place), integer(bytes - 1))
+    elements = beside if itemsize == 1 else code.binary("lshr", beside, integer(itemsize.bit_length() - 1))
+    return code.binary("and", elements, code.sub(_are_small(context), integer(1)))
 
 
 def passes(context: Context, memory: Memory, subscripts: Sequence[Poly], pointer: Value, value: Value) -> Value:
