@@ -126,6 +126,7 @@ class Context:
     streaming: int | None = None  # the depth of the scope of a loop over whole blocks of lanes
     in_tile: bool = False  # whether that is a loop within a tile
     streams: dict[str, tuple[Value, Value]] = field(default_factory=dict)  # what it reads: addresses, and how far ahead it asks
+    sweeps: set[Memory] = field(default_factory=set)  # and of which memory
     ahead: dict[Memory, Value] = field(default_factory=dict)  # how far ahead it asks for that, in bytes
 
     def inside(self, memory: Memory, subscripts: tuple[Poly, ...]) -> tuple[bool, ...]:

@@ -146,7 +146,7 @@ def _between(context: Context, s: For, start: Value, stop: Value, count: int | N
         _run(context, s, start, stop, small, Block(start, 1, True), stop)
         return
     inner = interior(s, context.facts) if vector and width > 1 and (count is None or count > 2 * step) else None
-    if inner is None and count is None and (passed := stream.passed(context, s)) is not None:
+    if inner is None and count is None and context.code.depth and (passed := stream.passed(context, s)) is not None:
         _aligned(context, s, start, stop, width, access.before(context, passed, s.axis, start))
         return
     end = stop
@@ -387,6 +387,7 @@ def _run(
 
     after, results = code.loop(start, stop, step, carried, body)
     context.restore(saved)
+    stream.swept(context)
     _set_registers(context, folded, results)
     context.passing.clear()
     return after

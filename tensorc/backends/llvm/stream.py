@@ -23,15 +23,27 @@ LINES, ROWS = 4, 2
 LINE = 64
 """Bytes of a line of memory."""
 
+SWEPT = "swept"
+"""What memory is remembered by that a loop has read."""
+
 
 # Reading.
 
 
 def note(context: Context, memory: Memory, pointer: Value, register: int) -> None:
-    """Notes that a loop over lanes reads a register of neighbours, the so manieth of its block."""
-    is_inside = pointer.depth == context.code.depth == context.streaming and not isinstance(memory, Scratch)
-    if is_inside and register * context.lanes * memory.dtype.bytes % LINE == 0:
+    """Notes that a loop over lanes reads a register of neighbours, the so manieth of its block, unless a loop before has read the row."""
+    if pointer.depth != context.code.depth or pointer.depth != context.streaming or isinstance(memory, Scratch):
+        return
+    if register * context.lanes * memory.dtype.bytes % LINE == 0 and context.recall((SWEPT, memory)) is None:
         context.streams[pointer.text] = pointer, integer(LINES * LINE) if context.in_tile else _ahead(context, memory)
+        context.sweeps.add(memory)
+
+
+def swept(context: Context) -> None:
+    """At the end of a loop: what it read is near for those that follow it."""
+    for memory in context.sweeps:
+        context.memo[-1][SWEPT, memory] = integer(1)
+    context.sweeps.clear()
 
 
 def note_row(context: Context, memory: Memory, pointer: Value, step: Value) -> None:
