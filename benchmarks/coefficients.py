@@ -243,7 +243,7 @@ TABLES = (
             (1e-8, 0.0626),
             {"double": degree},
         )
-        for name, degree, use in (("STIRLING", 7, ""), ("STIRLING_ROUGH", 2, ", for f32"))
+        for name, degree, use in (("STIRLING", 8, ""), ("STIRLING_ROUGH", 2, ", for f32"))
     ),
 )
 

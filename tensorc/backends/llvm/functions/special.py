@@ -26,7 +26,8 @@ def erf(code: Code, x: Value) -> Value:
     """
     element = x.type.element
     a, z = code.intrinsic("fabs", x), n.multiply(code, x, x)
-    small = n.multiply_add(code, n.polynomial(code, z, ERF[element]), x, x)
+    # By Horner's rule: the even and the odd part are greater than the whole, and so is what rounding takes of them.
+    small = n.multiply_add(code, n.polynomial(code, z, ERF[element], short=len(ERF[element])), x, x)
     u = n.add(code, n.at_most(code, a, ONE[element]), -FAR)
     *slope, start = LOG2_ERFC[element]
     p = n.polynomial(code, u, slope)
