@@ -183,10 +183,10 @@ TABLES = (
     ),
     Table(
         "ERF",
-        "erf(x) / x - 1 by x**2, for |x| <= 1",
+        "erf(x) / x - 1 by x**2, for |x| <= 27/32",
         of_square(lambda x: mp.erf(x) / x - 1),
         of_square(lambda x: x / mp.erf(x)),
-        (NEAR_0, 1.0),
+        (NEAR_0, 0.712),
         {"float": 6, "double": 11},
     ),
     Table(
@@ -199,12 +199,12 @@ TABLES = (
     ),
     Table(
         "LOG2_ERFC",
-        f"log2(erfc({ERF_FAR} + u)) for 1 <= {ERF_FAR} + u <= 6, as precise as 1 - erfc(...) needs it",
+        f"log2(erfc({ERF_FAR} + u)) for 27/32 <= {ERF_FAR} + u <= 6, as precise as 1 - erfc(...) needs it",
         lambda u: mp.log(mp.erfc(ERF_FAR + u), 2),
         lambda u: mp.log(2) * mp.erfc(ERF_FAR + u) / mp.erf(ERF_FAR + u),
-        (-0.0001, 5.0),
+        (-0.1564, 5.0),
         {"float": 6, "double": 17},
-        single=(-0.0001, 3.0),
+        single=(-0.1564, 3.0),
     ),
     Table(
         "ERFCX",

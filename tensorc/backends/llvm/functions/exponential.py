@@ -83,13 +83,15 @@ def sigmoid(code: Code, x: Value) -> Value:
     limited = code.negate(n.at_most(code, x, high))
     whole, exponent = n.nearest(code, limited, LOG2_E)
     r = reduced(code, limited, whole).high
-    w = n.multiply_add(code, n.multiply(code, r, r), n.polynomial(code, r, EXP[x.type.element], short=4), r)
+    tail = n.multiply(code, n.multiply(code, r, r), n.polynomial(code, r, EXP[x.type.element], short=4))
+    w = n.add(code, r, tail)
     s = n.power_of_two(code, exponent, x)
     y = n.divide(code, 1.0, n.multiply_add(code, s, w, n.add(code, s, 1.0)))
     if code.compensated:
         share = n.multiply(code, y, s)
         left = n.add(code, n.subtract(code, 0.5, share), n.subtract(code, 0.5, y))
-        y = n.multiply_add(code, y, n.multiply_add(code, code.negate(share), w, left), y)
+        minus = code.negate(share)
+        y = n.multiply_add(code, y, n.multiply_add(code, minus, tail, n.multiply_add(code, minus, r, left)), y)
     return code.rarely_by(n.compare(code, "olt", x, low), y, "sigmoid", _sigmoid_below, x, y)
 
 

@@ -9,6 +9,7 @@ from tensorc.backends.llvm.functions.exponential import LOG2_E, of_pair, reduced
 from tensorc.backends.llvm.functions.numeric import Pair
 from tensorc.backends.llvm.types import Value
 
+BETWEEN = 0.84375
 FAR = 1.0000839233398438  # where log2(erfc(x)) is very nearly a float
 
 # Where erf is 1, and erfc 0.
@@ -20,7 +21,7 @@ OFFSET = 1.25  # what the polynomial is less than the function
 
 
 def erf(code: Code, x: Value) -> Value:
-    """x + x * P(x * x) up to 1, and from there 1 - 2**(c + u * P(u)) with u = |x| - FAR.
+    """x + x * P(x * x) up to BETWEEN, and from there 1 - 2**(c + u * P(u)) with u = |x| - FAR.
 
     The whole number that the exponent is near to is taken from c, so that what is rounded is small.
     """
@@ -35,7 +36,7 @@ def erf(code: Code, x: Value) -> Value:
     r = n.multiply_add(code, p, u, n.subtract(code, start, whole))
     power = n.multiply_add(code, r, n.polynomial(code, r, EXP2[element]), 1.0)
     rest = n.multiply_add(code, code.negate(n.power_of_two(code, exponent, x)), power, 1.0)
-    return n.choose(code, n.compare(code, "ogt", a, 1.0), code.intrinsic("copysign", rest, x), small)
+    return n.choose(code, n.compare(code, "ogt", a, BETWEEN), code.intrinsic("copysign", rest, x), small)
 
 
 def erfc(code: Code, x: Value) -> Value:
