@@ -34,7 +34,7 @@ def next_rows(context: Context, loop: For, count: int) -> None:
         subscripts = tuple(algebra.substitute(s, values) for s in load.subscripts)
         for at in context.points(frozenset((loop.axis,))):
             place = access.address(context, memory, subscripts, at, reading=False)
-            for line in range(LINES):
+            for line in range(1 if context.is_narrow else LINES):
                 _prefetch(context, place.pointer.text, line * LINE)
 
 
