@@ -106,7 +106,7 @@ def _has_other_lanes(first: Member, lanes: Index, estimate: Estimate) -> bool:
     others = [a for a in first.space if a is not lanes and estimate(a.extent) >= LANES]
     count = {load: math.prod(estimate(a.extent) for a in axes(load)) for load in first.loads}
     large = [load for load, n in count.items() if n * LITTLE >= max(count.values())]
-    return any(all(a not in axes(load) or is_unit(load.subscripts, a) for load in large) for a in others)
+    return any(all(a not in axes(load) or is_near(load.subscripts, a) for load in large) for a in others)
 
 
 def _nearness(loads: Sequence[Load], axis: Index) -> int:
