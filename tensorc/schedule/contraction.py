@@ -204,6 +204,8 @@ class _Planner:
                 return None
             if not m.over and set(m.out) - out and not self._follows_second(m):
                 return None
+            if set(m.over) & set(self.new) and m not in self.seconds:
+                return None
         return Plan({m: tuple(self.path(m)) for m in self.members}, self.able.running)
 
     def _follows_second(self, m: Member) -> bool:
@@ -264,6 +266,7 @@ class _Planner:
             yield from map(self.loop, serial)
             yield self.loop(last, Bind("unroll", self.block.rows), name=m.name)
             yield self.loop(r.rows, SERIAL, True, m.name)
+            yield from (self.loop(a, name=m.name) for a in m.over if a in self.new)
         else:
             yield from self.rows(m, lanes, early)
 

@@ -225,3 +225,20 @@ def test_maxima_of_nothing_and_of_infinity() -> None:
     found = f(q, k, v, seen)
     assert np.isnan(found[[2, 4, 5]]).all()
     np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+def test_what_follows_a_contraction_may_reduce_an_axis_that_another_has() -> None:
+    """As in the derivative of forces between bodies, along several directions at once."""
+    f = tensorc.compile(
+        """fn f(p: f64[N, D], c: f64[B, N, D]) {
+    let d = sum[k]((p[:, none] - p[none])[i, j, k] ** 2) + 0.1
+    let s[b, j, k] = sum[i](c[b, i, k] * d[i, j] ** -1.5)
+    let t[b, j] = sum[i, k](c[b, i, k] * (p[j, k] - p[i, k]) * d[i, j] ** -1.5)
+    return s, t
+}""".replace("sum[k]((p[:, none] - p[none])[i, j, k] ** 2) + 0.1", "sum((p[:, none] - p[none]) ** 2, axis=-1) + 0.1")
+    ).f
+    random = np.random.default_rng(0)
+    for b, n, d in ((2, 5, 3), (3, 40, 4), (7, 33, 1)):
+        arrays = random.standard_normal((n, d)), random.standard_normal((b, n, d))
+        for got, wanted in zip(f(*arrays), f.reference(*arrays), strict=True):
+            np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-9)
