@@ -54,8 +54,13 @@ def _found(m: Member, members: Sequence[Member]) -> list[_Found]:
     found = []
     for guard in conditions(m.body, m.monoid):
         if isinstance(guard, IsZero) and isinstance(guard.value.atom, Remainder):
-            found += [f for f in _pairs(guard, guard.value.atom, m) if not any(f.outer in other.over for other in members)]
+            found += [f for f in _pairs(guard, guard.value.atom, m) if not any(_needs(other, f) for other in members if other is not m)]
     return found
+
+
+def _needs(other: Member, f: _Found) -> bool:
+    """Whether something else is made at every point of the axes in their own order."""
+    return f.outer in other.over or f.inner in other.space
 
 
 def _pairs(guard: IsZero, remainder: Remainder, m: Member) -> list[_Found]:

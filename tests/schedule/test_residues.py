@@ -43,3 +43,16 @@ def test_what_is_not_finite_stays_where_it_is_seen() -> None:
     x, w, g = np.ones(41, "f4"), np.ones(3, "f4"), np.full(20, np.inf, "f4")
     g[3] = 1
     np.testing.assert_array_equal(f(x, w, g), f.reference(x, w, g))
+
+
+def test_what_is_made_at_all_points_keeps_its_axes() -> None:
+    """Long terms are made in steps, which a reduction reads at each of its points."""
+    term = "x[(l + a) // 2]"
+    for n in range(40):
+        term = f"where(x[a] > {n}, {n}.0, {term})"
+    f = tc.compile(
+        f"fn f(x: f32[N], w: f32[K]) {{\n    require N >= K\n    let y[l < N] = sum[a < K](where((l + a) % 2 == 0, {term} * w[a], 0.0))\n"
+        "    return y\n}"
+    ).f
+    x, w = RANDOM.standard_normal(19, dtype=np.float32), RANDOM.standard_normal(7, dtype=np.float32)
+    np.testing.assert_allclose(f(x, w), f.reference(x, w), rtol=1e-5, atol=1e-6)
