@@ -42,7 +42,7 @@ class Recorded:
                 ctypes.c_int64.from_address(pointers[-1] + place).value = PASSED if Recorded.passes else 0
 
         every = tuple((n, 0) for n in range(len(addresses) + len(results) + 1 + Recorded.counts))
-        return Launches((Step("kernel", run, (1, 1, 1), None, None, every, ()),), results, 128, checks, Recorded.counts)
+        return Launches((Step("kernel", run, (1, 1, 1), None, None, every, (), None),), results, 128, checks, Recorded.counts)
 
 
 @pytest.fixture
