@@ -86,7 +86,7 @@ class _Chain:
         """The best order, where it is better than what there is: sums inside of sums that take `before`, or one sum of all."""
         direct = self.volume(self.space)
         found = self.way(self.whole)
-        if not any(self.removed(mask) for mask in self.inner(self.whole)):
+        if not self.bound <= self.touched(self.whole) or not any(self.removed(mask) for mask in self.inner(self.whole)):
             return self.t
         if before is not None:
             own = before + self.volume(frozenset(self.t.indices) | frozenset(self.t.reduced))
@@ -103,7 +103,9 @@ class _Chain:
         return frozenset[Index]().union(*(s for n, s in enumerate(self.sets) if mask >> n & 1))
 
     def kept(self, mask: int) -> frozenset[Index]:
-        """The axes of the product of some factors, summed over all that no other factor and no result has."""
+        """The axes of the product of some factors, summed over all that no other factor and no result has; one factor has all of its own."""
+        if mask & (mask - 1) == 0:
+            return self.touched(mask)
         return self.touched(mask) & (self.touched(self.whole & ~mask) | frozenset(self.t.indices))
 
     def removed(self, mask: int) -> frozenset[Index]:

@@ -70,3 +70,19 @@ def test_a_division_by_a_sum_leaves_a_sum() -> None:
     e = np.exp(x.astype("f8"))
     np.testing.assert_allclose(f(x, v), e / e.sum(1, keepdims=True) @ v, rtol=1e-5, atol=1e-5)
     assert np.array_equal(f(np.ones((2, 0), "f4"), np.ones((0, 3), "f4")), np.zeros((2, 3)))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "sum[j, k, l](x[j, k] * x[j, k] * y[l, k])",  # l is an axis of one factor alone
+        "sum[j, l](x[j, k] * x[j, k] * y[l, k])",
+        "sum[j, k, l, m < 3](x[j, k] * x[j, k] * y[l, k])",  # m is an axis of none
+    ],
+)
+def test_axes_of_one_factor_are_summed_too(body: str) -> None:
+    result = "let r[k < K]" if body.startswith("sum[j, l]") else "let r"
+    f = tensorc.compile(f"fn f(x: f64[J, K], y: f64[L, K]) {{\n    {result} = {body}\n    return r\n}}")["f"]
+    for j, k, n in ((3, 5, 4), (33, 40, 1), (0, 2, 3)):
+        arrays = RANDOM.standard_normal((j, k)), RANDOM.standard_normal((n, k))
+        np.testing.assert_allclose(f(*arrays), f.reference(*arrays), rtol=1e-9, atol=1e-12)
