@@ -103,7 +103,7 @@ class _Chain:
         return frozenset[Index]().union(*(s for n, s in enumerate(self.sets) if mask >> n & 1))
 
     def kept(self, mask: int) -> frozenset[Index]:
-        """The axes of the product of some factors, summed over all that no other factor and no result has; one factor has all of its own."""
+        """The axes of the product of some factors, summed over all that no other factor and no result has; one alone has all its own."""
         if mask & (mask - 1) == 0:
             return self.touched(mask)
         return self.touched(mask) & (self.touched(self.whole & ~mask) | frozenset(self.t.indices))
