@@ -375,7 +375,7 @@ def _run(
             elif block.count == 1:
                 prefetch.copied(context, s)
         context.streams.clear()
-        is_stream = block is not None and block.vector and masked is None and not (s.within and folds)
+        is_stream = block is not None and block.vector and masked is None and not (folds and (s.within or _goes_along_rows(context, s)))
         context.streaming, context.in_tile = code.depth if is_stream else None, s.within
         emit(context, s.body)
         if context.streaming is not None and folds:
@@ -391,6 +391,11 @@ def _run(
     _set_registers(context, folded, results)
     context.passing.clear()
     return after
+
+
+def _goes_along_rows(context: Context, s: For) -> bool:
+    """Whether a loop goes along several rows at a time, which the processor foresees better than one."""
+    return any(a is not s.axis and context.bound[a].count >= PREFETCHED for a in context.blocked)
 
 
 def _folded(context: Context, s: For) -> list[Var]:
