@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
 import tensorc
-from tensorc.backends.llvm import emit, target
+from tensorc.backends.llvm import emit, objects, target
 from tensorc.backends.llvm.code import Module
 from tensorc.backends.llvm.objects import Objects
 from tensorc.compiler import Compilation
@@ -34,7 +36,7 @@ def test_a_program_in_parts_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None
     for enough in (10**9, 1):
         monkeypatch.setattr(emit, "ENOUGH", enough)
         kernels = Scheduled(schedule, target.host())
-        assert len(kernels.image(kernels.plan.usual).objects) == (1 if enough > 1 else len(schedule.kernels))
+        assert len(kernels.image(kernels.plan.usual).objects) == (1 if enough > 1 else len(schedule.kernels) + 1)
         outputs = [np.zeros([sizes[str(e)] for e in r.extents], np.float32) for r in schedule.results]
         compile_schedule(schedule, program).run(arrays, sizes, outputs)
         results.append(outputs)
@@ -62,3 +64,16 @@ def test_a_failure_on_the_thread_is_raised() -> None:
         objects.add("no module")
         with pytest.raises(RuntimeError, match="expected"):
             objects.finish("define void @f() { ret void }")
+
+
+@pytest.mark.parametrize("processors", [1, 3])
+def test_modules_keep_their_order(monkeypatch: pytest.MonkeyPatch, processors: int) -> None:
+    monkeypatch.setattr(objects, "_processors", lambda: processors)
+    texts = [f"define void @f{n}() {{ ret void }}" for n in range(12)]
+    turn = sys.getswitchinterval()
+    with Objects(target.host()) as several:
+        for text in texts[:-1]:
+            several.add(text)
+        made = several.finish(texts[-1])
+    assert made == tuple(target.emit_object(text, target.host()) for text in texts)
+    assert sys.getswitchinterval() == turn

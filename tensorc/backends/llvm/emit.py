@@ -24,7 +24,7 @@ ENTRY = "tensorc.run"
 MOST_LANES = 32
 
 
-ENOUGH = 30_000
+ENOUGH = 10_000
 """So many characters of functions make a module that is worth compiling while the next ones are written."""
 
 
@@ -70,47 +70,52 @@ def emit(frame: Frame, strides: Mapping[Input, Strides], target: Target, ready: 
     alike = twins(frame, strides)
     serves = Counter(first for first, _ in alike.values())
     outlines: dict[tuple[int, int], Outline] = {}
-    calls: list[Call] = []
-    for number, several in enumerate(frame.pieces):
+    calls: dict[tuple[int, int], Call] = {}
+    for number in _longest_first(frame.schedule):
         first, words = alike.get(number, (number, {}))
-        for n, piece in enumerate(several):
+        for n, piece in enumerate(frame.pieces[number]):
             part = _part(frame, number, n)
             outline = outlines.get((first, n))
             if outline is None:
                 module.define(part.name, partial(_piece, module, frame, number, piece, part, strides, target))
-                writer.add({part.name: part.parameters})
                 outline = outlined(module, frame, part.name, serves[first])
+                writer.add(part)
             if outline is None:
-                calls.append(Call(part, ()))
+                calls[number, n] = Call(part, ())
             else:
                 outlines[first, n] = outline
-                calls.append(Call(replace(part, name=outline.name), tuple(words.get(word, word) for word in outline.words)))
-    module.define(ENTRY, lambda: _entry(module, frame, calls))
+                calls[number, n] = Call(replace(part, name=outline.name), tuple(words.get(word, word) for word in outline.words))
+    module.define(ENTRY, lambda: _entry(module, frame, [calls[place] for place in sorted(calls)]))
     text = f"; {frame.schedule.name}\n\n{module.text()}"
     return Emitted(text, tuple(module.symbols), writer.rest() if writer.given else text)
 
 
+def _longest_first(schedule: Schedule) -> list[int]:
+    """The kernels in the order in which they are written, by number: other nests than the usual ones are short, and fill the time in which
+    the long ones are compiled.
+    """
+    return sorted(range(len(schedule.kernels)), key=lambda number: not schedule.kernels[number].is_usual)
+
+
 class _Writer:
-    """Gives functions away in modules that are large enough. `heads` are the parameters of those that are added, by name."""
+    """Gives functions away in modules that are large enough."""
 
     def __init__(self, module: Module, ready: Callable[[str], None]) -> None:
         self.module = module
         self.ready = ready
-        self.heads: dict[str, str] = {}
-        self.given: list[str] = []
-        self.kept: list[str] = []
+        self.given: list[Part] = []
+        self.kept: list[Part] = []
 
-    def add(self, heads: Mapping[str, str]) -> None:
-        if sum(len(self.module.functions[name]) for name in self.kept) >= ENOUGH:
-            self.ready(self.module.text(self.kept))
+    def add(self, part: Part) -> None:
+        self.kept.append(part)
+        if sum(len(self.module.functions[p.name]) for p in self.kept) >= ENOUGH:
+            self.ready(self.module.text([p.name for p in self.kept]))
             self.given, self.kept = [*self.given, *self.kept], []
-        self.heads |= heads
-        self.kept += heads
 
     def rest(self) -> str:
         """The module of what is not given away."""
-        declared = [f"declare void @{name}({self.heads[name]})" for name in self.given]
-        return self.module.text([*self.kept, ENTRY], declared)
+        declared = [f"declare void @{p.name}({p.parameters})" for p in self.given]
+        return self.module.text([*(p.name for p in self.kept), ENTRY], declared)
 
 
 def module_for(target: Target) -> Module:

@@ -1,12 +1,21 @@
-"""Object files of modules, the first of which are compiled on a thread of its own while the later ones are still being written."""
+"""Object files of modules, which threads of their own compile while later modules are still being written."""
 
 from __future__ import annotations
 
-from queue import SimpleQueue
+import os
+import sys
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from threading import Thread
 from types import TracebackType
 
 from tensorc.backends.llvm.target import Target, object_of
+
+MOST = 4
+"""So many threads at once, Python's among them, are as many as a program's modules keep busy."""
+
+TURN = 1e-4
+"""Seconds after which Python hands its lock to a thread that waits for it: usually it is 50 times as long, as long as a module takes."""
 
 
 class Objects:
@@ -14,42 +23,78 @@ class Objects:
 
     def __init__(self, target: Target) -> None:
         self._target = target
-        self._texts: SimpleQueue[str | None] = SimpleQueue()
-        self._made: list[bytes] = []
-        self._failure: Exception | None = None
-        self._thread: Thread | None = None
+        self._texts: SimpleQueue[tuple[int, str] | None] = SimpleQueue()
+        self._count = 0
+        self._made: dict[int, bytes] = {}
+        self._failures: list[Exception] = []
+        self._threads: list[Thread] = []
+        self._turn = sys.getswitchinterval()
 
     def __enter__(self) -> Objects:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, failure: BaseException | None, trace: TracebackType | None) -> None:
-        self._join()
+        if failure is not None:
+            self._each(lambda number, text: None)
+        self._rest()
 
     def add(self, text: str) -> None:
         """Compile a module, and go on meanwhile."""
-        if self._thread is None:
-            self._thread = Thread(target=self._run, name="tensorc-compile")
-            self._thread.start()
-        self._texts.put(text)
+        self._texts.put((self._count, text))
+        self._count += 1
+        if len(self._threads) < min(self._count, _processors() - 1):
+            sys.setswitchinterval(TURN)
+            self._threads.append(Thread(target=self._run, name="tensorc-compile"))
+            self._threads[-1].start()
 
     def finish(self, text: str) -> tuple[bytes, ...]:
-        """The object files of all modules and of a last one."""
-        if self._thread is None:
+        """The object files of all modules and of a last one, in their order."""
+        if self._count == 0:
             return (object_of(text, self._target),)
-        self.add(text)
-        self._join()
-        if self._failure is not None:
-            raise self._failure
-        return tuple(self._made)
+        self._texts.put((self._count, text))
+        self._each(self._make)
+        self._rest()
+        for failure in self._failures:
+            raise failure
+        return tuple(self._made[n] for n in range(self._count + 1))
 
-    def _join(self) -> None:
-        if self._thread is not None:
+    def _rest(self) -> None:
+        """Wait for the threads, whatever interrupts that."""
+        interrupt: KeyboardInterrupt | None = None
+        for _ in self._threads:
             self._texts.put(None)
-            self._thread.join()
+        while self._threads:
+            try:
+                self._threads[-1].join()
+                self._threads.pop()
+            except KeyboardInterrupt as caught:
+                interrupt = caught
+        sys.setswitchinterval(self._turn)
+        if interrupt is not None:
+            raise interrupt
 
     def _run(self) -> None:
+        while (given := self._texts.get()) is not None:
+            self._make(*given)
+
+    def _each(self, action: Callable[[int, str], None]) -> None:
+        """Take the modules that no thread has begun with."""
+        while True:
+            try:
+                given = self._texts.get_nowait()
+            except Empty:
+                return
+            if given is not None:
+                action(*given)
+
+    def _make(self, number: int, text: str) -> None:
         try:
-            while (text := self._texts.get()) is not None:
-                self._made.append(object_of(text, self._target))
+            self._made[number] = object_of(text, self._target)
         except Exception as failure:
-            self._failure = failure
+            self._failures.append(failure)
+
+
+def _processors() -> int:
+    """How many threads may compile at once."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(found, MOST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import subprocess
 import sys
 import weakref
@@ -153,14 +154,18 @@ _WINDOWS = sys.platform == "win32"
 
 @cache
 def _machine(target: Target) -> Any:
+    return _new_machine(target)
+
+
+def _new_machine(target: Target) -> Any:
     _initialize()
     chosen = llvm.Target.from_triple(target.triple)
     model = ("default", "jitdefault") if _WINDOWS else ("pic", "small")
     return chosen.create_target_machine(cpu=target.cpu, features=target.features, opt=2, reloc=model[0], codemodel=model[1], jit=_WINDOWS)
 
 
-def _parse(text: str, target: Target) -> Any:
-    machine = _machine(target)
+def _parse(text: str, target: Target, machine: Any = None) -> Any:
+    machine = machine or _machine(target)
     module = llvm.parse_assembly(text, llvm.create_context())
     module.triple = target.triple
     module.data_layout = str(machine.target_data)
@@ -225,8 +230,31 @@ def emit_object(text: str, target: Target) -> bytes:
 
 
 def object_of(text: str, target: Target) -> bytes:
-    """The same while the lock is held, by this thread or by who waits for it."""
-    return bytes(_machine(target).emit_object(_parse(text, target)))
+    """The same while the lock is held, by this thread or by who waits for it. Several threads may be at it at once."""
+    machine = _new_machine(target)  # a code generator is for one thread
+    module = _parse(text, target, machine)
+    generate = _generator()
+    made = generate and generate(machine, module, 1, ctypes.byref(ctypes.c_char_p()))
+    if not made:
+        return bytes(machine.emit_object(module))  # which also says what is wrong
+    try:
+        return ctypes.string_at(llvm.ffi.lib.LLVMPY_GetBufferStart(made), llvm.ffi.lib.LLVMPY_GetBufferSize(made))
+    finally:
+        llvm.ffi.lib.LLVMPY_DisposeMemoryBuffer(made)
+
+
+@cache
+def _generator() -> Any:
+    """LLVM's code generator as a C function, without the one lock that its binding takes round every call: modules of contexts of their own
+    are made into code beside one another. None where the binding is built otherwise.
+    """
+    try:
+        function = ctypes.CDLL(llvm.ffi.lib._name).LLVMPY_TargetMachineEmitToMemory
+    except (AttributeError, OSError, TypeError):
+        return None
+    function.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.POINTER(ctypes.c_char_p))
+    function.restype = llvm.ffi.LLVMMemoryBufferRef
+    return function
 
 
 def emit_portable(text: str) -> bytes:
