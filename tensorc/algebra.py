@@ -6,7 +6,7 @@ Atoms are sizes, indices, floor quotients, remainders and elements of integer te
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Union, assert_never
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 
 class _Atom(Node):
+    folds = False
+    """Whether it may be one thing with other terms of a sum."""
+
     @property
     def key(self) -> str:
         """Orders atoms in a monomial, the same in every process: indices first, sizes last."""
@@ -53,10 +56,14 @@ class Quotient(_Atom):
 class Exact(Quotient):
     """A quotient that is read only under a guard that divisor divides numerator: divisor * it is the numerator again. Transforms use it."""
 
+    folds = True
+
 
 @node
 class Remainder(_Atom):
     """numerator % divisor, with the divisor's sign; 0 where the divisor is 0."""
+
+    folds = True
 
     numerator: Poly
     divisor: Poly
@@ -93,15 +100,10 @@ class Poly(Node):
         return _combine(poly(other), self, -1)
 
     def __neg__(self) -> Poly:
-        return _combine(ZERO, self, -1)
+        return _times(self, -1)
 
     def __mul__(self, other: Integer) -> Poly:
-        total: dict[Monomial, int] = {}
-        for a, x in self.terms:
-            for b, y in poly(other).terms:
-                key = tuple(sorted(a + b, key=_key))
-                total[key] = total.get(key, 0) + x * y
-        return _make(total)
+        return _multiply(self, poly(other))
 
     __rmul__ = __mul__
 
@@ -142,9 +144,12 @@ def fresh(extent: Integer) -> Index:
 def poly(value: Integer) -> Poly:
     if isinstance(value, Poly):
         return value
-    if isinstance(value, int):
-        return Poly((((), int(value)),)) if value else ZERO
-    return _of_atom(value)
+    return _of_number(int(value)) if isinstance(value, int) else _of_atom(value)
+
+
+@lru_cache(maxsize=1024)
+def _of_number(value: int) -> Poly:
+    return Poly((((), value),) if value else ())
 
 
 @cache
@@ -178,13 +183,17 @@ def _poly_key(p: Poly) -> str:
     return "+".join(f"{c}" + "*".join(map(_key, m)) for m, c in p.terms)
 
 
-def _order(term: tuple[Monomial, int]) -> tuple[bool, list[str]]:
-    return not term[0], [_key(a) for a in term[0]]
+@cache
+def _order(m: Monomial) -> tuple[bool, list[str]]:
+    """Sorts the monomials of a sum, the constant last."""
+    return not m, [_key(a) for a in m]
 
 
 def _make(total: dict[Monomial, int]) -> Poly:
     for m, c in total.items():
         for a in m if c else ():
+            if not a.folds:
+                continue
             if isinstance(a, Exact) and (folded := _fold_exact(total, m, a)) is not None:
                 return folded
             if isinstance(a, Remainder) and len(a.divisor.terms) == 1:  # d * (n // d) + n % d = n
@@ -195,8 +204,10 @@ def _make(total: dict[Monomial, int]) -> Poly:
                 if total.get(twin) == c * dc:
                     rest = _make({k: v for k, v in total.items() if k not in (m, twin)})
                     return rest + Poly(((tuple(others), c),)) * a.numerator
-    terms = [(m, c) for m, c in total.items() if c]
-    return Poly(tuple(sorted(terms, key=_order)) if len(terms) > 1 else tuple(terms))
+    monomials = [m for m, c in total.items() if c]
+    if len(monomials) > 1:
+        monomials.sort(key=_order)
+    return Poly(tuple([(m, total[m]) for m in monomials]))
 
 
 def _fold_exact(total: dict[Monomial, int], m: Monomial, a: Exact) -> Poly | None:
@@ -213,16 +224,55 @@ def _without(m: Monomial, a: Atom) -> Monomial:
     return tuple(others)
 
 
+KNOWN = 1 << 16
+"""Sums and products that are remembered: a compile asks for each of its own several times."""
+
+
+@lru_cache(maxsize=KNOWN)
+def _multiply(p: Poly, q: Poly) -> Poly:
+    if q.constant is not None:
+        return _times(p, q.constant)
+    if p.constant is not None:
+        return _times(q, p.constant)
+    total: dict[Monomial, int] = {}
+    for a, x in p.terms:
+        for b, y in q.terms:
+            key = tuple(sorted(a + b, key=_key))
+            total[key] = total.get(key, 0) + x * y
+    return _make(total)
+
+
+@lru_cache(maxsize=KNOWN)
 def _combine(p: Poly, q: Poly, sign: int) -> Poly:
+    """p + sign * q."""
     if not q.terms:
         return p
+    if q.constant is not None:
+        return _plus(p, sign * q.constant)
     total = dict(p.terms)
     for m, c in q.terms:
         total[m] = total.get(m, 0) + sign * c
     return _make(total)
 
 
-ZERO = Poly(())
+def _plus(p: Poly, number: int) -> Poly:
+    """p + number: the constant is the last term."""
+    terms = p.terms
+    if terms and not terms[-1][0]:
+        number += terms[-1][1]
+        terms = terms[:-1]
+    return Poly((*terms, ((), number)) if number else terms)
+
+
+def _times(p: Poly, number: int) -> Poly:
+    if number == 1 or p is ZERO:
+        return p
+    if number == -1:
+        return Poly(tuple([(m, -c) for m, c in p.terms]))
+    return _make({m: c * number for m, c in p.terms})
+
+
+ZERO = poly(0)
 ONE = poly(1)
 
 
@@ -259,24 +309,29 @@ def depth(p: Poly) -> int:
     return 1 + max(map(depth, inside)) if inside else 0
 
 
+@cache
 def indices(p: Poly) -> frozenset[Index]:
     return frozenset(a for a in atoms(p) if isinstance(a, Index))
 
 
+@cache
 def elements(p: Poly) -> frozenset[Element]:
     return frozenset(a for a in atoms(p) if isinstance(a, Element))
 
 
+@cache
 def sizes(p: Poly) -> frozenset[Size]:
     """The sizes in p, those in the extents of its indices not counted."""
     return frozenset(a for a in atoms(p) if isinstance(a, Size))
 
 
+@cache
 def is_static(p: Poly) -> bool:
     """Whether p is of sizes only: known at the call."""
     return not any(isinstance(a, (Index, Element)) for a in atoms(p))
 
 
+@lru_cache(maxsize=KNOWN)
 def split(p: Poly, atom: Atom) -> tuple[Poly, Poly] | None:
     """(c, r) with p = c * atom + r and atom in neither, or None where p is not linear in atom."""
     inside: dict[Monomial, int] = {}
@@ -377,8 +432,8 @@ NO_FACTS: Facts = frozenset()
 def nonnegative(p: Poly, facts: Facts = NO_FACTS) -> bool:
     """True where p >= 0 is proved for every value of the indices in it (an index in scope has an extent of at least 1), given the facts."""
     low = bound(p, upper=False, facts=facts)
-    if low is None:
-        return False
+    if low is None or _open_term(low) is None:
+        return low is not None
     known = set(facts)
     inner = atoms(p) | atoms(low)
     known |= {a.extent - 1 for a in inner if isinstance(a, Index)}
@@ -408,7 +463,7 @@ def _nonnegative_sizes(p: Poly, facts: tuple[Poly, ...], depth: int, tried: dict
 
     `tried` holds what was not proved, with the depth to which it was tried.
     """
-    open_term = next(((m, c) for m, c in p.terms if c < 0 or not all(map(is_size, m))), None)
+    open_term = _open_term(p)
     if open_term is None:
         return True
     if depth == 0 or tried.get(p, 0) >= depth or len(tried) >= MOST_STEPS:
@@ -422,6 +477,14 @@ def _nonnegative_sizes(p: Poly, facts: tuple[Poly, ...], depth: int, tried: dict
             if _nonnegative_sizes(rest, facts, depth - 1, tried):
                 return True
     return False
+
+
+def _open_term(p: Poly) -> tuple[Monomial, int] | None:
+    """The first term that may be negative."""
+    for m, c in p.terms:
+        if c < 0 or not all(map(is_size, m)):
+            return m, c
+    return None
 
 
 def positive(p: Poly, facts: Facts = NO_FACTS) -> bool:

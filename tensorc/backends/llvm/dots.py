@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tensorc import algebra
 from tensorc.algebra import ONE, ZERO, Index, Poly, Remainder
-from tensorc.backends.llvm import access, combine, index
+from tensorc.backends.llvm import access, combine
 from tensorc.backends.llvm.context import Accumulator, Context, Coordinates
 from tensorc.backends.llvm.types import Value, constant, number_of, of
 from tensorc.dtypes import bf16, f32
@@ -118,7 +119,7 @@ def _is_along(context: Context, load: Load, axis: Index) -> bool:
     memory = load.tensor
     assert isinstance(memory, Memory)
     touched = [n for n, s in enumerate(load.subscripts) if axis in context.axes(s)]
-    parts = index.split(load.subscripts[touched[0]], axis) if len(touched) == 1 else None
+    parts = algebra.split(load.subscripts[touched[0]], axis) if len(touched) == 1 else None
     if parts is None or parts[0] is not ONE or number_of(context.places[memory].strides[touched[0]]) != 1:
         return False
     return all(context.inside(memory, load.subscripts))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import assert_never
 
 from tensorc import algebra
@@ -10,12 +9,6 @@ from tensorc.algebra import Atom, Element, Index, Poly, Quotient, Remainder, Siz
 from tensorc.backends.llvm import integers
 from tensorc.backends.llvm.context import Context, Coordinates, Tile
 from tensorc.backends.llvm.types import INT, Type, Value, constant, integer, number_of, of
-
-
-@cache
-def split(p: Poly, axis: Atom) -> tuple[Poly, Poly] | None:
-    """(c, r) with p = c * axis + r and the axis in neither; None where there is none."""
-    return algebra.split(p, axis)
 
 
 def number(context: Context, p: Poly, at: Coordinates) -> Value:
@@ -108,11 +101,11 @@ def _divided(context: Context, n: Poly, d: Poly, at: Coordinates, quotient: bool
 
 def linear(context: Context, p: Poly, axis: Index) -> tuple[Poly, Poly, Tile | None] | None:
     """(c, r, tile) with p = c * (axis - the tile's start) + r, or of no tile p = c * axis + r; None where there is none."""
-    parts = split(p, axis)
+    parts = algebra.split(p, axis)
     if parts is not None:
         return *parts, None
     for tile in context.tiles.get(axis, ()):
-        parts = split(p, Remainder(poly(axis), poly(tile.count)))
+        parts = algebra.split(p, Remainder(poly(axis), poly(tile.count)))
         if parts is not None and parts[0].terms and axis not in context.axes(parts[0]) | context.axes(parts[1]):
             return *parts, tile
     return None

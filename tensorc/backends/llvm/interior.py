@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 from tensorc import algebra
 from tensorc.algebra import Facts, Index, Poly
-from tensorc.backends.llvm import index
 from tensorc.ir import walk
 from tensorc.ir.tensor import Nonnegative, Scalar
 from tensorc.loops.nest import For, Let, Store, scalars, statements
@@ -55,7 +54,7 @@ def boundary(loop: For, facts: Facts, known: frozenset[Poly]) -> Poly | None:
         return None
     inner = {s.axis for s in inside if isinstance(s, For)}
     for guard in _guards(loop):
-        parts = index.split(guard, loop.axis)
+        parts = algebra.split(guard, loop.axis)
         if guard in known or -guard - 1 in known or parts is None or parts[0].constant not in (1, -1):
             continue
         if inner.isdisjoint(algebra.indices(parts[1])) and not algebra.elements(parts[1]) and _ends(guard, loop.axis, facts) is None:
@@ -75,7 +74,7 @@ def _guards_of(s: Scalar) -> list[Poly]:
 
 def _ends(guard: Poly, axis: Index, facts: Facts) -> tuple[int, int] | None:
     """How many points the guard may be false at, at the start and at the end of the axis; None where that may be many."""
-    parts = index.split(guard, axis)
+    parts = algebra.split(guard, axis)
     if parts is None or parts[0].constant not in (1, -1):
         return None
     least = algebra.bound(parts[1], False, facts)

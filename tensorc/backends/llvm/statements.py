@@ -199,7 +199,7 @@ def _aligned(context: Context, s: For, start: Value, stop: Value, width: int, be
 
 def _ends(guard: Poly, axis: Index) -> bool:
     """Whether a guard holds before a point of an axis, so that a loop that ends there has no point at which it does not."""
-    parts = index.split(guard, axis)
+    parts = algebra.split(guard, axis)
     return parts is not None and parts[0].constant == -1
 
 
@@ -212,7 +212,7 @@ def _is_at_points(context: Context, guard: Poly, axis: Index) -> bool:
 def _divided(context: Context, s: For, guard: Poly, start: Value, stop: Value) -> tuple[Value, Poly, Poly]:
     """(where a guard changes, within the loop's range; what is at least 0 before that; and from there on)."""
     code = context.code
-    parts = index.split(guard, s.axis)
+    parts = algebra.split(guard, s.axis)
     assert parts is not None
     rest = index.number(context, parts[1], {})
     ends = parts[0].constant == -1
@@ -303,7 +303,7 @@ def _narrowed(context: Context, s: For, start: Value, stop: Value) -> tuple[Valu
     step = s.bind.count * (context.lanes if s.bind.kind == "vector" else 1)
     first = start
     for guard in s.only:
-        parts = index.split(guard, s.axis)
+        parts = algebra.split(guard, s.axis)
         assert parts is not None
         most = bounds.greatest(parts[1], corner, total)
         if parts[0].constant == 1:
