@@ -9,7 +9,7 @@ from tensorc import algebra
 from tensorc.algebra import Index, Poly
 from tensorc.backends.llvm import apart, casts, index, stream, transpose
 from tensorc.backends.llvm.context import Block, Context, Coordinates, Place
-from tensorc.backends.llvm.types import POINTER, Type, Value, constant, integer, memory_element, number_of, of
+from tensorc.backends.llvm.types import POINTER, Type, Value, constant, integer, memory_element, of
 from tensorc.ir.tensor import Apply, Load, Nonnegative, Scalar, Tensor
 from tensorc.loops.nest import Memory, Scratch, Store, Var
 
@@ -53,7 +53,7 @@ def load_where(context: Context, load: Load, condition: Scalar, decided: Value, 
             return None
         first.append(code.mul(line[0], stride))
         step = code.add(step, code.mul(line[1], stride))
-    if number_of(step) != 1:
+    if step.number != 1:
         return None
     mask = both(context, None if context.padded and isinstance(memory, Scratch) else context.mask, decided)
     return casts.from_memory(code, load_contiguous(context, memory, _pointer(context, memory, place, first), mask), memory.dtype)
@@ -76,7 +76,7 @@ def store(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
     context.wrote(memory)
     place = address(context, memory, subscripts, at, reading=False)
     value = casts.to_memory(code, value, memory.dtype)
-    if place.offsets is None and number_of(place.step) == 0:
+    if place.offsets is None and place.step.number == 0:
         if where is None:
             _store_scalar(context, memory, place, value)
             return
@@ -86,7 +86,7 @@ def store(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Co
         return
     value = code.splat(value, context.lanes)
     mask = both(context, place.valid, where)
-    step = number_of(place.step) if place.offsets is None else None
+    step = place.step.number if place.offsets is None else None
     if step == 1:
         store_contiguous(context, memory, place.pointer, value, mask)
     elif step is not None and 1 < step <= apart.MOST:
@@ -102,7 +102,7 @@ def store_many(
     code = context.code
     context.wrote(memory)
     places = [address(context, memory, subscripts, at, reading=False) for at in points]
-    if any(p.offsets is not None or number_of(p.step) != 1 or p.valid is not None for p in places):
+    if any(p.offsets is not None or p.step.number != 1 or p.valid is not None for p in places):
         for at, value in zip(points, values, strict=True):
             store(context, memory, subscripts, at, value, None)
         return
@@ -122,14 +122,13 @@ def store_many(
 
 def before(context: Context, s: Store, axis: Index, start: Value) -> Value:
     """How many points of an axis from `start` on, which are to be lanes, lie before the first at which s may be written past the caches."""
-    known = [dict(level) for level in context.memo]  # the lanes are elsewhere in what follows
     saved = context.save()
-    context.bind(axis, Block(start, 1, True))
-    context.vector, context.mask = axis, None
-    place = address(context, s.memory, s.subscripts, {}, reading=False)
+    with context.known.aside():  # where the lanes are elsewhere
+        context.bind(axis, Block(start, 1, True))
+        context.vector, context.mask = axis, None
+        place = address(context, s.memory, s.subscripts, {}, reading=False)
     context.restore(saved)
-    context.memo[:] = known
-    if place.offsets is not None or number_of(place.step) != 1:
+    if place.offsets is not None or place.step.number != 1:
         return integer(0)
     return stream.before(context, place.pointer, context.lanes * s.memory.dtype.bytes, s.memory.dtype.bytes)
 
@@ -153,20 +152,20 @@ def address(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: 
     valid = None if context.padded and isinstance(memory, Scratch) else context.mask
     masking: tuple[Value, Poly] | None = None
     for subscript, extent, stride, inside in zip(subscripts, memory.extents, place.strides, proved, strict=True):
-        if number_of(stride) == 0:
+        if stride.number == 0:
             continue
         line = index.along_lanes(context, subscript, at)
-        if line is not None and (inside or number_of(line[1]) == 0):
+        if line is not None and (inside or line[1].number == 0):
             first = line[0] if inside else _clamp(context, line[0], extent, at)
             linear.append(code.mul(first, stride))
             step = code.add(step, code.mul(line[1], stride))
-        elif line is not None and number_of(line[1]) == 1 and number_of(stride) == 1 and masking is None:
+        elif line is not None and line[1].number == 1 and stride.number == 1 and masking is None:
             masking = (line[0], extent)
         else:
             offsets = _add_lanes(context, offsets, subscript, None if inside else extent, stride, at)
     if masking is not None:
         first, extent = masking
-        if offsets is None and number_of(step) == 0:
+        if offsets is None and step.number == 0:
             valid = both(context, valid, index.lanes_from(context, code.sub(integer(0), first)))
             valid = both(context, valid, index.lanes_below(context, code.sub(index.number(context, extent, at), first)))
             linear.append(first)
@@ -175,7 +174,7 @@ def address(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: 
             lanes = code.add(first, code.iota(context.lanes))
             lanes = _clamp(context, lanes, extent, at)
             offsets = lanes if offsets is None else code.add(offsets, lanes)
-    vector = offsets is not None or number_of(step) != 0
+    vector = offsets is not None or step.number != 0
     return Address(_pointer(context, memory, place, linear), step, offsets, valid if vector else None)
 
 
@@ -220,7 +219,7 @@ def _pointer(context: Context, memory: Memory, place: Place, terms: list[Value])
     for term in sorted(terms, key=lambda t: t.depth):
         term, constant_part = code.without_constant(term)
         fixed += constant_part
-        if number_of(term) != 0:
+        if term.number != 0:
             by_depth[term.depth] = code.add(by_depth[term.depth], term) if term.depth in by_depth else term
     for offset in by_depth.values():
         pointer = code.pure(POINTER, f"getelementptr {element}, ptr {pointer.text}, i64 {offset.text}", pointer, offset)
@@ -248,7 +247,7 @@ def _lane_pointers(context: Context, memory: Memory, place: Address) -> Value:
 def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: Coordinates) -> Value:
     place = address(context, memory, subscripts, at, reading=True)
     element = of(memory_element(memory.dtype))
-    step = number_of(place.step)
+    step = place.step.number
     align = context.places[memory].alignment
     if place.offsets is None and step == 0:
         return placed(context, memory, element, f"load {element}, ptr {place.pointer.text}, align {align}", place.pointer)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from tensorc.backends.llvm.interleave import AT_ONCE, interleaved
-from tensorc.backends.llvm.types import BIT, INT, POINTER, Type, Value, integer, number_of, of
+from tensorc.backends.llvm.types import BIT, INT, POINTER, Type, Value, integer, of
 
 RARELY = "!0"
 """The metadata of branches that are almost never taken."""
@@ -32,7 +32,7 @@ class Module:
     """Whether functions may be off by 4 units in the last place rather than by 1."""
     dots: bool = False
     """Whether the CPU adds two products of bf16 in one instruction."""
-    declarations: set[str] = field(default_factory=set)
+    declarations: dict[str, str] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     called: dict[str, set[str]] = field(default_factory=dict)
     """The helpers that each function needs."""
@@ -43,7 +43,8 @@ class Module:
     """The helpers that the function being written needs."""
 
     def declare(self, name: str, result: Type | str, *arguments: Type | str) -> None:
-        self.declarations.add(f"declare {result} @{name}({', '.join(map(str, arguments))})")
+        if name not in self.declarations:
+            self.declarations[name] = f"declare {result} @{name}({', '.join(map(str, arguments))})"
 
     def helper(self, name: str, result: Type | None, arguments: Sequence[Type], body: Callable[[Code, list[Value]], Value | None]) -> str:
         """The name of an internal function, emitted once: `body` is given its code and its arguments, and gives the result if any."""
@@ -86,7 +87,9 @@ class Module:
         chosen = self.functions if names is None else self._closed(names)
         functions = [self.functions[name] for name in chosen]
         metadata = [f'{RARELY} = !{{!"branch_weights", i32 1, i32 4096}}', f"{FLEETING} = !{{i32 1}}"]
-        return "\n".join([*functions, *elsewhere, *sorted(self.declarations), f"attributes #0 = {{ {self.attributes} }}", *metadata, ""])
+        return "\n".join(
+            [*functions, *elsewhere, *sorted(self.declarations.values()), f"attributes #0 = {{ {self.attributes} }}", *metadata, ""]
+        )
 
     def _closed(self, names: Sequence[str]) -> Sequence[str]:
         """The names and those of the helpers that they call, directly or not."""
@@ -222,8 +225,9 @@ class Code:
         """`@llvm.<name>.<overload>(arguments, extra)`, of one without effects. The overload is the first argument's type by default."""
         result = arguments[0].type if result is None else result
         full = f"llvm.{name}.{arguments[0].type.suffix if overload is None else overload}"
-        types = [a.type.text for a in arguments] + ([extra.split()[0]] if extra else [])
-        self.module.declare(full, result, *types)
+        if full not in self.module.declarations:
+            types = [a.type.text for a in arguments] + ([extra.split()[0]] if extra else [])
+            self.module.declare(full, result, *types)
         texts = [f"{a.type.text} {a.text}" for a in arguments] + ([extra] if extra else [])
         return self.pure(result, f"call {result.text} @{full}({', '.join(texts)})", *arguments)
 
@@ -245,11 +249,9 @@ class Code:
 
     def unify(self, *values: Value) -> tuple[Value, ...]:
         """The values, all vectors where one of them is."""
-        widths = {v.type.lanes for v in values}
-        if len(widths) == 1:
-            return values
+        widths = [v.type.lanes for v in values]
         lanes = max(widths)
-        return tuple([self.splat(v, lanes) for v in values])
+        return values if min(widths) == lanes else tuple([self.splat(v, lanes) for v in values])
 
     def iota(self, lanes: int) -> Value:
         """0, 1, 2, ... as i64."""
@@ -261,7 +263,9 @@ class Code:
     # Index arithmetic: i64, scalar or vector, with constants folded.
 
     def add(self, a: Value, b: Value) -> Value:
-        x, y = number_of(a), number_of(b)
+        x, y = a.number, b.number
+        if x is None and y is None:
+            return self.binary("add", *self.unify(a, b))
         if x == 0:
             return b
         if y == 0:
@@ -276,11 +280,11 @@ class Code:
 
     def without_constant(self, a: Value) -> tuple[Value, int]:
         """(b, c) with a = b + c: c what is known of an i64 scalar."""
-        known = number_of(a)
+        known = a.number
         return (integer(0), known) if known is not None else self.sums.get(a.text, (a, 0))
 
     def sub(self, a: Value, b: Value) -> Value:
-        x, y = number_of(a), number_of(b)
+        x, y = a.number, b.number
         if y == 0:
             return a
         if y is not None:
@@ -288,7 +292,9 @@ class Code:
         return self.binary("sub", *self.unify(a, b))
 
     def mul(self, a: Value, b: Value) -> Value:
-        x, y = number_of(a), number_of(b)
+        x, y = a.number, b.number
+        if x is None and y is None:
+            return self.binary("mul", *self.unify(a, b))
         if x == 0 or y == 0:
             return integer(0)
         if x == 1:
@@ -301,13 +307,13 @@ class Code:
 
     def least(self, a: Value, b: Value) -> Value:
         """The smaller of two i64 scalars."""
-        x, y = number_of(a), number_of(b)
+        x, y = a.number, b.number
         if x is not None and y is not None:
             return integer(min(x, y))
         return self.intrinsic("smin", a, b)
 
     def greatest(self, a: Value, b: Value) -> Value:
-        x, y = number_of(a), number_of(b)
+        x, y = a.number, b.number
         if x is not None and y is not None:
             return integer(max(x, y))
         return self.intrinsic("smax", a, b)

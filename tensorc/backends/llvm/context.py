@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 from tensorc import algebra
 from tensorc.algebra import Facts, Index, Poly
@@ -87,6 +89,40 @@ class Saved:
     accumulators: dict[Var, Accumulator]
 
 
+class Known:
+    """What has been computed, by what it is of, each as long as the scope that it is found in is open; `depth` numbers the innermost."""
+
+    def __init__(self) -> None:
+        self._found: dict[object, Any] = {}
+        self._levels: list[list[object]] = [[]]
+        self.get = self._found.get
+
+    @property
+    def depth(self) -> int:
+        return len(self._levels) - 1
+
+    def keep(self, key: object, value: object, depth: int) -> None:
+        self._found[key] = value
+        self._levels[depth].append(key)
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """A scope further inside: what is found in it is forgotten with it."""
+        self._levels.append([])
+        yield
+        for key in self._levels.pop():
+            self._found.pop(key, None)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """For what is not at the point that code is written for: all that is found inside is forgotten."""
+        found, levels = dict(self._found), [list(level) for level in self._levels]
+        yield
+        self._found.clear()
+        self._found.update(found)
+        self._levels = levels
+
+
 @dataclass(slots=True)
 class Context:
     code: Code
@@ -111,7 +147,7 @@ class Context:
     proved: frozenset[Poly] = frozenset()  # what is at least 0 at every point here
     values: dict[Var, dict[Key, Value]] = field(default_factory=dict)
     accumulators: dict[Var, Accumulator] = field(default_factory=dict)
-    memo: list[dict[object, Value]] = field(default_factory=lambda: [{}])
+    known: Known = field(default_factory=Known)
     passing: dict[object, Value] = field(default_factory=dict)  # values of what the kernel writes: of this statement only
     loop_writes: list[frozenset[Memory]] = field(default_factory=lambda: [frozenset()])  # by depth of scope
     versions: dict[Memory, int] = field(default_factory=dict)
@@ -166,16 +202,17 @@ class Context:
         self.bound[axis] = block
         self.blocked = tuple(a for a in (*(b for b in self.blocked if b is not axis), axis) if self.bound[a].count > 1)
 
-    def remember(self, key: object, value: Value) -> None:
-        """Keeps a value as long as the scope that it is in; not beyond the loop where guards were left out of it."""
-        self.memo[-1 if self.proved else value.depth][key] = value
+    def remember(self, key: object, value: object, depth: int) -> None:
+        """Keeps what is computed in the scope of a depth, as long as that is open; not beyond the loop where guards were left out of it."""
+        self.known.keep(key, value, self.known.depth if self.proved else depth)
 
-    def recall(self, key: object) -> Value | None:
-        for level in reversed(self.memo):
-            found = level.get(key)
-            if found is not None:
-                return found
-        return None
+    @contextmanager
+    def loop(self, writes: frozenset[Memory]) -> Iterator[None]:
+        """The body of a loop, which writes this memory."""
+        self.loop_writes.append(writes)
+        with self.known.scope():
+            yield
+        self.loop_writes.pop()
 
     def wrote(self, memory: Memory) -> None:
         self.versions[memory] = self.version(memory) + 1

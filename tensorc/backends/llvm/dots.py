@@ -13,7 +13,7 @@ from tensorc import algebra
 from tensorc.algebra import ONE, ZERO, Index, Poly, Remainder
 from tensorc.backends.llvm import access, combine
 from tensorc.backends.llvm.context import Accumulator, Context, Coordinates
-from tensorc.backends.llvm.types import Value, constant, number_of, of
+from tensorc.backends.llvm.types import Value, constant, of
 from tensorc.dtypes import bf16, f32
 from tensorc.ir.tensor import Apply, Load, Scalar
 from tensorc.loops.nest import Fold, Memory, Scratch, Var
@@ -120,7 +120,7 @@ def _is_along(context: Context, load: Load, axis: Index) -> bool:
     assert isinstance(memory, Memory)
     touched = [n for n, s in enumerate(load.subscripts) if axis in context.axes(s)]
     parts = algebra.split(load.subscripts[touched[0]], axis) if len(touched) == 1 else None
-    if parts is None or parts[0] is not ONE or number_of(context.places[memory].strides[touched[0]]) != 1:
+    if parts is None or parts[0] is not ONE or context.places[memory].strides[touched[0]].number != 1:
         return False
     return all(context.inside(memory, load.subscripts))
 

@@ -8,7 +8,7 @@ from tensorc import algebra
 from tensorc.algebra import Atom, Element, Index, Poly, Quotient, Remainder, Size, poly
 from tensorc.backends.llvm import integers
 from tensorc.backends.llvm.context import Context, Coordinates, Tile
-from tensorc.backends.llvm.types import INT, Type, Value, constant, integer, number_of, of
+from tensorc.backends.llvm.types import INT, Type, Value, constant, integer, of
 
 
 def number(context: Context, p: Poly, at: Coordinates) -> Value:
@@ -16,9 +16,9 @@ def number(context: Context, p: Poly, at: Coordinates) -> Value:
     if p.constant is not None:
         return integer(p.constant)
     key = (p, context.key(context.axes(p), at))
-    found = context.recall(key)
-    if found is not None:
-        return found
+    known: Value | None = context.known.get(key)
+    if known is not None:
+        return known
     volatile = any(e.tensor in context.written for e in algebra.elements(p))
     found = context.passing.get(key) if volatile else None
     if found is None:
@@ -26,7 +26,7 @@ def number(context: Context, p: Poly, at: Coordinates) -> Value:
         if volatile:
             context.passing[key] = found
         else:
-            context.remember(key, found)
+            context.remember(key, found, found.depth)
     return found
 
 
@@ -114,8 +114,13 @@ def linear(context: Context, p: Poly, axis: Index) -> tuple[Poly, Poly, Tile | N
 def along_lanes(context: Context, p: Poly, at: Coordinates) -> tuple[Value, Value] | None:
     """(first, step), both scalars, with p = first + step * lane; None where p is not linear in the vector axis."""
     axis = context.vector
-    if axis is None or axis not in context.axes(p):
+    axes = context.axes(p)
+    if axis is None or axis not in axes:
         return number(context, p, at), integer(0)
+    key = ("line", p, context.key(axes, at))
+    known: tuple[Value, Value] | None = context.known.get(key)
+    if known is not None:
+        return known
     parts = linear(context, p, axis)
     if parts is None:
         return None
@@ -125,7 +130,10 @@ def along_lanes(context: Context, p: Poly, at: Coordinates) -> tuple[Value, Valu
     step, rest = (number(context, q, at) for q in parts[:2])
     if step.type.lanes or rest.type.lanes:
         return None
-    return _sum(context, [rest, context.code.mul(step, first)]), step
+    found = _sum(context, [rest, context.code.mul(step, first)]), step
+    if not algebra.elements(p):
+        context.remember(key, found, max(found[0].depth, step.depth))
+    return found
 
 
 # Guards.
@@ -148,7 +156,7 @@ def _guard(context: Context, p: Poly, at: Coordinates, predicate: str) -> Value:
     line = along_lanes(context, p, at)
     if line is not None:
         first, step = line
-        match number_of(step):
+        match step.number:
             case 0:
                 return code.compare(predicate, first, integer(0))
             case 1:  # first + lane >= 0

@@ -14,7 +14,7 @@ from tensorc import algebra
 from tensorc.algebra import Atom, Index, Poly, Remainder, poly
 from tensorc.backends.llvm import access, index, padding
 from tensorc.backends.llvm.context import Block, Context, Place
-from tensorc.backends.llvm.types import Value, integer, number_of
+from tensorc.backends.llvm.types import Value, integer
 from tensorc.ir import walk
 from tensorc.ir.tensor import Input, Load
 from tensorc.loops.nest import SERIAL, Bind, For, Memory, Scratch, Statement, Store, Var, scalars, statements
@@ -70,7 +70,7 @@ def _copy(context: Context, s: For) -> _Copy | None:
 
 def _may_be_direct(context: Context, copy: _Copy, rest: Sequence[Statement]) -> bool:
     """Whether the memory may be read wherever the panel is, lanes being next to one another."""
-    side_by_side = number_of(_step(context, copy, context.places[copy.memory], copy.lanes)) == 1
+    side_by_side = _step(context, copy, context.places[copy.memory], copy.lanes).number == 1
     if not side_by_side or not all(context.inside(copy.memory, copy.subscripts)):
         return False
     if any(algebra.split(p, a) is None for p in copy.subscripts for a in (*copy.inner, copy.lanes)):
@@ -107,9 +107,8 @@ def _first(context: Context, copy: _Copy) -> Value:
     """The address of the first element that the panel has."""
     values: dict[Atom, Poly] = dict.fromkeys(copy.inner, algebra.ZERO)
     subscripts = tuple(algebra.substitute(p, values) for p in copy.subscripts)
-    known = [dict(level) for level in context.memo]  # the lanes are elsewhere in what follows
-    context.bind(copy.lanes, Block(context.tiles[copy.lanes][-1].start, 1, False))
-    found = access.address(context, copy.memory, subscripts, {}, reading=False).pointer
+    with context.known.aside():  # where the lanes are elsewhere
+        context.bind(copy.lanes, Block(context.tiles[copy.lanes][-1].start, 1, False))
+        found = access.address(context, copy.memory, subscripts, {}, reading=False).pointer
     del context.bound[copy.lanes]
-    context.memo[:] = known
     return found

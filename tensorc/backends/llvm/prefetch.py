@@ -53,11 +53,10 @@ def copied(context: Context, loop: For) -> None:
                 return
             values: dict[Atom, Poly] = {loop.axis: loop.axis + poly(AHEAD)}
             tile = context.tiles[lanes][-1]
-            known = [dict(level) for level in context.memo]  # the lanes are elsewhere in what follows
-            context.bind(lanes, Block(tile.start, 1, False))
-            place = access.address(context, memory, tuple(algebra.substitute(s, values) for s in subscripts), {}, reading=False)
+            with context.known.aside():  # where the lanes are elsewhere
+                context.bind(lanes, Block(tile.start, 1, False))
+                place = access.address(context, memory, tuple(algebra.substitute(s, values) for s in subscripts), {}, reading=False)
             del context.bound[lanes]
-            context.memo[:] = known
             for offset in range(0, tile.count * memory.dtype.bytes, LINE):
                 _prefetch(context, place.pointer.text, offset)
         case _:

@@ -54,19 +54,16 @@ def roll(context: Context, body: Sequence[Statement], axis: Index, emit: Callabl
     saved = context.save()
 
     def inside(counter: Value, _: list[Value]) -> list[Value]:
-        context.memo.append({})
-        context.loop_writes.append(frozenset(s.memory for s in body if isinstance(s, Store)))
-        context.bind(axis, Block(code.add(block.base, counter), 1, False))
-        for load, registers in kept:
-            for key, value in registers(counter).items():
-                if isinstance(load.tensor, Var):
-                    context.values.setdefault(load.tensor, {})
-                    context.values[load.tensor] = {**context.values[load.tensor], key: value}
-                else:
-                    context.memo[-1][load, key] = value
-        emit(context, body)
-        context.memo.pop()
-        context.loop_writes.pop()
+        with context.loop(frozenset[Memory](s.memory for s in body if isinstance(s, Store))):
+            context.bind(axis, Block(code.add(block.base, counter), 1, False))
+            for load, registers in kept:
+                for key, value in registers(counter).items():
+                    if isinstance(load.tensor, Var):
+                        context.values.setdefault(load.tensor, {})
+                        context.values[load.tensor] = {**context.values[load.tensor], key: value}
+                    else:
+                        context.known.keep((load, key), value, context.known.depth)
+            emit(context, body)
         return []
 
     code.loop(integer(0), integer(block.count), 1, [], inside)

@@ -21,7 +21,7 @@ def evaluate(context: Context, s: Scalar, at: Coordinates) -> Value:
     if isinstance(s, Load) and isinstance(s.tensor, Var):
         return access.load(context, s.tensor, s.subscripts, at)
     key = (s, context.key(context.axes(s), at))
-    found = context.recall(key)
+    found = context.known.get(key)
     if found is None:
         found = context.passing.get(key)
     if found is None:
@@ -29,7 +29,7 @@ def evaluate(context: Context, s: Scalar, at: Coordinates) -> Value:
         if is_passing(context, s):
             context.passing[key] = found
         else:
-            context.remember(key, found)
+            context.remember(key, found, found.depth)
     return found
 
 

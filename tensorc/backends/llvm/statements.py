@@ -12,7 +12,7 @@ from tensorc.backends.llvm import access, accumulate, index, overlap, padding, p
 from tensorc.backends.llvm.context import Block, Context, Tile
 from tensorc.backends.llvm.interior import boundary, interior
 from tensorc.backends.llvm.scalar import evaluate, evaluate_all
-from tensorc.backends.llvm.types import Value, integer, number_of
+from tensorc.backends.llvm.types import Value, integer
 from tensorc.ir import walk
 from tensorc.loops import bounds
 from tensorc.loops.nest import Carry, Done, Fold, For, Init, Let, Memory, SortRow, Statement, Store, Update, Var, scalars, statements
@@ -182,15 +182,12 @@ def _aligned(context: Context, s: For, start: Value, stop: Value, width: int, be
     first = code.least(code.add(start, before), stop)
     whole = code.sub(stop, integer(step - 1))
 
+    @context.loop(_written(s))
     def body(counter: Value, _: list[Value]) -> list[Value]:
-        context.memo.append({})
-        context.loop_writes.append(_written(s))
         is_last = code.compare("icmp ne", counter, integer(0))
         low, middle, high = (code.select(is_last, a, b) for a, b in ((first, start), (whole, start), (stop, first)))
         after = _run(context, s, low, middle, step, Block(low, width, True))
         _run(context, s, after, high, context.lanes, Block(after, 1, True), high)
-        context.memo.pop()
-        context.loop_writes.pop()
         return []
 
     fits = code.convert("zext", code.compare("icmp eq", before, integer(0)), before.type)
@@ -327,7 +324,7 @@ def _range(context: Context, s: For) -> tuple[Value, Value, int | None]:
         return start, context.code.least(context.code.add(start, size), stop), None
     if s.axis in context.shares:
         return *parallel.span(context, context.shares[s.axis], stop), None
-    return integer(0), stop, number_of(stop)
+    return integer(0), stop, stop.number
 
 
 def _run(
@@ -344,7 +341,7 @@ def _run(
     """One loop over blocks, in which the guards `proved` hold; gives the point after the last block. Lanes are masked from `masked` on; a
     block that would reach beyond `last` begins before, so that it ends there.
     """
-    if number_of(start) is not None and number_of(stop) is not None and int(start.text) >= int(stop.text):
+    if start.number is not None and stop.number is not None and start.number >= stop.number:
         return start
     code = context.code
     folded = _folded(context, s)
@@ -353,9 +350,8 @@ def _run(
     saved = context.save()
     outer = context.streaming, context.in_tile
 
+    @context.loop(_written(s))
     def body(counter: Value, phis: list[Value]) -> list[Value]:
-        context.memo.append({})
-        context.loop_writes.append(_written(s))
         _set_registers(context, folded, phis)
         context.proved |= proved
         if block is None:
@@ -381,8 +377,6 @@ def _run(
         if context.streaming is not None and folds:
             stream.ask(context)
         context.streaming, context.in_tile = outer
-        context.memo.pop()
-        context.loop_writes.pop()
         return [r for var in folded for registers in context.accumulators[var].registers.values() for r in registers]
 
     after, results = code.loop(start, stop, step, carried, body)

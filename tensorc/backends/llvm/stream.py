@@ -34,7 +34,7 @@ def note(context: Context, memory: Memory, pointer: Value, register: int) -> Non
     """Notes that a loop over lanes reads a register of neighbours, the so manieth of its block, unless a loop before has read the row."""
     if pointer.depth != context.code.depth or pointer.depth != context.streaming or isinstance(memory, Scratch):
         return
-    if register * context.lanes * memory.dtype.bytes % LINE == 0 and context.recall((SWEPT, memory)) is None:
+    if register * context.lanes * memory.dtype.bytes % LINE == 0 and context.known.get((SWEPT, memory)) is None:
         context.streams[pointer.text] = pointer, integer(LINES * LINE) if context.in_tile else _ahead(context, memory)
         context.sweeps.add(memory)
 
@@ -42,7 +42,7 @@ def note(context: Context, memory: Memory, pointer: Value, register: int) -> Non
 def swept(context: Context) -> None:
     """At the end of a loop: what it read is near for those that follow it."""
     for memory in context.sweeps:
-        context.memo[-1][SWEPT, memory] = integer(1)
+        context.known.keep((SWEPT, memory), True, context.known.depth)
     context.sweeps.clear()
 
 

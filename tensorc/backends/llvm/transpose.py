@@ -6,7 +6,7 @@ from tensorc.algebra import ONE, Index, Poly
 from tensorc.backends.llvm import access, index, stream
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.context import Context, Coordinates
-from tensorc.backends.llvm.types import INT, POINTER, Type, Value, integer, memory_element, number_of, of
+from tensorc.backends.llvm.types import INT, POINTER, Type, Value, integer, memory_element, of
 from tensorc.loops.nest import Memory
 
 FENCED = 8
@@ -16,7 +16,7 @@ FENCED = 8
 def contiguous_axis(context: Context, memory: Memory, subscripts: tuple[Poly, ...]) -> Index | None:
     """The unrolled axis along which the element's neighbours are loaded too, in whole registers."""
     strides = context.places[memory].strides
-    position = next((n for n, stride in enumerate(strides) if number_of(stride) == 1), None)
+    position = next((n for n, stride in enumerate(strides) if stride.number == 1), None)
     if position is None:
         return None
     for axis in context.blocked:
@@ -34,16 +34,14 @@ def load_transposed(context: Context, memory: Memory, subscripts: tuple[Poly, ..
     first = {**at, axis: at[axis] - at[axis] % lanes}
     axes = frozenset[Index]().union(*map(context.axes, subscripts))
     name = (memory, subscripts, context.key(axes, first), context.version(memory))
-    found = [context.recall((name, n)) for n in range(lanes)]
-    rows = [value for value in found if value is not None]
-    if len(rows) < lanes:
+    rows: list[Value] | None = context.known.get(name)
+    if rows is None:
         rows = (
             _called(context, memory, subscripts, first)
             if context.valid_lanes is not None and not context.padded
             else _transposed(context.code, _rows(context, memory, subscripts, first))
         )
-        for n, row in enumerate(rows):
-            context.remember((name, n), row)
+        context.remember(name, rows, max(row.depth for row in rows))
     return rows[at[axis] % lanes]
 
 

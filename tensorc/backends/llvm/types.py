@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
@@ -53,21 +52,27 @@ def of(element: str, lanes: int = 0) -> Type:
     return found if found is not None else _types.setdefault((element, lanes), Type(element, lanes))
 
 
-class Value(NamedTuple):
-    """A register or a constant. `depth` numbers the innermost scope that it depends on: it may be used there and further inside."""
+POINTER = of("ptr")
+INT = of("i64")
+BIT = of("i1")
 
-    text: str
-    type: Type
-    depth: int = 0
+
+class Value:
+    """A register or a constant. `depth` numbers the innermost scope that it depends on: it may be used there and further inside.
+    `number` is the one that an i64 constant stands for.
+    """
+
+    __slots__ = ("depth", "number", "text", "type")
+
+    def __init__(self, text: str, type: Type, depth: int = 0) -> None:
+        self.text = text
+        self.type = type
+        self.depth = depth
+        self.number = int(text) if type is INT and text[0] != "%" else None
 
     @property
     def is_constant(self) -> bool:
         return self.text[0] != "%"
-
-
-POINTER = of("ptr")
-INT = of("i64")
-BIT = of("i1")
 
 
 def register_element(dtype: DType) -> str:
@@ -112,9 +117,3 @@ def constant(type: Type, value: float | int | bool) -> Value:
 def integer(value: int) -> Value:
     """An i64 scalar constant."""
     return Value(str(value), INT)
-
-
-def number_of(value: Value) -> int | None:
-    """The number that an i64 constant stands for."""
-    text = value.text
-    return None if value.type is not INT or text[0] == "%" else int(text)
