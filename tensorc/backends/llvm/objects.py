@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Thread
 from types import TracebackType
 
 from tensorc.backends.llvm.target import Target, object_of
+from tensorc.backends.llvm.undisturbed import start, wait
 
 MOST = 4
-"""So many threads at once, Python's among them, are as many as a program's modules keep busy."""
+"""So many threads at once are as many as a program's modules keep busy."""
 
 TURN = 1e-4
 """Seconds after which Python hands its lock to a thread that waits for it: usually it is 50 times as long, as long as a module takes."""
+
+IDLE = 0.5
+"""Seconds after which a thread ends that is given nothing: one that an interrupt made its owner forget does too."""
 
 
 class Objects:
@@ -42,50 +47,42 @@ class Objects:
         """Compile a module, and go on meanwhile."""
         self._texts.put((self._count, text))
         self._count += 1
-        if len(self._threads) < min(self._count, _processors() - 1):
+        self._threads = [t for t in self._threads if t.is_alive()]
+        if len(self._threads) < min(self._count, _processors()):
             sys.setswitchinterval(TURN)
-            self._threads.append(Thread(target=self._run, name="tensorc-compile"))
-            self._threads[-1].start()
+            thread = start(self._run)
+            if thread is not None:
+                self._threads.append(thread)
 
     def finish(self, text: str) -> tuple[bytes, ...]:
         """The object files of all modules and of a last one, in their order."""
-        if self._count == 0:
-            return (object_of(text, self._target),)
-        self._texts.put((self._count, text))
-        self._each(self._make)
+        self.add(text)
         self._rest()
+        self._each(self._make)  # where no thread could be had
         for failure in self._failures:
             raise failure
-        return tuple(self._made[n] for n in range(self._count + 1))
+        return tuple(self._made[n] for n in range(self._count))
 
     def _rest(self) -> None:
-        """Wait for the threads, whatever interrupts that."""
-        interrupt: KeyboardInterrupt | None = None
         for _ in self._threads:
             self._texts.put(None)
-        while self._threads:
-            try:
-                self._threads[-1].join()
-                self._threads.pop()
-            except KeyboardInterrupt as caught:
-                interrupt = caught
-        sys.setswitchinterval(self._turn)
-        if interrupt is not None:
-            raise interrupt
+        try:
+            wait(self._threads)
+        finally:
+            sys.setswitchinterval(self._turn)
 
     def _run(self) -> None:
-        while (given := self._texts.get()) is not None:
-            self._make(*given)
+        with suppress(Empty):
+            while (given := self._texts.get(timeout=IDLE)) is not None:
+                self._make(*given)
 
     def _each(self, action: Callable[[int, str], None]) -> None:
         """Take the modules that no thread has begun with."""
-        while True:
-            try:
+        with suppress(Empty):
+            while True:
                 given = self._texts.get_nowait()
-            except Empty:
-                return
-            if given is not None:
-                action(*given)
+                if given is not None:
+                    action(*given)
 
     def _make(self, number: int, text: str) -> None:
         try:

@@ -15,8 +15,8 @@ from typing import Any
 import llvmlite
 import llvmlite.binding as llvm
 
+from tensorc.backends.llvm.undisturbed import alone
 from tensorc.errors import ConfigError, suggestion
-from tensorc.locks import LOCK
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Target:
 
 
 @cache
+@alone
 def host(cpu: str | None = None) -> Target:
     """This machine, or another CPU model of its architecture by LLVM's name ("x86-64-v3"), with that model's own features.
 
@@ -74,11 +75,10 @@ def host(cpu: str | None = None) -> Target:
     if cpu is not None and not _is_known(cpu):
         architecture = llvm.get_default_triple().partition("-")[0]
         raise ConfigError(f"LLVM makes no code for a processor `{cpu}` on {architecture}{suggestion(cpu, (*MODELS, 'generic'))}")
-    with LOCK:
-        _initialize()
-        triple = llvm.get_default_triple()
-        if cpu is None:
-            return Target(triple, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), cache=_cache(triple))
+    _initialize()
+    triple = llvm.get_default_triple()
+    if cpu is None:
+        return Target(triple, llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten(), cache=_cache(triple))
     return Target(triple, cpu, MODELS.get(cpu, ""), cache=_cache(triple))
 
 
@@ -180,42 +180,42 @@ class Linked:
         self._context = llvm.create_context()
         self._whole: Any = None
 
+    @alone
     def add(self, text: str, names: Mapping[str, str]) -> None:
         """Add a module. The functions in `names` get new names, under which other modules call them; all others are its own."""
-        with LOCK:
-            module = llvm.parse_assembly(text, self._context)
-            for value in (*module.functions, *module.global_variables):
-                if value.is_declaration:
-                    continue
-                if value.name in names:
-                    value.name = names[value.name]
-                else:
-                    value.linkage = "internal"
-            if self._whole is None:
-                self._whole = module
+        module = llvm.parse_assembly(text, self._context)
+        for value in (*module.functions, *module.global_variables):
+            if value.is_declaration:
+                continue
+            if value.name in names:
+                value.name = names[value.name]
             else:
-                self._whole.link_in(module)
+                value.linkage = "internal"
+        if self._whole is None:
+            self._whole = module
+        else:
+            self._whole.link_in(module)
 
+    @alone
     def module(self, exports: Sequence[str]) -> Any:
         """All of them, of which only some functions are seen from outside."""
-        with LOCK:
-            whole = self._whole
-            whole.triple = self._target.triple
-            whole.data_layout = str(_machine(self._target).target_data)
-            for function in whole.functions:
-                if not function.is_declaration and function.name not in exports:
-                    function.linkage = "internal"
-            return whole
+        whole = self._whole
+        whole.triple = self._target.triple
+        whole.data_layout = str(_machine(self._target).target_data)
+        for function in whole.functions:
+            if not function.is_declaration and function.name not in exports:
+                function.linkage = "internal"
+        return whole
 
 
+@alone
 def object_of_module(module: Any, target: Target) -> bytes:
-    with LOCK:
-        return bytes(_machine(target).emit_object(module))
+    return bytes(_machine(target).emit_object(module))
 
 
+@alone
 def assembly_of(module: Any, target: Target) -> str:
-    with LOCK:
-        return str(_machine(target).emit_assembly(module))
+    return str(_machine(target).emit_assembly(module))
 
 
 def llvm_version() -> str:
@@ -223,10 +223,10 @@ def llvm_version() -> str:
     return f"{'.'.join(map(str, llvm.llvm_version_info))} {llvmlite.__version__}"
 
 
+@alone
 def emit_object(text: str, target: Target) -> bytes:
     """The object file of a module. The code generator alone: explicit vectors need no pass before it."""
-    with LOCK:
-        return object_of(text, target)
+    return object_of(text, target)
 
 
 def object_of(text: str, target: Target) -> bytes:
@@ -257,27 +257,27 @@ def _generator() -> Any:
     return function
 
 
+@alone
 def emit_portable(text: str) -> bytes:
     """The object file of a module of plain integer code, which keeps its variables in memory, for every CPU of this architecture."""
     target = Target(host().triple, "", "")
-    with LOCK:
-        module = _parse(text, target)
-        passes = llvm.create_new_module_pass_manager()
-        passes.add_sroa_pass()
-        passes.add_simplify_cfg_pass()
-        passes.run(module, llvm.create_pass_builder(_machine(target), llvm.create_pipeline_tuning_options(1)))
-        return bytes(_machine(target).emit_object(module))
+    module = _parse(text, target)
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_sroa_pass()
+    passes.add_simplify_cfg_pass()
+    passes.run(module, llvm.create_pass_builder(_machine(target), llvm.create_pipeline_tuning_options(1)))
+    return bytes(_machine(target).emit_object(module))
 
 
+@alone
 def emit_module(text: str, target: Target) -> str:
     """The module as LLVM's code generator gets it: read, and with the target's layout. No pass runs before the code generator."""
-    with LOCK:
-        return str(_parse(text, target))
+    return str(_parse(text, target))
 
 
+@alone
 def emit_assembly(text: str, target: Target) -> str:
-    with LOCK:
-        return str(_machine(target).emit_assembly(_parse(text, target)))
+    return str(_machine(target).emit_assembly(_parse(text, target)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -298,23 +298,23 @@ def _jit() -> Any:
     return llvm.create_lljit_compiler(_machine(host()), use_jit_link=not _WINDOWS)
 
 
+@alone
 def load(objects: Sequence[bytes], names: Sequence[str], imports: Mapping[str, int]) -> Loaded:
     """Links object files, which may call one another, into this process. They have a table of symbols of their own, so names need not
     differ from those of others.
     """
     global _linked
-    with LOCK:
-        while _dead:
-            del _libraries[_dead.pop()]
-        builder = llvm.JITLibraryBuilder().add_current_process()
-        for image in objects:
-            builder.add_object_img(image)
-        for name, address in imports.items():
-            builder.import_symbol(name, address)
-        for name in names:
-            builder.export_symbol(name)
-        _linked += 1
-        library = builder.link(_jit(), f"tensorc.{_linked}")
-        made = Loaded({name: library[name] for name in names})
-        _libraries[weakref.ref(made, _dead.append)] = library
-        return made
+    while _dead:
+        del _libraries[_dead.pop()]
+    builder = llvm.JITLibraryBuilder().add_current_process()
+    for image in objects:
+        builder.add_object_img(image)
+    for name, address in imports.items():
+        builder.import_symbol(name, address)
+    for name in names:
+        builder.export_symbol(name)
+    _linked += 1
+    library = builder.link(_jit(), f"tensorc.{_linked}")
+    made = Loaded({name: library[name] for name in names})
+    _libraries[weakref.ref(made, _dead.append)] = library
+    return made
