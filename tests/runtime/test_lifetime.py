@@ -241,18 +241,23 @@ def test_interrupted_compiles() -> None:
     """Ctrl-C at any moment of a compile: it ends with KeyboardInterrupt, and the next one is as if nothing had been."""
     script = """
 import signal
-m = tc.compile(SOURCE)
-check(m, "f")
+def whole():
+    m = tc.compile(SOURCE)
+    for name in m:
+        check(m, name)
+        check(m, name)
+    return m
+whole()
+started = time.perf_counter()
+m = whole()
+took = time.perf_counter() - started
 signal.signal(signal.SIGALRM, signal.default_int_handler)
 interrupted = 0
 for turn in range(50):
     try:
         try:
-            signal.setitimer(signal.ITIMER_REAL, 0.0006 * (turn + 1))
-            m = tc.compile(SOURCE)
-            for name in m:
-                check(m, name)
-                check(m, name)
+            signal.setitimer(signal.ITIMER_REAL, took * (turn + 1) / 50)
+            m = whole()
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     except KeyboardInterrupt:
