@@ -154,15 +154,21 @@ def address(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: 
     for subscript, extent, stride, inside in zip(subscripts, memory.extents, place.strides, proved, strict=True):
         if stride.number == 0:
             continue
+        if inside:
+            terms = _terms(context, subscript, stride, at)
+            if terms is None:
+                offsets = _add_lanes(context, offsets, subscript, None, stride, at)
+            else:
+                linear.append(terms[0])
+                step = code.add(step, terms[1])
+            continue
         line = index.along_lanes(context, subscript, at)
-        if line is not None and (inside or line[1].number == 0):
-            first = line[0] if inside else _clamp(context, line[0], extent, at)
-            linear.append(code.mul(first, stride))
-            step = code.add(step, code.mul(line[1], stride))
+        if line is not None and line[1].number == 0:
+            linear.append(code.mul(_clamp(context, line[0], extent, at), stride))
         elif line is not None and line[1].number == 1 and stride.number == 1 and masking is None:
             masking = (line[0], extent)
         else:
-            offsets = _add_lanes(context, offsets, subscript, None if inside else extent, stride, at)
+            offsets = _add_lanes(context, offsets, subscript, extent, stride, at)
     if masking is not None:
         first, extent = masking
         if offsets is None and step.number == 0:
@@ -176,6 +182,20 @@ def address(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: 
             offsets = lanes if offsets is None else code.add(offsets, lanes)
     vector = offsets is not None or step.number != 0
     return Address(_pointer(context, memory, place, linear), step, offsets, valid if vector else None)
+
+
+def _terms(context: Context, subscript: Poly, stride: Value, at: Coordinates) -> tuple[Value, Value] | None:
+    """What a subscript adds to the place of the first lane, and between neighbours; None where it is not linear in the lanes."""
+    key = (subscript, stride, context.key(context.axes(subscript), at))
+    found: tuple[Value, Value] | None = context.known.get(key)
+    if found is None:
+        line = index.along_lanes(context, subscript, at)
+        if line is None:
+            return None
+        found = context.code.mul(line[0], stride), context.code.mul(line[1], stride)
+        if not algebra.elements(subscript):
+            context.remember(key, found, max(found[0].depth, found[1].depth))
+    return found
 
 
 def _inside(context: Context, memory: Memory, subscripts: tuple[Poly, ...]) -> tuple[bool, ...]:

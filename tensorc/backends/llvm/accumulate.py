@@ -43,35 +43,36 @@ def fold(context: Context, s: Fold) -> None:
         dots.fold(context, s, accumulator, pair)
         return
     apart = next((a for a in context.blocked if a in over), None)
-    _prepare(context, s, list(context.points(axes | over)))
+    factors = _factors(context, accumulator.monoid, s.value)
+    _prepare(context, factors, context.points(axes | over))
     for at in context.points(axes):
         registers = accumulator.registers[context.key(axes, at)]
         for inner in context.points(over):
             number = 0 if apart is None else inner[apart] % len(registers)
             old = registers[number]
-            new = _step(context, accumulator.monoid, old, s.value, {**at, **inner}, s.var.dtype)
+            new = _step(context, accumulator.monoid, old, factors, {**at, **inner}, s.var.dtype)
             if accumulator.across and context.mask is not None:
                 new = context.code.select(context.mask, new, old)
             registers[number] = new
 
 
-def _prepare(context: Context, s: Fold, points: Sequence[Coordinates]) -> None:
+def _factors(context: Context, monoid: str, value: Scalar) -> tuple[Scalar, ...]:
+    """The factors of a product that is added with one rounding, or the value."""
+    return (fused_factors(context, value) if monoid == "sum" else None) or (value,)
+
+
+def _prepare(context: Context, factors: Sequence[Scalar], points: Sequence[Coordinates]) -> None:
     """Evaluates approximations at several points together, before what folds them finds them known."""
-    factors = fused_factors(context, s.value) if s.monoid == "sum" else None
-    for part in factors or (s.value,):
+    for part in factors:
         if any(isinstance(a, Apply) and spellings.approximates(a.operation) for a in walk.postorder(part)):
             evaluate_all(context, part, points)
 
 
-def _step(context: Context, monoid: str, old: Value, value: Scalar, at: Coordinates, dtype: DType) -> Value:
-    """The accumulator combined with the value: with one rounding where it is a product that is added."""
+def _step(context: Context, monoid: str, old: Value, factors: Sequence[Scalar], at: Coordinates, dtype: DType) -> Value:
+    """The accumulator combined with a value: with one rounding where it is a product that is added."""
     code, lanes = context.code, old.type.lanes
-    factors = fused_factors(context, value) if monoid == "sum" else None
-    if factors is not None:
-        a, b = (code.splat(evaluate(context, f, at), lanes) if lanes else evaluate(context, f, at) for f in factors)
-        return combine.add_product(code, old, a, b)
-    term = evaluate(context, value, at)
-    return combine.combine(code, monoid, old, code.splat(term, lanes) if lanes else term, dtype)
+    values = [code.splat(evaluate(context, f, at), lanes) if lanes else evaluate(context, f, at) for f in factors]
+    return combine.add_product(code, old, *values) if len(values) == 2 else combine.combine(code, monoid, old, values[0], dtype)
 
 
 def done(context: Context, s: Done) -> None:
@@ -134,8 +135,9 @@ def _terms(context: Context, s: Update, old: Value, at: Coordinates) -> tuple[Va
     across = context.vector in over
     depends = s.where is not None and not over.isdisjoint(context.axes(s.where))
     if not across and not depends:
+        factors = _factors(context, s.monoid, s.value)
         for point in points:
-            old = _step(context, s.monoid, old, s.value, point, dtype)
+            old = _step(context, s.monoid, old, factors, point, dtype)
         return old, None if s.where is None else evaluate(context, s.where, at)
     lanes = context.lanes if across else old.type.lanes
     neutral = combine.identity(s.monoid, dtype, lanes)

@@ -149,7 +149,7 @@ class Code:
         return f"b{self.count}"
 
     def text(self) -> str:
-        return "entry:\n" + "".join(f"{line}\n" for line in (*self.entry, *self.scopes[0].lines))
+        return "\n".join(["entry:", *self.entry, *self.scopes[0].lines, ""])
 
     # Instructions.
 
@@ -162,9 +162,9 @@ class Code:
         scope = self.scopes[depth]
         found = scope.memo.get(text)
         if found is None:
-            found = Value(self.fresh(), type, depth)
-            scope.lines.append(f"  {found.text} = {text}")
-            scope.memo[text] = found
+            name = self.fresh()
+            scope.lines.append(f"  {name} = {text}")
+            scope.memo[text] = found = Value(name, type, depth)
         return found
 
     def pinned(self, type: Type, text: str) -> Value:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
@@ -152,6 +152,7 @@ class Context:
     loop_writes: list[frozenset[Memory]] = field(default_factory=lambda: [frozenset()])  # by depth of scope
     versions: dict[Memory, int] = field(default_factory=dict)
     known_axes: dict[Scalar | Poly, frozenset[Index]] = field(default_factory=dict)
+    known_points: dict[tuple[tuple[Index, int], ...], Sequence[Coordinates]] = field(default_factory=dict)
     known_passing: dict[Scalar, bool] = field(default_factory=dict)
     known_inside: dict[tuple[Memory, tuple[Poly, ...]], tuple[bool, ...]] = field(default_factory=dict)
     blocked: tuple[Index, ...] = ()
@@ -192,11 +193,14 @@ class Context:
     def key(self, axes: frozenset[Index], at: Coordinates) -> Key:
         return tuple([at[a] for a in self.blocked if a in axes]) if self.blocked else ()
 
-    def points(self, axes: frozenset[Index]) -> Iterator[Coordinates]:
+    def points(self, axes: frozenset[Index]) -> Sequence[Coordinates]:
         """The points of the blocks of these axes."""
-        several = [a for a in self.blocked if a in axes]
-        for numbers in product(*(range(self.bound[a].count) for a in several)):
-            yield dict(zip(several, numbers, strict=True))
+        several = tuple([(a, self.bound[a].count) for a in self.blocked if a in axes])
+        found = self.known_points.get(several)
+        if found is None:
+            each = product(*(range(count) for _, count in several))
+            found = self.known_points[several] = [{a: n for (a, _), n in zip(several, numbers, strict=True)} for numbers in each]
+        return found
 
     def bind(self, axis: Index, block: Block) -> None:
         self.bound[axis] = block

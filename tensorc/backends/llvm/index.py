@@ -114,13 +114,8 @@ def linear(context: Context, p: Poly, axis: Index) -> tuple[Poly, Poly, Tile | N
 def along_lanes(context: Context, p: Poly, at: Coordinates) -> tuple[Value, Value] | None:
     """(first, step), both scalars, with p = first + step * lane; None where p is not linear in the vector axis."""
     axis = context.vector
-    axes = context.axes(p)
-    if axis is None or axis not in axes:
+    if axis is None or axis not in context.axes(p):
         return number(context, p, at), integer(0)
-    key = ("line", p, context.key(axes, at))
-    known: tuple[Value, Value] | None = context.known.get(key)
-    if known is not None:
-        return known
     parts = linear(context, p, axis)
     if parts is None:
         return None
@@ -130,10 +125,7 @@ def along_lanes(context: Context, p: Poly, at: Coordinates) -> tuple[Value, Valu
     step, rest = (number(context, q, at) for q in parts[:2])
     if step.type.lanes or rest.type.lanes:
         return None
-    found = _sum(context, [rest, context.code.mul(step, first)]), step
-    if not algebra.elements(p):
-        context.remember(key, found, max(found[0].depth, step.depth))
-    return found
+    return _sum(context, [rest, context.code.mul(step, first)]), step
 
 
 # Guards.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
 from typing import assert_never
 
 from tensorc.backends.llvm import access, index, spellings
@@ -17,7 +17,7 @@ from tensorc.loops.nest import Var
 def evaluate(context: Context, s: Scalar, at: Coordinates) -> Value:
     """The value of s at a point of the blocks, in registers of its dtype: a scalar, or a vector where it differs between the lanes."""
     if isinstance(s, Const):
-        return constant(register(s.dtype), s.value)
+        return _constant(s)
     if isinstance(s, Load) and isinstance(s.tensor, Var):
         return access.load(context, s.tensor, s.subscripts, at)
     key = (s, context.key(context.axes(s), at))
@@ -31,6 +31,11 @@ def evaluate(context: Context, s: Scalar, at: Coordinates) -> Value:
         else:
             context.remember(key, found, found.depth)
     return found
+
+
+@cache
+def _constant(s: Const) -> Value:
+    return constant(register(s.dtype), s.value)
 
 
 def evaluate_all(context: Context, s: Scalar, points: Sequence[Coordinates]) -> list[Value]:
@@ -50,8 +55,8 @@ def is_passing(context: Context, s: Scalar) -> bool:
 
 def _compute(context: Context, s: Scalar, at: Coordinates) -> Value:
     match s:
-        case Const(value, dtype):
-            return constant(register(dtype), value)
+        case Const():
+            return _constant(s)
         case Int(p):
             return index.number(context, p, at)
         case Nonnegative(p):
