@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from tensorc.locks import BRIEF, LOCK
-from tensorc.runtime import dispatch, large, pages, recipe, structure, words
+from tensorc.runtime import dispatch, inputs, large, lookup, pages, recipe, results, stopping, structure, words
 from tensorc.runtime.native import External, translate
 
 if TYPE_CHECKING:
@@ -246,6 +246,9 @@ EXPORTED = {
     **large.EXPORTED,
 }
 
+TRANSLATED = (structure, recipe, pages, lookup, inputs, results, stopping, dispatch)
+"""The modules that are written in the language of `native`."""
+
 _ARRAY_EMPTY = 184
 """The place of PyArray_Empty in the table that NumPy gives to extension modules."""
 
@@ -358,8 +361,8 @@ def bypassing() -> bool:
 
 def text() -> str:
     """The code as LLVM IR: the same in every process of this Python and NumPy."""
-    sources = [_source(module.__name__) for module in (structure, recipe, pages, dispatch)]
-    return translate(sources, vars(words) | offsets(), EXPORTED) + "attributes #0 = { nounwind }\n"
+    sources = [_source(module.__name__) for module in TRANSLATED]
+    return translate(sources, vars(words) | offsets(), EXPORTED)
 
 
 def _source(module: str) -> str:

@@ -156,17 +156,17 @@ class Maker:
         if origins is None or not self._add_sources(parts, made, layout, origins) or not self._add_captures(parts, made):
             return None
         _add_results(parts, outputs, layout, len(made.inputs), made.torch)
-        form = _form(made.call.tree)
+        form, tail = _form(made.call.tree), np.frombuffer(layout.words, np.int64).tolist()
         parts.refer(words.STRUCTURE, structure)
-        parts.refer(words.TAIL, np.frombuffer(layout.words, np.int64).tolist())
+        parts.refer(words.FRAME, [*[0] * (executable.plan.length - len(tail)), *tail])
         parts.refer(words.FORM, form)
         parts.refer(words.CHECKED, layout.checks)
         parts.refer(words.BOUNDS, [b for a in (*made.inputs, *outputs) for b in _bounds(a)])
         parts.words |= {
             words.LENGTH: len(structure),
             words.CODE: entry.function_address(layout.function),
-            words.FRAME: executable.plan.length,
-            words.TAIL_LENGTH: len(layout.words) // 8,
+            words.FRAME_LENGTH: executable.plan.length,
+            words.TAIL: parts.words[words.FRAME] + 8 * (executable.plan.length - len(tail)),
             words.INPUTS: len(made.inputs),
             words.RESULTS: len(outputs),
             words.WORKSPACE_BYTES: layout.workspace,

@@ -7,12 +7,16 @@ It has names, `if`, `while`, `for i in range(...)`, `return`, integer arithmetic
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 Word = Any
 """The one type. What is written of it is translated, and never run as Python."""
+
+Written = Any
+"""A parameter of the one type: memory that the function writes. Such a function has a counterpart that compares the words (see `again`)."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,12 @@ def invoke(function: Word, *arguments: Word) -> Word:
     raise AssertionError(function, arguments)
 
 
+def again(function: Any, *arguments: Word) -> Word:
+    """Calls the counterpart of a function that writes memory: it finds the words in the place of writing them, and gives 0 at the first one
+    that is another."""
+    raise AssertionError(function, arguments)
+
+
 def divided(a: Word, b: Word) -> Word:
     """a / b, towards 0."""
     raise AssertionError(a, b)
@@ -65,6 +75,9 @@ def floating(integer: Word) -> Word:
     """The bits of an integer as a double."""
     raise AssertionError(integer)
 
+
+AGAIN = "again."
+"""What the name of a counterpart begins with."""
 
 _BINARY = {
     ast.Add: "add",
@@ -81,13 +94,24 @@ _COMPARE = {ast.Eq: "eq", ast.NotEq: "ne", ast.Lt: "slt", ast.LtE: "sle", ast.Gt
 
 def translate(sources: Sequence[str], names: Mapping[str, Any], exported: Mapping[str, str]) -> str:
     """The functions of modules, given as text, as LLVM IR. `names` are their externals and constants; `exported` are the signatures of what
-    is called from outside, as LLVM writes them: `ptr (ptr, i64)`. SyntaxError for what is no part of the language."""
+    is called from outside, as LLVM writes them: `ptr (ptr, i64)`. SyntaxError for what is no part of the language.
+
+    What is called at one place is put there, and counterparts wherever they are called.
+    """
     functions = [f for source in sources for f in ast.parse(source).body if isinstance(f, ast.FunctionDef)]
-    writers = [_Function(f, names, {f.name for f in functions}) for f in functions]
-    parts = [w.text() for w in writers]
+    local = {f.name: _written(f) for f in functions}
+    writers = [_Function(f, names, local) for f in functions]
+    writers += [_Function(f, names, local, compares=True) for f in functions if local[f.name]]
+    called = Counter(name for w in writers for name in w.called)
+    parts = [w.text("alwaysinline" if w.compared or called[w.name] == 1 else "") for w in writers]
     parts += [_export(name, signature) for name, signature in exported.items()]
     declared = {line for w in writers for line in w.declared}
-    return "".join([*parts, *(f"{line}\n" for line in sorted(declared))])
+    return "".join([*parts, *(f"{line}\n" for line in sorted(declared)), "attributes #0 = { nounwind }\n"])
+
+
+def _written(function: ast.FunctionDef) -> str | None:
+    """The parameter that is memory which the function writes."""
+    return next((a.arg for a in function.args.args if isinstance(a.annotation, ast.Name) and a.annotation.id == "Written"), None)
 
 
 def _export(name: str, signature: str) -> str:
@@ -105,27 +129,34 @@ def _export(name: str, signature: str) -> str:
 class _Function:
     """Writes one function. Variables are memory, which LLVM's first pass turns into registers."""
 
-    def __init__(self, function: ast.FunctionDef, names: Mapping[str, Any], local: set[str]) -> None:
+    def __init__(
+        self, function: ast.FunctionDef, names: Mapping[str, Any], local: Mapping[str, str | None], *, compares: bool = False
+    ) -> None:
         self.function = function
         self.names = names
         self.local = local
+        self.compared = local[function.name] if compares else None
+        self.name = f"{AGAIN if compares else ''}{function.name}"
         self.parameters = [a.arg for a in function.args.args]
         self.lines: list[str] = []
         self.declared: set[str] = set()
         self.count = 0
         self.open = True  # whether the last block goes on
         self.loops: list[tuple[str, str]] = []  # (where to continue, where to go on after a break)
+        self.called: list[str] = []  # functions of the module, each as often as a place calls it
+        self._write()
 
-    def text(self) -> str:
-        parameters = ", ".join(f"i64 %a.{p}" for p in self.parameters)
+    def _write(self) -> None:
         stored = {n.id for n in ast.walk(self.function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        variables = sorted({*self.parameters, *stored})
-        self.lines += [f"  %{v} = alloca i64" for v in variables]
+        self.lines += [f"  %{v} = alloca i64" for v in sorted({*self.parameters, *stored})]
         self.lines += [f"  store i64 %a.{p}, ptr %{p}" for p in self.parameters]
         self._body(self.function.body)
         if self.open:
             self._emit("ret i64 0")
-        return "\n".join([f"define internal i64 @{self.function.name}({parameters}) #0 {{", *self.lines, "}", "", ""])
+
+    def text(self, attribute: str) -> str:
+        parameters = ", ".join(f"i64 %a.{p}" for p in self.parameters)
+        return "\n".join([f"define internal i64 @{self.name}({parameters}) {attribute} #0 {{", *self.lines, "}", "", ""])
 
     # Text.
 
@@ -189,10 +220,23 @@ class _Function:
         match target:
             case ast.Name(name):
                 self._emit(f"store i64 {value}, ptr %{name}")
+            case ast.Subscript(ast.Name(name)) if name == self.compared:
+                self._compare(target, value)
             case ast.Subscript():
                 self._emit(f"store i64 {value}, ptr {self._place(target)}")
             case _:
                 raise SyntaxError(f"line {target.lineno}: {ast.unparse(target)}")
+
+    def _compare(self, target: ast.Subscript, value: str) -> None:
+        """Goes on where the word is the value."""
+        other, after = self._label(), self._label()
+        bit = self._value(f"icmp eq i64 {self._value(f'load i64, ptr {self._place(target)}')}, {value}")
+        self._emit(f"br i1 {bit}, label %{after}, label %{other}")
+        self.open = False
+        self._start(other)
+        self._emit("ret i64 0")
+        self.open = False
+        self._start(after)
 
     def _if(self, test: ast.expr, body: list[ast.stmt], otherwise: list[ast.stmt]) -> None:
         then, other, after = self._label(), self._label(), self._label()
@@ -261,6 +305,8 @@ class _Function:
                 return self._value(f"{_BINARY[type(op)]} i64 {self._expression(left)}, {self._expression(right)}")
             case ast.Subscript():
                 return self._value(f"load i64, ptr {self._place(e)}")
+            case ast.Call(ast.Name("again"), [ast.Name(name), *arguments]) if self.local.get(name):
+                return self._local(f"{AGAIN}{name}", [self._expression(a) for a in arguments])
             case ast.Call(ast.Name(name), arguments):
                 return self._call(name, [self._expression(a) for a in arguments])
             case _:
@@ -287,7 +333,7 @@ class _Function:
         words = ", ".join(f"i64 {v}" for v in values)
         external = self.names.get(name)
         if name in self.local:
-            return self._value(f"call i64 @{name}({words})")
+            return self._local(f"{AGAIN if self.compared and self.local[name] else ''}{name}", values)
         if isinstance(external, External):
             self.declared.add(f"declare {external.result} @{external.symbol}({', '.join('i64' for _ in values)})")
             called = f"call {external.result} ({', '.join('i64' for _ in values)}) @{external.symbol}({words})"
@@ -317,6 +363,10 @@ class _Function:
             case "floating", [integer]:
                 return self._value(f"bitcast double {self._value(f'sitofp i64 {integer} to double')} to i64")
         raise SyntaxError(f"{name} is no function of {len(values)} words")
+
+    def _local(self, name: str, values: list[str]) -> str:
+        self.called.append(name)
+        return self._value(f"call i64 @{name}({', '.join(f'i64 {v}' for v in values)})")
 
     def _returned(self, called: str, result: str) -> str:
         if result == "void":

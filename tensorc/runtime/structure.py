@@ -7,7 +7,7 @@ it is. A name stands before its argument.
 
 from __future__ import annotations
 
-from tensorc.runtime.native import Word, half, invoke, stack
+from tensorc.runtime.native import Word, Written, half, invoke, stack
 from tensorc.runtime.words import (
     ARRAY_DATA,
     ARRAY_DIMS,
@@ -17,10 +17,12 @@ from tensorc.runtime.words import (
     ARRAY_STRIDES,
     CONTEXT,
     DATA,
+    DATA_WORDS,
     DIM,
     DISPATCH_MODES,
     DTYPE,
     FUNCTION_MODES,
+    GIVEN_OUT,
     GRADIENT_PLACE,
     GRADIENTS,
     HANDLE,
@@ -62,7 +64,7 @@ from tensorc.runtime.words import (
 )
 
 
-def describe_array(value: Word, structure: Word, at: Word, data: Word) -> Word:
+def describe_array(value: Word, structure: Written, at: Word, data: Word) -> Word:
     rank = half(value + ARRAY_RANK)
     if rank > LARGEST_RANK:
         return 0
@@ -106,7 +108,7 @@ def differentiated(context: Word, value: Word) -> Word:
     return 0
 
 
-def describe_tensor(context: Word, value: Word, structure: Word, at: Word, data: Word) -> Word:
+def describe_tensor(context: Word, value: Word, structure: Written, at: Word, data: Word) -> Word:
     handle = value + context[HANDLE]
     keys = (handle[0] + context[KEYS_PLACE])[0]
     if keys != context[KEYS] and keys != context[INFERENCE_KEYS]:
@@ -138,7 +140,7 @@ def describe_tensor(context: Word, value: Word, structure: Word, at: Word, data:
     return at
 
 
-def describe_value(context: Word, value: Word, number: Word, structure: Word, at: Word, data: Word) -> Word:
+def describe_value(context: Word, value: Word, number: Word, structure: Written, at: Word, data: Word) -> Word:
     """Writes the words of one argument, and its address; where they end, 0 where only Python can tell."""
     if at > MOST_WORDS:
         return 0
@@ -157,19 +159,22 @@ def describe_value(context: Word, value: Word, number: Word, structure: Word, at
     return at + 2
 
 
-def describe_out(context: Word, value: Word, structure: Word, at: Word, data: Word) -> Word:
+def describe_out(context: Word, value: Word, structure: Written, at: Word, data: Word) -> Word:
     """An array, or a tuple of them."""
-    outs = data + MOST_ARGUMENTS * 8
-    if (value + TYPE)[0] != PyTuple_Type:
+    data[GIVEN_OUT] = value
+    items = data + GIVEN_OUT * 8
+    count = 1
+    if (value + TYPE)[0] == PyTuple_Type:
+        items = value + TUPLE_ITEMS
+        count = (value + TUPLE_LENGTH)[0]
+        if count > MOST_OUTS:
+            return 0
+        structure[at] = count | (1 << 32)
+    else:
         structure[at] = 1
-        return describe_value(context, value, 0, structure, at + 1, outs)
-    count = (value + TUPLE_LENGTH)[0]
-    if count > MOST_OUTS:
-        return 0
-    structure[at] = count | (1 << 32)
     at = at + 1
     for item in range(count):
-        at = describe_value(context, (value + TUPLE_ITEMS)[item], 0, structure, at, outs + item * 8)
+        at = describe_value(context, items[item], 0, structure, at, data + (MOST_ARGUMENTS + item) * 8)
         if at == 0:
             return 0
     return at
@@ -184,8 +189,9 @@ def parameter(state: Word, name: Word) -> Word:
     return -1
 
 
-def describe(state: Word, arguments: Word, count: Word, names: Word, structure: Word, data: Word) -> Word:
-    """Writes the structure of a call and the addresses of its memory; its length in words, 0 where only Python can tell."""
+def describe(state: Word, arguments: Word, count: Word, names: Word, structure: Written, data: Word) -> Word:
+    """Writes the structure of a call, and of its data the addresses and what `out` is; the structure's length in words, 0 where only Python
+    can tell."""
     context = state[CONTEXT]
     named = 0
     if names != 0:
@@ -193,26 +199,29 @@ def describe(state: Word, arguments: Word, count: Word, names: Word, structure: 
     if count + named > MOST_ARGUMENTS:
         return 0
     context[UNWATCHED] = 0
+    data[GIVEN_OUT] = 0
     structure[0] = count | (named << 32)
     at = 1
-    for position in range(count):
-        number = 0
-        if position < state[PARAMETERS]:
-            number = state[NUMBERS][position]
-        at = describe_value(context, arguments[position], number, structure, at, data + position * 8)
-        if at == 0:
-            return 0
-    for position in range(count, count + named):
-        name = (names + TUPLE_ITEMS)[position - count]
-        structure[at] = name
-        value = arguments[position]
-        if name == context[OUT] and state[TAKES_OUT] == 0:
-            at = describe_out(context, value, structure, at + 1, data)
+    for position in range(count + named):
+        place = position
+        is_out = 0
+        if position >= count:
+            name = (names + TUPLE_ITEMS)[position - count]
+            structure[at] = name
+            at = at + 1
+            if name == context[OUT] and state[TAKES_OUT] == 0:
+                is_out = 1
+            else:
+                place = parameter(state, name)
+                if place < 0:
+                    return 0
+        if is_out != 0:
+            at = describe_out(context, arguments[position], structure, at, data)
         else:
-            found = parameter(state, name)
-            if found < 0:
-                return 0
-            at = describe_value(context, value, state[NUMBERS][found], structure, at + 1, data + position * 8)
+            number = 0
+            if place < state[PARAMETERS]:
+                number = state[NUMBERS][place]
+            at = describe_value(context, arguments[position], number, structure, at, data + position * 8)
         if at == 0:
             return 0
     return at
@@ -220,7 +229,7 @@ def describe(state: Word, arguments: Word, count: Word, names: Word, structure: 
 
 def structure_of(state: Word, arguments: Word, count: Word, names: Word, structure: Word) -> Word:
     """The structure of a call, for Python, which makes records of it."""
-    data = stack(MOST_ARGUMENTS + MOST_OUTS)
+    data = stack(DATA_WORDS)
     return describe(state, arguments, count, names, structure, data)
 
 

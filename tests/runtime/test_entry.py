@@ -624,7 +624,8 @@ def test_frames_are_as_python_lays_them_out() -> None:
     for n, m in generator.integers(2, 60, (40, 2)):
         a, b = generator.random(n), generator.random(m)
         y, total = f(a, b)
-        tail = (ctypes.c_int64 * record.words[words.TAIL_LENGTH]).from_address(record.words[words.TAIL])
+        end = record.words[words.FRAME] + 8 * record.words[words.FRAME_LENGTH]
+        tail = (ctypes.c_int64 * ((end - record.words[words.TAIL]) // 8)).from_address(record.words[words.TAIL])
         layout = executable.layout([a, b, y, total], {"N": int(n), "M": int(m)})
         plan, expected = executable.plan, np.frombuffer(layout.words, np.int64).tolist()
         regions = 2 * len(plan.regions)

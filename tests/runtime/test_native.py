@@ -18,7 +18,7 @@ from tensorc.runtime.native import External, translate
 def compiled(source: str, count: int, names: dict[str, Any] | None = None, imports: dict[str, int] | None = None) -> Callable[..., int]:
     """The function `f` of a module's text, of so many words."""
     signature = f"i64 ({', '.join(['i64'] * count)})"
-    text = translate([textwrap.dedent(source)], names or {}, {"f": signature}) + "attributes #0 = { nounwind }\n"
+    text = translate([textwrap.dedent(source)], names or {}, {"f": signature})
     loaded = target.load([target.emit_portable(text)], ["tensorc.f"], imports or {})
     made = ctypes.PYFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(loaded.addresses["tensorc.f"])
     made.loaded = loaded  # type: ignore[attr-defined]
@@ -113,6 +113,46 @@ def test_memory_and_constants() -> None:
     assert inner[0] == -5
 
 
+def test_counterparts() -> None:
+    """They find what the function would have written, each word at its place, and look no further than at the first that is another."""
+    source = """
+        def pair(to: Written, at: Word, a, b):
+            if a == 99:
+                return 0
+            to[at] = a
+            to[at + 1] = b
+            return at + 2
+
+        def row(to: Written, n, seen):
+            at = 1
+            to[0] = n
+            for i in range(n):
+                seen[0] = i
+                at = pair(to, at, i, i * i)
+                if at == 0:
+                    return 0
+            return at
+
+        def f(p, n, compares):
+            seen = stack(1)
+            seen[0] = -1
+            if compares != 0:
+                return again(row, p, n, seen) * 100 + seen[0]
+            return row(p, n, seen)
+        """
+    f = compiled(source, 3)
+    memory = (ctypes.c_int64 * 8)(*[-7] * 8)
+    where = ctypes.addressof(memory)
+    assert f(where, 3, 1) == -1 and list(memory) == [-7] * 8
+    assert f(where, 3, 0) == 7 and list(memory) == [3, 0, 0, 1, 1, 2, 4, -7]
+    assert f(where, 3, 1) == 702
+    for place in range(7):
+        memory[place] += 1
+        assert f(where, 3, 1) == (place - 1) // 2
+        memory[place] -= 1
+    assert list(memory) == [3, 0, 0, 1, 1, 2, 4, -7]
+
+
 def test_functions_of_the_process() -> None:
     source = """
         def f(place, n):
@@ -138,6 +178,7 @@ def test_functions_of_the_process() -> None:
         "def f(a):\n    return unknown(a)",
         "def f(a):\n    with a:\n        pass",
         "def f(a):\n    for i in [1]:\n        pass",
+        "def g(a):\n    return a\n\ndef f(a):\n    return again(g, a)",
     ],
 )
 def test_what_is_no_part_of_it(source: str) -> None:

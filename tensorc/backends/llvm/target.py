@@ -263,6 +263,7 @@ def emit_portable(text: str) -> bytes:
     target = Target(host().triple, "", "")
     module = _parse(text, target)
     passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
     passes.add_sroa_pass()
     passes.add_simplify_cfg_pass()
     passes.run(module, llvm.create_pass_builder(_machine(target), llvm.create_pipeline_tuning_options(1)))
