@@ -8,7 +8,7 @@ those that are left are fitted again. It needs NumPy and SciPy too.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +32,13 @@ Real = Any
 class Table:
     """A polynomial of `variable` in `interval`, near `function`; the error is multiplied by `weight`, which makes it that of the result.
 
-    `degrees` are those of f32 and of f64, or of one alone; `single` is the interval of f32 where it is another.
+    `degrees` are those of f32 and of f64, or of one alone; `single` is the interval of f32 where it is another. The function of each may be
+    its own.
     """
 
     name: str
     text: str
-    function: Callable[[Real], Real]
+    function: Callable[[Real], Real] | Mapping[str, Callable[[Real], Real]]
     weight: Callable[[Real], Real]
     interval: tuple[float, float]
     degrees: dict[str, int]
@@ -61,6 +62,29 @@ def _lgamma_factor(x: Real) -> Real:
 def _stirling(x: Real) -> Real:
     return (mp.loggamma(x) - (x - mp.mpf(1) / 2) * mp.log(x) + x - mp.log(2 * mp.pi) / 2) * x
 
+
+def _first_power(element: str) -> Real:
+    """What the powers of two of a table are multiplied by."""
+    bits, _, _ = POWERS[element]
+    return 1 + mp.mpf(FIRST_POWERS[element]) / 2**bits
+
+
+def _beside(power: Callable[[Real], Real]) -> Mapping[str, Callable[[Real], Real]]:
+    """What a power's factor beside the first number of the table is, less one."""
+
+    def function(element: str) -> Callable[[Real], Real]:
+        first = _first_power(element)
+        return lambda r: power(r) / first - 1
+
+    return {element: function(element) for element in POWERS}
+
+
+# Of the tables of powers of two: the bits of a number behind its leading one, the number of powers, and the numbers that are tried as the
+# first one.
+POWERS = {"float": (23, 16, 1 << 19), "double": (52, 8, 1 << 26)}
+
+# The first power less one in units in its last place: that of those tried with which all are nearest to floats.
+FIRST_POWERS = {"float": 212305, "double": 47315318}
 
 NEAR_0 = 1e-10
 HALF_LN2 = 0.3501  # a little more than ln(2) / 2, as the others are: reduction rounds
@@ -91,6 +115,23 @@ TABLES = (
         lambda r: abs(r / 2**r),
         (-0.5, 0.5),
         {"float": 5, "double": 10},
+    ),
+    Table(
+        "EXP_BESIDE",
+        "e**r / POWERS[0] - 1 for |r| at most half of the logarithm of the powers' ratio",
+        _beside(mp.exp),
+        lambda r: 1 / mp.exp(r),
+        (-0.0434, 0.0434),
+        {"float": 3, "double": 7},
+        single=(-0.0217, 0.0217),
+    ),
+    Table(
+        "EXP2_BESIDE",
+        "2**r / POWERS[0] - 1 for |r| <= 1/16",
+        _beside(lambda r: mp.mpf(2) ** r),
+        lambda r: 1 / mp.mpf(2) ** r,
+        (-0.0625, 0.0625),
+        {"double": 7},
     ),
     Table(
         "SINH",
@@ -261,7 +302,8 @@ def coefficients(table: Table, element: str) -> tuple[list[float], float]:
         low, high = map(mp.mpf, (element == "float" and table.single) or table.interval)
         count = 24 * (degree + 2)
         points = [low + (high - low) * (1 - mp.cos(mp.pi * (k + 0.5) / count)) / 2 for k in range(count)]
-        values, weights = [table.function(x) for x in points], [table.weight(x) for x in points]
+        function = table.function[element] if isinstance(table.function, Mapping) else table.function
+        values, weights = [function(x) for x in points], [table.weight(x) for x in points]
         found = exchange(points, values, weights, degree)
         for k in range(degree + 1):
             found[k] = mp.mpf(rounded(found[k], element))
@@ -433,6 +475,39 @@ def _parts(*numbers: Real) -> list[float]:
     return [float(part) for x in numbers for part in (x, x - float(x))]
 
 
+def powers() -> str:
+    """The text of the tables of powers of two."""
+    text = "\n# c * 2**(k / n) for k in 0 .. n - 1, with a c of which all are very nearly floats.\nPOWERS: Coefficients = {\n"
+    for element, (bits, count, tried) in POWERS.items():
+        assert nearest_powers(bits, count, tried) == FIRST_POWERS[element]
+        with mpmath.workdps(DIGITS):
+            found = [rounded(_first_power(element) * mp.mpf(2) ** (mp.mpf(k) / count), element) for k in range(count)]
+        text += f'    "{element}": (\n{"".join(f"        {v!r},{chr(10)}" for v in found)}    ),\n'
+    return text + "}\n"
+
+
+def nearest_powers(bits: int, count: int, tried: int) -> int:
+    """Which first power, in units in the last place from 1 on, makes all of them nearest to floats: by their bits behind the last place.
+
+    What rounding takes of a small power is more of an inverse's last place.
+    """
+    with mpmath.workdps(DIGITS):
+        ratios = [mp.mpf(2) ** (mp.mpf(k) / count) for k in range(count)]
+        starts = [int(mp.floor(mp.frac(x * 2**bits) * 2**64)) for x in ratios]
+        steps = [int(mp.floor(mp.frac(x) * 2**64)) for x in ratios]
+    weights = [max(1.0, 2 / float(x) ** 2) for x in ratios]
+    best, chunk = (1.0, 0), 1 << 20
+    for first in range(0, tried, chunk):
+        units = np.arange(first, min(first + chunk, tried), dtype=np.uint64)
+        worst = np.zeros(len(units))
+        for start, step, weight in zip(starts, steps, weights, strict=True):
+            lost = (np.uint64(start) + units * np.uint64(step)).view(np.int64).astype(float) / 2.0**64
+            worst = np.maximum(worst, abs(lost) * weight)
+        at = int(worst.argmin())
+        best = min(best, (float(worst[at]), int(units[at])))
+    return best[1]
+
+
 def two_over_pi() -> str:
     """The bits of 2 / pi behind the point, in words: so many that angles of f64 can be reduced."""
     with mpmath.workprec(WORDS * 64 + 64):
@@ -454,7 +529,7 @@ def module() -> str:
             numbers = "".join(f"        {c!r},\n" for c in reversed(found))
             rows += f'    "{element}": (  # within 2**{float(mp.log(error, 2)):.1f}\n{numbers}    ),\n'
         text += f"\n# {table.text}.\n{table.name}: Coefficients = {{\n{rows}}}\n"
-    return text + two_over_pi() + lgamma_zeros()
+    return text + powers() + two_over_pi() + lgamma_zeros()
 
 
 def main() -> None:

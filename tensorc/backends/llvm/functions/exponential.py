@@ -5,16 +5,22 @@ e**r is 1 + r * (1 + r * Q(r)), whose errors other than that of the last roundin
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.functions import numeric as n
-from tensorc.backends.llvm.functions.coefficients import EXP, EXP2, EXPM1
+from tensorc.backends.llvm.functions.coefficients import EXP, EXP2, EXP2_BESIDE, EXP_BESIDE, EXPM1, POWERS
+from tensorc.backends.llvm.functions.lookup import lookup
 from tensorc.backends.llvm.functions.numeric import Pair
-from tensorc.backends.llvm.types import Value
+from tensorc.backends.llvm.types import Value, constant
 
 LOG2_E = 1.44269504088896341
 
 # ln 2 in two parts, the first with so few bits that its product with n is exact.
 LN2_PARTS = {"float": (0.693359375, -2.12194440e-4), "double": (6.93147180369123816490e-01, 1.90821492927058770002e-10)}
+
+# In two parts, the first with all bits of its type.
+LN2_WHOLLY = {"float": (0.693147182464599609375, -1.9046543095e-9), "double": (0.6931471805599453, 2.3190468138462996e-17)}
 
 # Beyond these the result is 0 or infinite, and 2**n has the exponents that `scaled` can make.
 RANGE = {"float": (-104.5, 89.0), "double": (-746.0, 710.0)}
@@ -23,8 +29,15 @@ RANGE = {"float": (-104.5, 89.0), "double": (-746.0, 710.0)}
 LEAST_EXPM1 = {"float": -20.0, "double": -40.0}
 SMALL = {"float": 2.0**-26, "double": 2.0**-55}
 
-# Between these the logistic function is a normal number that is not 1, and 2**n of e**-x is one or 0.
-LOGISTIC = {"float": (-86.0, 88.0), "double": (-700.0, 709.0)}
+# Where the size of x is less, e**x and e**-x are normal numbers.
+LOGISTIC = {"float": 86.0, "double": 700.0}
+
+
+class Product(NamedTuple):
+    """first * (1 + rest), where rounding has taken little of the two and `first` is a power of two times a number of a table."""
+
+    first: Value
+    rest: Value
 
 
 def exp(code: Code, x: Value) -> Value:
@@ -38,15 +51,28 @@ def exp(code: Code, x: Value) -> Value:
 
 def exp2(code: Code, x: Value) -> Value:
     """Where one instruction scales, it makes of NaN and an infinite n what it should be, and nothing need be limited."""
-    if _scales(code, x):
-        whole, exponent = code.intrinsic("roundeven", x), None
-    else:
+    if not _scales(code, x):
         low, high = (limit * LOG2_E for limit in RANGE[x.type.element])
         x = n.at_least(code, n.at_most(code, x, high), low)
-        whole, exponent = n.nearest(code, x, 1.0)
+    if n.is_double(x):
+        return _exp2_by_table(code, x)
+    whole, exponent = (code.intrinsic("roundeven", x), None) if _scales(code, x) else n.nearest(code, x, 1.0)
     r = n.subtract(code, x, whole)
     slope = n.polynomial(code, r, EXP2[r.type.element], short=len(EXP2[r.type.element]))
     return scale(code, n.multiply_add(code, r, slope, 1.0), whole, exponent)
+
+
+def _exp2_by_table(code: Code, x: Value) -> Value:
+    """To the nearest eighth by a table, which leaves a shorter polynomial."""
+    table = POWERS[x.type.element]
+    whole, place = n.nearest(code, x, 1.0, parts=len(table))
+    power = lookup(code, table, place, x.type)
+    rest = n.polynomial(code, n.subtract(code, x, whole), EXP2_BESIDE[x.type.element])
+    found = n.multiply_add(code, power, rest, power)
+    if _scales(code, x):
+        return _scale_by_instruction(code, found, whole)
+    eighths = n.whole_of(code, place, x, parts=len(table))
+    return n.scaled(code, found, code.binary("ashr", eighths, constant(place.type, len(table).bit_length() - 1)))
 
 
 def expm1(code: Code, x: Value) -> Value:
@@ -75,29 +101,43 @@ def reduced(code: Code, x: Value, whole: Value) -> Pair:
 
 
 def sigmoid(code: Code, x: Value) -> Value:
-    """1 / (1 + e**-x) with e**-x = s * (1 + w) and s = 2**n, and what is left of 1 - y * (1 + s + s * w) of the quotient y.
+    """1 / (1 + e**-x), and what is left of 1 - y * (1 + e**-x) of the quotient y. Far below 0 it is e**x.
 
-    1/2 less y and 1/2 less y * s hardly round. Far below 0 it is e**x.
+    Of 1 - y * t with the first factor t of e**-x at most half of a unit in the last place of y is lost, and least where y is least.
     """
-    low, high = LOGISTIC[x.type.element]
-    limited = code.negate(n.at_most(code, x, high))
-    whole, exponent = n.nearest(code, limited, LOG2_E)
-    r = reduced(code, limited, whole).high
-    tail = n.multiply(code, n.multiply(code, r, r), n.polynomial(code, r, EXP[x.type.element], short=4))
-    w = n.add(code, r, tail)
-    s = n.power_of_two(code, exponent, x)
-    y = n.divide(code, 1.0, n.multiply_add(code, s, w, n.add(code, s, 1.0)))
+    t, w = _by_table(code, code.negate(x))
+    product = n.multiply(code, t, w)
+    y = n.divide(code, 1.0, n.add(code, n.add(code, t, 1.0), product))
     if code.compensated:
-        share = n.multiply(code, y, s)
-        left = n.add(code, n.subtract(code, 0.5, share), n.subtract(code, 0.5, y))
-        minus = code.negate(share)
-        y = n.multiply_add(code, y, n.multiply_add(code, minus, tail, n.multiply_add(code, minus, r, left)), y)
-    return code.rarely_by(n.compare(code, "olt", x, low), y, "sigmoid", _sigmoid_below, x, y)
+        minus = code.negate(y)
+        left = n.subtract(code, n.multiply_add(code, minus, t, 1.0), y)
+        y = n.multiply_add(code, y, n.multiply_add(code, minus, product, left), y)
+    far = n.compare(code, "uge", code.intrinsic("fabs", x), LOGISTIC[x.type.element])
+    return code.rarely_by(far, y, "sigmoid", _sigmoid_far, x, y)
 
 
-def _sigmoid_below(code: Code, arguments: list[Value]) -> Value:
+def _sigmoid_far(code: Code, arguments: list[Value]) -> Value:
     x, usual = arguments
-    return code.select(n.compare(code, "olt", x, LOGISTIC[x.type.element][0]), exp(code, x), usual)
+    near = n.compare(code, "olt", code.intrinsic("fabs", x), LOGISTIC[x.type.element])
+    return code.select(near, usual, exp(code, n.at_most(code, x, 0.0)))
+
+
+def _by_table(code: Code, x: Value) -> Product:
+    """e**x where it is a normal number, with parts of its binary logarithm by a table."""
+    table, (*slope, beside) = POWERS[x.type.element], EXP_BESIDE[x.type.element]
+    whole, place = n.nearest(code, x, LOG2_E * len(table))
+    first, second = (part / len(table) for part in LN2_WHOLLY[x.type.element])
+    r = n.multiply_add(code, whole, -first, x)  # exact
+    if n.is_double(x):
+        r, start = n.multiply_add(code, whole, -second, r), n.number(x, beside)
+    else:  # so small a part is sooner added to the result
+        start = n.multiply_add(code, whole, -second, beside)
+    rest = n.multiply_add(code, n.polynomial(code, r, slope), r, start)
+    # The table's place is a part of what is added to the exponent, and so is taken from the table.
+    unit = (52 if n.is_double(x) else 23) + 1 - len(table).bit_length()
+    power = lookup(code, [n.with_bits_less(v, k << unit, x.type.element) for k, v in enumerate(table)], place, x.type)
+    exponent = code.binary("shl", place, constant(place.type, unit))
+    return Product(n.floating(code, code.binary("add", n.bits(code, power), exponent), x), rest)
 
 
 def of_pair(code: Code, r: Pair) -> Pair:

@@ -109,9 +109,9 @@ def _everywhere(code: Code, x: Value, name: str, function: Callable[[Code, Value
 
 
 def log1p(code: Code, x: Value) -> Value:
-    """Of 1 + x and what rounding takes from it, which is nothing where x is GREAT."""
+    """Of 1 + x and what rounding takes from it. u - 1 is exact but where a 1 is too little to count."""
     u = n.add(code, x, 1.0)
-    lost = n.subtract(code, n.at_most(code, x, 1.0), n.subtract(code, u, n.at_least(code, x, 1.0)))
+    lost = n.subtract(code, x, n.add(code, u, -1.0))
     result = code.intrinsic("copysign", natural(code, _with_lost(code, parts(code, u, subnormal=False), lost)), x)
     return code.rarely_by(n.is_edge(code, u, GREAT[x.type.element]), result, "log1p", _log1p_at_edges, u, result)
 

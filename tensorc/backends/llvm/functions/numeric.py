@@ -180,12 +180,13 @@ def floating(code: Code, x: Value, like: Value) -> Value:
     return code.convert("bitcast", x, like.type)
 
 
-def nearest(code: Code, x: Value, scale: float) -> tuple[Value, Value]:
+def nearest(code: Code, x: Value, scale: float, parts: int = 1) -> tuple[Value, Value]:
     """(n, i): the integer nearest to x * scale as a float, and an integer whose low bits are its; |n| is less than 2**21 (f32) or 2**50.
 
-    Adding 1.5 * 2**23 (2**52) rounds to an integer and leaves it in the low bits: no conversion that a NaN could break.
+    Adding 1.5 * 2**23 (2**52) rounds to an integer and leaves it in the low bits: no conversion that a NaN could break. With `parts` n is
+    the nearest multiple of 1 / parts, and i counts these.
     """
-    magic = MAGIC[x.type.element]
+    magic = MAGIC[x.type.element] / parts
     shifted = add(code, x, magic) if scale == 1.0 else multiply_add(code, x, scale, magic)
     return code.binary("fsub", shifted, number(x, magic)), bits(code, shifted)
 
@@ -193,9 +194,9 @@ def nearest(code: Code, x: Value, scale: float) -> tuple[Value, Value]:
 MAGIC = {"float": 1.5 * 2.0**23, "double": 1.5 * 2.0**52}
 
 
-def whole_of(code: Code, i: Value, like: Value) -> Value:
+def whole_of(code: Code, i: Value, like: Value, parts: int = 1) -> Value:
     """The integer whose low bits `nearest` gives."""
-    return code.binary("sub", i, bits_of(like, MAGIC[like.type.element]))
+    return code.binary("sub", i, bits_of(like, MAGIC[like.type.element] / parts))
 
 
 def minus_one(code: Code, n: Value) -> Value:
@@ -215,9 +216,20 @@ def is_edge(code: Code, x: Value, last: float = float("inf"), least: float | Non
 
 def bits_of(like: Value, value: float) -> Value:
     """The bits of a constant of the type, as an integer constant."""
-    form = ("<d", "<q") if is_double(like) else ("<f", "<i")
-    (found,) = struct.unpack(form[1], struct.pack(form[0], value))
+    number, word = FORMS[like.type.element]
+    (found,) = struct.unpack(word, struct.pack(number, value))
     return constant(like.type.integer, found)
+
+
+FORMS = {"float": ("<f", "<i"), "double": ("<d", "<q")}
+
+
+def with_bits_less(value: float, less: int, element: str) -> float:
+    """The float whose bits are this one's less an integer."""
+    number, word = FORMS[element]
+    (found,) = struct.unpack(word, struct.pack(number, value))
+    (result,) = struct.unpack(number, struct.pack(word, found - less))
+    return float(result)
 
 
 def subtract_bits(code: Code, a: float, b: float, like: Value) -> Value:
