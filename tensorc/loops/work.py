@@ -24,6 +24,11 @@ def work(body: tuple[Statement, ...]) -> Poly:
     return _work(body, numbers, poly(LANES))
 
 
+def instructions(body: tuple[Statement, ...]) -> int:
+    """Instructions for a point of each of the loops of a body."""
+    return sum(_instructions(value) for s in statements(body) for value in scalars(s))
+
+
 def _work(body: tuple[Statement, ...], numbers: frozenset[object], each: Poly) -> Poly:
     total = ZERO
     for s in body:

@@ -35,7 +35,9 @@ CHEAP = 4
 """The work at a point that takes less time than its memory."""
 
 LONG = 100
-"""The work at a point of one definition that is done for one register at a time: less of it leaves a processor waiting."""
+"""The work at a point of one definition, or of a reduction and what it needs, that is done for one register at a time: less of it leaves
+a processor waiting.
+"""
 
 REGISTERS = 12
 """Registers that accumulators may take."""
@@ -172,6 +174,8 @@ class _Binder:
             return 1 if sum(m.work for m in inside) > (LONG if len(inside) == 1 else 2 * LANES) else 2
         if is_outermost and sum(m.work for m in inside) <= CHEAP and 2 * 4 * folds <= REGISTERS:
             return 8
+        if sum(m.work for m in inside) > LONG:
+            return 1
         return next((n for n in (4, 2) if n * folds <= REGISTERS), 1)
 
 

@@ -14,7 +14,7 @@ from tensorc.backends.llvm.interior import boundary, interior
 from tensorc.backends.llvm.scalar import evaluate, evaluate_all
 from tensorc.backends.llvm.types import Value, integer
 from tensorc.ir import walk
-from tensorc.loops import bounds
+from tensorc.loops import bounds, work
 from tensorc.loops.nest import Carry, Done, Fold, For, Init, Let, Memory, SortRow, Statement, Store, Update, Var, scalars, statements
 
 
@@ -84,6 +84,9 @@ SHORTER = ((10, 4), (5, 2))
 NARROW = 4
 """Blocks of at least so many accumulators a register are worth twice as many where the lanes are fewer registers than elsewhere."""
 
+LONG = 100
+"""A register's instructions beside which masking it costs nothing."""
+
 SQUARE = 8
 """Points that are worth a loop, whatever the lanes."""
 
@@ -142,7 +145,7 @@ def _between(context: Context, s: For, start: Value, stop: Value, count: int | N
         context.padded = saved
         return
     small = context.lanes if vector else 1
-    if vector and width == 1 and context.compact and not _folds_lanes(s):
+    if vector and width == 1 and ((context.compact and not _folds_lanes(s)) or work.instructions(s.body) > LONG):
         _run(context, s, start, stop, small, Block(start, 1, True), stop)
         return
     inner = interior(s, context.facts) if vector and width > 1 and (count is None or count > 2 * step) else None

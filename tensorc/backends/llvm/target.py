@@ -61,8 +61,11 @@ class Target:
 
     @property
     def attributes(self) -> str:
-        """The attributes of every function: without the CPU's, intrinsics would be expanded for a generic one."""
-        return f'nounwind "prefer-vector-width"="{self.vector_bytes * 8}" "target-cpu"="{self.cpu}" "target-features"="{self.features}"'
+        """The attributes of every function: without the CPU's, intrinsics would be expanded for a generic one, and without the stack's
+        alignment, registers that are kept there would lie across lines of the cache, or not, by how deep a call is.
+        """
+        cpu = f'"target-cpu"="{self.cpu}" "target-features"="{self.features}"'
+        return f'nounwind alignstack={self.vector_bytes} "prefer-vector-width"="{self.vector_bytes * 8}" {cpu}'
 
 
 @cache
