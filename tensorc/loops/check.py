@@ -206,9 +206,8 @@ class _Checker:
         _require(between == set(found.init.over), f"{var.name} is folded over other axes than the loops since it was started")
         _require(not set(found.init.over) & set(around.parallel), f"{var.name} is folded over a parallel loop")
         wide = [b for a, b in around.axes.items() if a in between and b != SERIAL]
-        _require(
-            wide in ([], [found.init.bind]) and (found.init.bind == SERIAL) == (not wide), f"{var.name} says another binding than it has"
-        )
+        bound = found.init.bind in wide if wide else found.init.bind == SERIAL
+        _require(bound and all(b.kind == "unroll" for b in wide if b != found.init.bind), f"{var.name} says another binding than it has")
         return found.init.over
 
     # Places and values.

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tensorc
+from tensorc.loops.check import check
 
 RANDOM = np.random.default_rng(11)
 SIZES = {"B": 3, "I": 5, "J": 6, "K": 7, "L": 4}
@@ -86,3 +87,15 @@ def test_axes_of_one_factor_are_summed_too(body: str) -> None:
     for j, k, n in ((3, 5, 4), (33, 40, 1), (0, 2, 3)):
         arrays = RANDOM.standard_normal((j, k)), RANDOM.standard_normal((n, k))
         np.testing.assert_allclose(f(*arrays), f.reference(*arrays), rtol=1e-9, atol=1e-12)
+
+
+def test_a_sum_over_lanes_and_over_what_is_done_at_once_around_them() -> None:
+    f = tensorc.compile("""
+fn f(x: f64[J, L], y: f64[K, I]) {
+    let a[j < J, k < K, l < L] = sum[i](x[j, l] + y[k, i] - x[j, l])
+    let b[j < J] = sum[k, l](a[j, k, l])
+    return b
+}""").f
+    x, y = RANDOM.standard_normal((7, 33)), RANDOM.standard_normal((20, 18))
+    check(f.lower(x, y).compilation.schedule)
+    np.testing.assert_allclose(f(x, y), f.reference(x, y), rtol=1e-12)
