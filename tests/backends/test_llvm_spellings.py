@@ -157,6 +157,15 @@ def test_casts(source: DType, lanes: int) -> None:
         check("cast", [values(source)], source, result, got)
 
 
+def test_rounding_to_bf16() -> None:
+    """Of normal and subnormal numbers, ties, infinities and NaN alike, with and without an instruction for it."""
+    high = np.arange(1 << 16, dtype="u4") << 16
+    low = np.array([0, 1, 0x7FFF, 0x8000, 0x8001, 0xFFFF], "u4")
+    given = (high[:, None] | low).view("f4").ravel()
+    for lanes in (0, 8, 16):
+        check("cast", [given], f32, bf16, run("cast", [given], f32, bf16, lanes))
+
+
 @pytest.mark.parametrize("lanes", [0, 8])
 def test_bitcasts(lanes: int) -> None:
     for source, result in product(DTYPES.values(), DTYPES.values()):

@@ -7,6 +7,12 @@ from tensorc.backends.llvm.integers import resize
 from tensorc.backends.llvm.types import Type, Value, constant, memory_element, of, register
 from tensorc.dtypes import DType, bf16, bool_, f16, f32, f64
 
+ROUND = "llvm.x86.avx512bf16.cvtneps2bf16.512"
+"""Rounds a register of f32 to bf16, but takes subnormal numbers as 0."""
+
+CLASS, SUBNORMAL = "llvm.x86.avx512.fpclass.ps.512", 0x20
+"""Tells of each lane whether it is in a class."""
+
 
 def cast(code: Code, x: Value, source: DType, result: DType) -> Value:
     """x as another dtype: floats round, integers wrap, a float outside an integer's range saturates and NaN gives 0; bool is != 0."""
@@ -42,8 +48,7 @@ def from_memory(code: Code, x: Value, dtype: DType) -> Value:
     if dtype is f16:
         return _extend_half(code, x)
     if dtype is bf16:
-        wide = code.convert("zext", x, x.type.with_element("i32"))
-        return code.convert("bitcast", code.binary("shl", wide, constant(wide.type, 16)), x.type.with_element("float"))
+        return _extend_bf16(code, x)
     return x
 
 
@@ -54,6 +59,8 @@ def to_memory(code: Code, x: Value, dtype: DType) -> Value:
     if dtype is f16:
         return _truncate_to_half(code, x)
     if dtype is bf16:
+        if x.text in code.narrow:
+            return code.narrow[x.text]
         bits = code.convert("bitcast", x, x.type.with_element("i32"))
         return code.convert("trunc", code.binary("lshr", bits, constant(bits.type, 16)), x.type.with_element("i16"))
     return x
@@ -66,12 +73,42 @@ def round_half(code: Code, x: Value, dtype: DType) -> Value:
     """An f32 rounded to f16 or bf16, to nearest, ties to even; still an f32 in the register."""
     if dtype is f16:
         return _extend_half(code, _truncate_to_half(code, x))
+    if code.module.rounds and x.type.lanes == 16:
+        bits = _round_to_bf16(code, x)
+        wide = _extend_bf16(code, bits)
+        code.narrow[wide.text] = bits
+        return wide
+    return code.convert("bitcast", _bits_rounded_to_bf16(code, x), x.type)
+
+
+def _bits_rounded_to_bf16(code: Code, x: Value) -> Value:
+    """The bits of an f32 that is one of bf16."""
     bits = code.convert("bitcast", x, x.type.with_element("i32"))
     high = constant(bits.type, -65536)
     odd = code.binary("and", code.binary("lshr", bits, constant(bits.type, 16)), constant(bits.type, 1))
     rounded = code.binary("and", code.binary("add", bits, code.binary("add", odd, constant(bits.type, 0x7FFF))), high)
     quiet = code.binary("or", code.binary("and", bits, high), constant(bits.type, 0x400000))
-    return code.convert("bitcast", code.select(code.compare("fcmp uno", x, x), quiet, rounded), x.type)
+    return code.select(code.compare("fcmp uno", x, x), quiet, rounded)
+
+
+def _round_to_bf16(code: Code, x: Value) -> Value:
+    """The bits of the bf16, by one instruction where no lane is subnormal."""
+    code.module.declare(ROUND, of("bfloat", 16), x.type)
+    bits = code.convert("bitcast", code.call(ROUND, of("bfloat", 16), x), of("i16", 16))
+    mask = of("i1", 16)
+    code.module.declare(CLASS, mask, x.type, "i32")
+    subnormal = code.pure(mask, f"call {mask} @{CLASS}({x.type} {x.text}, i32 {SUBNORMAL})", x)
+
+    def exactly() -> Value:
+        found = _bits_rounded_to_bf16(code, x)
+        return code.convert("trunc", code.binary("lshr", found, constant(found.type, 16)), bits.type)
+
+    return code.rarely(subnormal, bits, exactly)
+
+
+def _extend_bf16(code: Code, x: Value) -> Value:
+    wide = code.convert("zext", x, x.type.with_element("i32"))
+    return code.convert("bitcast", code.binary("shl", wide, constant(wide.type, 16)), x.type.with_element("float"))
 
 
 def _extend_half(code: Code, x: Value) -> Value:
@@ -156,15 +193,15 @@ def _gather_low_bits(code: Code, x: Value, signed: bool) -> Value:
 
 
 def _float_to_integer(code: Code, x: Value, result: DType, target: Type) -> Value:
-    """Saturated in the type that the CPU converts to, then clamped to the smaller one's range."""
-    signed = result.kind == "int"
-    bits = 64 if result.bits == 64 or (result.bits == 32 and not signed) else 32
-    wide = x.type.with_element(f"i{bits}")
-    # Within i64 every smaller type's bounds are signed numbers; u64 has its own conversion.
-    name = "fptoui.sat" if result.bits == 64 and not signed else "fptosi.sat"
-    value = code.intrinsic(name, x, overload=f"{wide.suffix}.{x.type.suffix}", result=wide)
-    if result.bits == bits:
-        return value
+    """Saturated, and 0 of NaN. What the instruction makes of numbers outside of the range is not looked at."""
     low, high = result.range
-    value = code.intrinsic("smin", code.intrinsic("smax", value, constant(wide, low)), constant(wide, high))
-    return code.convert("trunc", value, target)
+    if result.bits < 32:
+        least, most = constant(x.type, float(low)), constant(x.type, float(high))
+        inside = code.select(code.compare("fcmp ogt", x, least), x, least)
+        inside = code.select(code.compare("fcmp olt", inside, most), inside, most)
+        value = code.convert("trunc", code.convert("fptosi", inside, x.type.with_element("i32")), target)
+    else:
+        value = code.convert("fptosi" if result.kind == "int" else "fptoui", x, target)
+        value = code.select(code.compare("fcmp oge", x, constant(x.type, float(high + 1))), constant(target, high), value)
+        value = code.select(code.compare("fcmp olt", x, constant(x.type, float(low))), constant(target, low), value)
+    return code.select(code.compare("fcmp uno", x, x), constant(target, 0), value)

@@ -32,6 +32,8 @@ class Module:
     """Whether functions may be off by 4 units in the last place rather than by 1."""
     dots: bool = False
     """Whether the CPU adds two products of bf16 in one instruction."""
+    rounds: bool = False
+    """Whether the CPU rounds f32 to bf16 in one instruction, 16 at a time."""
     declarations: dict[str, str] = field(default_factory=dict)
     functions: dict[str, str] = field(default_factory=dict)
     called: dict[str, set[str]] = field(default_factory=dict)
@@ -127,6 +129,7 @@ class Code:
         self.floor = 0  # no instruction goes further out
         self.squares: dict[tuple[Type, int], Value] = {}
         self.sums: dict[str, tuple[Value, int]] = {}
+        self.narrow: dict[str, Value] = {}  # of registers that were rounded to bf16: their elements as they are in memory
         self.approximated = 0  # functions that were written out
         self.compensated = not module.fast  # whether functions keep what rounding takes
 

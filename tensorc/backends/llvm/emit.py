@@ -126,6 +126,7 @@ def module_for(target: Target) -> Module:
         target.vector_bytes == 64,
         target.fast,
         target.has_half_dots,
+        target.has_half_rounding,
     )
 
 

@@ -57,7 +57,12 @@ class Target:
     @property
     def has_half_dots(self) -> bool:
         """Whether it adds two products of bf16 at a time, and may: those that overflow are infinite before they are added."""
-        return self.fast and self.vector_bytes == 64 and "+avx512bf16" in self.features.split(",")
+        return self.fast and self.has_half_rounding
+
+    @property
+    def has_half_rounding(self) -> bool:
+        """Whether it rounds a register of f32 to bf16."""
+        return self.vector_bytes == 64 and "+avx512bf16" in self.features.split(",")
 
     @property
     def attributes(self) -> str:
