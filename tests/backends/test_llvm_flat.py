@@ -55,3 +55,29 @@ def test_which_loops_may_be_one(text: str, count: int) -> None:
     (kernel,) = schedule(function._entry(prepared).instance.program).kernels
     (root,) = kernel.body
     assert isinstance(root, For) and len(joined(root)) == count
+
+
+REDUCTIONS = """
+fn channels(x: i64[A, B, C, D]) = (sum(x, axis=(0, 2, 3)), max(x, axis=(2, 3)), sum(x))
+fn groups(x: i64[A, B, C, D]) {
+    let y[a, g in 0..2, r in 0..B // 2, c, d] = x[a, g * (B // 2) + r, c, d]
+    let t[a, g] = sum[r, c, d](y[a, g, r, c, d])
+    let z[a, g, r, c, d] = y[a, g, r, c, d] * 3 - t[a, g]
+    return z
+}"""
+SUMS = tensorc.compile(REDUCTIONS)
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_reductions_over_rows_of_any_memory(threads: int) -> None:
+    for a, b, c, d in ((3, 4, 7, 5), (1, 2, 1, 1), (2, 2, 0, 3), (2, 6, 5, 100), (40, 4, 33, 32), (2, 4, 1, 300)):
+        x = RANDOM.integers(-99, 99, (a, b, 2 * c, d + 1))
+        for given in (x[:, :, :c, :d].copy(), x[:, :, :c, :d], x[:, :, ::2, :d], x[:, :, :c, :d].transpose(0, 1, 3, 2).copy().transpose(0, 1, 3, 2)):
+            with tensorc.config.scope(num_threads=threads):
+                sums = SUMS.channels(given) if c else None
+                centred = SUMS.groups(given)
+            if sums is not None:
+                for got, want in zip(sums, (given.sum((0, 2, 3)), given.max((2, 3)), given.sum()), strict=True):
+                    np.testing.assert_array_equal(got, want)
+            y = given.reshape(a, 2, b // 2, c, d)
+            np.testing.assert_array_equal(centred, y * 3 - y.sum((2, 3, 4), keepdims=True))

@@ -13,7 +13,7 @@ from tensorc.backends.llvm.context import Context
 from tensorc.backends.llvm.types import Value, integer
 from tensorc.ir import walk
 from tensorc.ir.tensor import Int, IsZero, Load, Nonnegative
-from tensorc.loops.nest import SERIAL, For, Let, Memory, Scratch, Statement, Store, Var, scalars
+from tensorc.loops.nest import SERIAL, Fold, For, Let, Memory, Scratch, Statement, Store, Var, scalars
 
 LONG = 512
 """Rows of so many points, where that is known, are long enough."""
@@ -21,32 +21,63 @@ LONG = 512
 
 def joined(loop: For) -> tuple[For, ...]:
     """The loops of a nest of maps that can be one, the outermost first; none where fewer than two can."""
+    chain = _chain(loop)
+    *outer, last = chain
+    if not _are_plain(chain) or not all(s.parallel and s.part is None for s in chain) or not all(isinstance(s, (Let, Store)) for s in last.body):
+        return ()
+    return next((tuple(chain[n:]) for n in range(len(outer)) if _can_be_one([s.axis for s in chain[n:]], last.body)), ())
+
+
+def rows(context: Context, loop: For) -> tuple[For, ...]:
+    """The loops of a nest inside of a kernel's other loops, of maps and of what they all fold over, where it can be one; else none."""
+    chain = _chain(loop)
+    axes, body = [s.axis for s in chain], chain[-1].body
+    if len(chain) < 2 or not _are_plain(chain) or any(s.part is not None for s in chain[1:]):
+        return ()
+    if any(a in context.shares or a in context.extents for a in axes):
+        return ()
+    if not all(isinstance(s, (Let, Store)) or (isinstance(s, Fold) and set(axes) <= set(s.over)) for s in body):
+        return ()
+    return tuple(chain) if _can_be_one(axes, body, context) else ()
+
+
+def _chain(loop: For) -> list[For]:
+    """A loop and those inside of it, as long as nothing stands beside them."""
     chain = [loop]
     while len(chain[-1].body) == 1 and isinstance(chain[-1].body[0], For):
         chain.append(chain[-1].body[0])
+    return chain
+
+
+def _are_plain(chain: Sequence[For]) -> bool:
+    """Whether loops are over whole axes, a point at a time but for lanes at last."""
     *outer, last = chain
-    if last.bind.kind != "vector" or any(s.bind != SERIAL for s in outer) or not all(isinstance(s, (Let, Store)) for s in last.body):
-        return ()
-    if not all(s.parallel and not s.within and s.part is None and not s.only for s in chain) or _is_long(last):
-        return ()
-    return next((tuple(chain[n:]) for n in range(len(outer)) if _can_be_one([s.axis for s in chain[n:]], last.body)), ())
+    if last.bind.kind != "vector" or any(s.bind != SERIAL for s in outer) or _is_long(last):
+        return False
+    return not any(s.within or s.only for s in chain)
 
 
 def _is_long(loop: For) -> bool:
     return loop.axis.extent.constant is not None and loop.axis.extent.constant >= LONG
 
 
-def _can_be_one(axes: Sequence[Index], body: Sequence[Statement]) -> bool:
-    """Whether the statements use these axes as all subscripts of a part of some memory, and for nothing else."""
+def _can_be_one(axes: Sequence[Index], body: Sequence[Statement], context: Context | None = None) -> bool:
+    """Whether the statements use these axes as all subscripts of a part of some memory, and for nothing else.
+
+    Where there is a context that proves it inside, the first of them may be a range of an axis.
+    """
     for memory, subscripts in _accesses(body):
         place = _first(axes, subscripts)
-        if place is not None and (
-            isinstance(memory, Scratch)
-            or [s.atom for s in subscripts[place : place + len(axes)]] != list(axes)
-            or [*memory.extents[place : place + len(axes)]] != [a.extent for a in axes]
-            or any(not algebra.indices(s).isdisjoint(axes) for s in subscripts[place + len(axes) :])
-        ):
+        if place is None:
+            continue
+        if isinstance(memory, Scratch) or any(not algebra.indices(s).isdisjoint(axes) for s in subscripts[place + len(axes) :]):
             return False
+        first, own = subscripts[place] - axes[0], slice(place + 1, place + len(axes))
+        if [s.atom for s in subscripts[own]] != list(axes[1:]) or [*memory.extents[own]] != [a.extent for a in axes[1:]]:
+            return False
+        if first != algebra.ZERO or memory.extents[place] != axes[0].extent:
+            if context is None or not algebra.indices(first).isdisjoint(axes) or not context.inside(memory, subscripts)[place]:
+                return False
     for value in (v for s in body for v in scalars(s)):
         for part in walk.postorder(value):
             if isinstance(part, (Int, Nonnegative, IsZero)) and not algebra.indices(part.value).isdisjoint(axes):
@@ -75,22 +106,44 @@ def join(context: Context, loops: Sequence[For]) -> None:
     """Gives loops their extents: where the rows of all memory follow one another, that of one long row."""
     code, axes = context.code, [s.axis for s in loops]
     extents = [index.number(context, a.extent, {}) for a in axes]
+    apart = _are_apart(context, loops, extents[1:])
+    whole = integer(1)
+    for extent in extents:
+        whole = code.mul(whole, extent)
+    for axis, extent in zip(axes, extents, strict=True):
+        joint = whole if axis is axes[-1] else integer(1)
+        context.extents[axis] = joint if apart is None else code.select(apart, extent, joint)
+
+
+def join_rows(context: Context, loops: Sequence[For], start: Value, stop: Value) -> Value:
+    """The same of loops of which the outermost runs from `start` to `stop`: gives where it ends."""
+    code, axes = context.code, [s.axis for s in loops[1:]]
+    extents = [index.number(context, a.extent, {}) for a in axes]
+    apart = _are_apart(context, loops, extents)
+    whole = code.sub(stop, start)
+    for extent in extents:
+        whole = code.mul(whole, extent)
+    for axis, extent in zip(axes, extents, strict=True):
+        joint = whole if axis is axes[-1] else integer(1)
+        context.extents[axis] = joint if apart is None else code.select(apart, extent, joint)
+    once = code.least(stop, code.add(start, integer(1)))
+    return once if apart is None else code.select(apart, stop, once)
+
+
+def _are_apart(context: Context, loops: Sequence[For], inner: Sequence[Value]) -> Value | None:
+    """Whether rows of some memory do not follow one another; `inner` are the extents of all loops but the outermost."""
+    code, axes = context.code, [s.axis for s in loops]
     apart: dict[str, Value] = {}
     for memory, subscripts in _accesses(loops[-1].body):
         place = _first(axes, subscripts)
         if place is not None:
             strides = context.places[memory].strides[place : place + len(axes)]
-            for outer, inner, extent in zip(strides, strides[1:], extents[1:], strict=False):
-                row = code.mul(inner, extent)
+            for outer, along, extent in zip(strides, strides[1:], inner, strict=False):
+                row = code.mul(along, extent)
                 if row.text != outer.text:
                     made = code.compare("icmp ne", outer, row)
                     apart[made.text] = made
-    whole = integer(1)
-    for extent in extents:
-        whole = code.mul(whole, extent)
-    are_apart: Value | None = None
+    found: Value | None = None
     for made in apart.values():
-        are_apart = made if are_apart is None else code.binary("or", are_apart, made)
-    for axis, extent in zip(axes, extents, strict=True):
-        joint = whole if axis is axes[-1] else integer(1)
-        context.extents[axis] = joint if are_apart is None else code.select(are_apart, extent, joint)
+        found = made if found is None else code.binary("or", found, made)
+    return found

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly, Remainder, poly
-from tensorc.backends.llvm import access, accumulate, index, overlap, padding, panels, parallel, prefetch, rolled, sort, stream
+from tensorc.backends.llvm import access, accumulate, flat, index, overlap, padding, panels, parallel, prefetch, rolled, sort, stream
 from tensorc.backends.llvm.context import Block, Context, Tile
 from tensorc.backends.llvm.interior import boundary, interior
 from tensorc.backends.llvm.scalar import evaluate, evaluate_all
@@ -110,8 +110,13 @@ def loop(context: Context, s: For, unless: Value | None = None) -> None:
         start, stop, count = *_narrowed(context, s, start, stop), None
         exact = (g for g in s.only if s.bind.kind == "serial" or _ends(g, s.axis))
         context.proved |= {guard for guard in exact if _is_at_points(context, guard, s.axis)}
+    extents = context.extents
+    rows = flat.rows(context, s)
+    if rows:
+        context.extents = dict(extents)
+        stop, count = flat.join_rows(context, rows, start, stop), None
     _between(context, s, start, stop, count, PARTS)
-    context.proved = proved
+    context.proved, context.extents = proved, extents
 
 
 def _between(context: Context, s: For, start: Value, stop: Value, count: int | None, parts: int) -> None:
