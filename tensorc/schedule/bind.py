@@ -180,15 +180,17 @@ class _Binder:
 
 
 def lane(subscripts: Sequence[Poly], axis: Index) -> float:
-    """The instructions, over those of one element, that a register of elements at the subscripts takes: one where they are neighbours,
-    else one a lane.
+    """The instructions, over those of one element, that a register of elements at the subscripts takes: one where they are neighbours, a
+    shuffle for each further register where they are a few places apart, else one a lane, of which neighbours share lines of memory.
     """
     touched = [s for s in subscripts if axis in algebra.indices(s)]
     if not touched:
         return 1.0
     parts = algebra.split(touched[0], axis)
-    plain = len(touched) == 1 and touched[0] is subscripts[-1] and parts is not None and parts[0] is algebra.ONE
-    return 1.0 if plain else float(LANES)
+    step = parts[0].constant if len(touched) == 1 and touched[0] is subscripts[-1] and parts is not None else None
+    if step is None:
+        return float(LANES)
+    return 1.0 if step == 1 else min(2.0 * abs(step), LANES / 2)
 
 
 def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Estimate, fixed: frozenset[Index]) -> Sweep | None:
