@@ -223,10 +223,9 @@ class _Checker:
         self._scalars([s.value] if s.where is None else [s.value, s.where], around, defined)
         axes = self._places(s.memory, s.subscripts, around, defined)
         if any(algebra.elements(p) for p in s.subscripts):
-            _require(
-                all(b == SERIAL for b in around.axes.values()) and not around.parallel,
-                f"{s.memory.name} is scattered to by a loop that is not serial",
-            )
+            apart = {a for p in s.subscripts if not algebra.elements(p) for a in algebra.indices(p)}
+            in_order = (a in apart or b.kind in ("serial", "unroll") for a, b in around.axes.items())
+            _require(all(in_order) and not around.parallel, f"{s.memory.name} is scattered to by a loop that is not serial")
             return
         _require(set(s.over) <= around.axes.keys() - axes, f"{s.memory.name} accumulates over an axis of its own")
         axes = around.told_apart(axes)

@@ -216,8 +216,8 @@ class Update:
     """memory[subscripts] = monoid(memory[subscripts], value) where `where` holds (None: everywhere).
 
     `over` are the axes in scope that the value runs over and the place does not: their points are combined into one place, in any order.
-    Points that differ in other axes have different places, unless every loop in scope is serial: then places are data (a scatter) and the
-    order is that of the loops.
+    Points that differ in other axes have different places, unless places are data (a scatter): then no loop is parallel, those over axes
+    that are no subscripts take their points one after the other, serial or unrolled, and the order is that of the loops.
     """
 
     memory: Memory

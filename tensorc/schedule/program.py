@@ -131,9 +131,8 @@ def _first_outside(check: BoundsCheck) -> Tensor:
     """The least row-major position of an element of the place that is not in 0 .. extent-1, or NO_POSITION."""
     axes = [algebra.fresh(e) for e in check.place.extents]
     position = flatten([algebra.poly(a) for a in axes], check.place.extents)
-    place = Load(check.place, tuple(map(algebra.poly, axes)))
-    least = scalars.apply("ge", place, scalars.constant(0, i64))
-    inside = scalars.apply("and", least, scalars.apply("lt", place, scalars.integer(check.extent)))
+    place = scalars.element(check.place, tuple(map(algebra.poly, axes)))
+    inside = scalars.inside(place, check.extent)
     return scalars.reduction("min", (), axes, scalars.select(inside, scalars.constant(NO_POSITION, i64), scalars.integer(position)))
 
 

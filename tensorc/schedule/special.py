@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from tensorc.algebra import Atom, Index, Poly, elements, poly, substitute
+from tensorc.algebra import Atom, Index, Poly, elements, indices, poly, substitute
 from tensorc.dtypes import i64
 from tensorc.ir import build, walk
-from tensorc.ir.tensor import Input, Load
+from tensorc.ir.tensor import Input, Load, Scalar
 from tensorc.loops.nest import (
     SERIAL,
     Bind,
@@ -31,6 +31,10 @@ from tensorc.schedule.rules import AnyRule, ScanRule, ScatterRule, SortRule
 
 ROWS = 6
 """Rows that are scanned side by side: the next element of one need not wait for another's."""
+
+
+SCATTERED = 4
+"""Points that are scattered one after the other in a step of the loop."""
 
 
 def scan(name: str, rule: ScanRule, storage: Storage, names: Names) -> Kernel:
@@ -62,7 +66,7 @@ def _lanes(rows: Sequence[Index], accesses: Sequence[tuple[Poly, ...]]) -> Index
 
 
 def scatter(name: str, rule: ScatterRule, storage: Storage, names: Names) -> Kernel:
-    """The base everywhere, then one point after the other."""
+    """The base everywhere, then one point after the other; of rows, whose neighbours go to neighbours, a register after the other."""
     memory, place = storage.places[rule]
     base = Store(memory, place, lower(rule.base, {}, storage.load))
     start = len(rule.axes)
@@ -74,10 +78,27 @@ def scatter(name: str, rule: ScatterRule, storage: Storage, names: Names) -> Ker
     values: dict[Atom, Poly] = dict(zip(rule.axes, at, strict=True))
     stored = tuple(substitute(s, values) for s in place)
     add: Statement = Update(memory, stored, "sum", value, (), None if where is build.TRUE else where)
+    along = _along(iteration, stored, value)
+    if along is None:
+        binds = {iteration[-1]: Bind("unroll", SCATTERED)} if iteration else {}
+    else:
+        binds = {along: Bind("vector", 2)}
+        iteration = (*(a for a in iteration if a is not along), along)
     for a in reversed(iteration):
-        add = For(a, SERIAL, (add,))
+        add = For(a, binds.get(a, SERIAL), (add,))
     body = (*_rows(rule.axes, (base,), {a: Bind("vector", 1) for a in rule.axes[-1:]}), add)
     return _kernel(name, body, (*rule.axes, *iteration), Names(names.taken))
+
+
+def _along(iteration: Sequence[Index], place: tuple[Poly, ...], value: Scalar) -> Index | None:
+    """The axis whose neighbours are added to neighbours, whatever the others are; None where there is none, or reading it takes longer."""
+    last = place[-1].atom if place else None
+    if not isinstance(last, Index) or any(last in indices(s) for s in place[:-1]):
+        return None
+    if any(last in indices(poly(e)) for load in walk.loads(value) for s in load.subscripts for e in elements(s)):
+        return None
+    reads = sum(lane(load.subscripts, last) for load in walk.loads(value))
+    return last if last in iteration and reads < LANES else None
 
 
 def sort(name: str, rule: SortRule, storage: Storage, names: Names, first: int | None) -> Kernel:

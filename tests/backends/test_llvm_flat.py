@@ -72,7 +72,12 @@ SUMS = tensorc.compile(REDUCTIONS)
 def test_reductions_over_rows_of_any_memory(threads: int) -> None:
     for a, b, c, d in ((3, 4, 7, 5), (1, 2, 1, 1), (2, 2, 0, 3), (2, 6, 5, 100), (40, 4, 33, 32), (2, 4, 1, 300)):
         x = RANDOM.integers(-99, 99, (a, b, 2 * c, d + 1))
-        for given in (x[:, :, :c, :d].copy(), x[:, :, :c, :d], x[:, :, ::2, :d], x[:, :, :c, :d].transpose(0, 1, 3, 2).copy().transpose(0, 1, 3, 2)):
+        for given in (
+            x[:, :, :c, :d].copy(),
+            x[:, :, :c, :d],
+            x[:, :, ::2, :d],
+            x[:, :, :c, :d].transpose(0, 1, 3, 2).copy().transpose(0, 1, 3, 2),
+        ):
             with tensorc.config.scope(num_threads=threads):
                 sums = SUMS.channels(given) if c else None
                 centred = SUMS.groups(given)

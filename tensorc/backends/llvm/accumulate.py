@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from tensorc.algebra import Index
+from tensorc.algebra import Index, Poly
 from tensorc.backends.llvm import access, casts, combine, dots, spellings
 from tensorc.backends.llvm.context import Accumulator, Context, Coordinates
 from tensorc.backends.llvm.scalar import evaluate, evaluate_all, fused_factors
@@ -12,7 +13,7 @@ from tensorc.backends.llvm.types import Value
 from tensorc.dtypes import DType
 from tensorc.ir import walk
 from tensorc.ir.monoids import MONOIDS
-from tensorc.ir.tensor import Apply, Scalar
+from tensorc.ir.tensor import Apply, Nonnegative, Scalar
 from tensorc.loops.nest import Carry, Done, Fold, Init, Update
 
 APART = 16
@@ -119,12 +120,34 @@ def carry(context: Context, s: Carry) -> None:
 
 def update(context: Context, s: Update) -> None:
     axes = frozenset[Index]().union(*map(context.axes, s.subscripts))
+    guards = _guards(s.where) if s.where is not None and frozenset(s.over).isdisjoint(context.axes(s.where)) else None
     for at in context.points(axes):
-        old = access.load(context, s.memory, s.subscripts, at)
-        if context.vector in axes:
-            old = context.code.splat(old, context.lanes)
-        new, where = _terms(context, s, old, at)
-        access.store(context, s.memory, s.subscripts, at, rounded(context, new, s.memory.dtype), where)
+        condition = evaluate(context, s.where, at) if s.where is not None and guards else None
+        if condition is None or condition.type.lanes:
+            _update(context, s, axes, at)
+        else:
+            with context.where(condition, guards or frozenset()):
+                _update(context, replace(s, where=None), axes, at)
+
+
+def _update(context: Context, s: Update, axes: frozenset[Index], at: Coordinates) -> None:
+    old = access.load(context, s.memory, s.subscripts, at)
+    if context.vector in axes:
+        old = context.code.splat(old, context.lanes)
+    new, where = _terms(context, s, old, at)
+    access.store(context, s.memory, s.subscripts, at, rounded(context, new, s.memory.dtype), where)
+
+
+def _guards(condition: Scalar) -> frozenset[Poly] | None:
+    """What is at least 0 where a condition holds, if that is all it says."""
+    match condition:
+        case Nonnegative(p):
+            return frozenset((p,))
+        case Apply("and", (a, b)):
+            first, second = _guards(a), _guards(b)
+            return None if first is None or second is None else first | second
+        case _:
+            return None
 
 
 def _terms(context: Context, s: Update, old: Value, at: Coordinates) -> tuple[Value, Value | None]:

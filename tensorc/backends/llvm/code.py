@@ -178,6 +178,7 @@ class Code:
 
     def placed(self, type: Type, text: str, depth: int, version: int) -> Value:
         """The value of a load in the scope of that depth: the earlier one of the same version of memory where there was one."""
+        depth = max(depth, self.floor)
         scope = self.scopes[depth]
         key = f"{version} {text}"
         found = scope.memo.get(key)

@@ -218,6 +218,16 @@ class Context:
             yield
         self.loop_writes.pop()
 
+    @contextmanager
+    def where(self, condition: Value, guards: frozenset[Poly]) -> Iterator[None]:
+        """What is emitted inside runs where the i1 scalar is true, and with it the guards hold; nothing is done before, and no value leaves."""
+        code, proved, floor = self.code, self.proved, self.code.floor
+        with code.when(condition), self.loop(frozenset()):
+            code.floor, self.proved = code.depth, proved | guards
+            yield
+            self.passing.clear()
+        code.floor, self.proved = floor, proved
+
     def wrote(self, memory: Memory) -> None:
         self.versions[memory] = self.version(memory) + 1
         self.passing.clear()

@@ -23,7 +23,11 @@ def joined(loop: For) -> tuple[For, ...]:
     """The loops of a nest of maps that can be one, the outermost first; none where fewer than two can."""
     chain = _chain(loop)
     *outer, last = chain
-    if not _are_plain(chain) or not all(s.parallel and s.part is None for s in chain) or not all(isinstance(s, (Let, Store)) for s in last.body):
+    if (
+        not _are_plain(chain)
+        or not all(s.parallel and s.part is None for s in chain)
+        or not all(isinstance(s, (Let, Store)) for s in last.body)
+    ):
         return ()
     return next((tuple(chain[n:]) for n in range(len(outer)) if _can_be_one([s.axis for s in chain[n:]], last.body)), ())
 

@@ -139,6 +139,16 @@ def is_nonnegative(context: Context, p: Poly, at: Coordinates) -> Value:
     return _guard(context, p, at, "icmp sge")
 
 
+def is_between(context: Context, p: Poly, q: Poly, at: Coordinates) -> Value | None:
+    """Whether p and q are at least 0 both, by one comparison: p is data, and p + q an extent less 1; None where it is not so."""
+    extent = p + q + 1
+    if not algebra.elements(p) or algebra.elements(extent) or algebra.indices(extent) or not algebra.nonnegative(extent, context.facts):
+        return None
+    if p in context.proved or q in context.proved:
+        return None
+    return context.code.compare("icmp ult", *context.code.unify(number(context, p, at), number(context, extent, at)))
+
+
 def is_zero(context: Context, p: Poly, at: Coordinates) -> Value:
     return _guard(context, p, at, "icmp eq")
 

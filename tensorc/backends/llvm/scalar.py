@@ -74,6 +74,8 @@ def _compute(context: Context, s: Scalar, at: Coordinates) -> Value:
                 if guarded is not None:
                     return guarded
             return context.code.select(*context.code.unify(decided, evaluate(context, then, at), evaluate(context, otherwise, at)))
+        case Apply("and", (Nonnegative(p), Nonnegative(q)), _) if (between := index.is_between(context, p, q, at)) is not None:
+            return between
         case Apply(operation, arguments, dtype):
             values = [evaluate(context, a, at) for a in arguments]
             if operation == "and" and any(v.text == "true" for v in values):

@@ -1,0 +1,47 @@
+"""Elements that are added to places that are data: one after the other, rows in registers, places outside left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tensorc
+
+RANDOM = np.random.default_rng(9)
+PROGRAM = tensorc.compile("""
+fn points(x: f32[N], i: i64[M], v: f32[M]) = scatter_add(x, 0, i, v)
+fn taken(e: f32[V, D], ids: i64[B], g: f32[B, D]) {
+    let y[b, d] = e[ids[b], d]
+    return sum(y * g)
+}
+fn rows(e: f32[V, D], ids: i64[B], g: f32[B, D]) = grad(taken, wrt="e")(e, ids, g)
+""")
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 103])
+def test_the_order_is_that_of_the_elements(count: int) -> None:
+    x, v = (RANDOM.standard_normal(n).astype("f4") for n in (7, count))
+    i = RANDOM.integers(0, 7, count)
+    want = x.copy()
+    np.add.at(want, i, v)
+    np.testing.assert_array_equal(PROGRAM.points(x, i, v), want)
+
+
+@pytest.mark.parametrize(("count", "width"), [(0, 5), (9, 0), (9, 1), (50, 16), (50, 37), (8, 100)])
+def test_rows(count: int, width: int) -> None:
+    e, g = (RANDOM.standard_normal((n, width)).astype("f4") for n in (6, count))
+    ids = RANDOM.integers(0, 6, count)
+    want = np.zeros_like(e)
+    np.add.at(want, ids, g)
+    np.testing.assert_array_equal(PROGRAM.rows(e, ids, g), want)
+    turned = np.asfortranarray(g)
+    np.testing.assert_array_equal(PROGRAM.rows(e, ids, turned), want)
+
+
+def test_places_outside_are_refused() -> None:
+    x, v = np.zeros(7, "f4"), np.ones(9, "f4")
+    for bad in (-1, 7, 1 << 40, -(1 << 63)):
+        i = np.arange(9) % 7
+        i[5] = bad
+        with pytest.raises(IndexError):
+            PROGRAM.points(x, i, v)
