@@ -11,7 +11,7 @@ from tensorc.algebra import Facts
 from tensorc.dtypes import i64
 from tensorc.ir import build as scalars
 from tensorc.ir.program import BoundsCheck, Program
-from tensorc.ir.tensor import Load, Tensor
+from tensorc.ir.tensor import Tensor
 from tensorc.loops.nest import Buffer, Kernel, Schedule, Switch, Test
 from tensorc.schedule import special
 from tensorc.schedule.anew import anew

@@ -252,7 +252,7 @@ def _instructions(s: Scalar) -> int:
 
 
 def overlaps(load: Load, axis: Index) -> bool:
-    """Whether another axis moves a load to elements that this one moves it to as well, as in a window; places that are data are not known."""
+    """Whether another axis moves a load to elements that this one moves it to as well, as in a window; not by places that are data."""
     for s in load.subscripts:
         if axis in algebra.indices(s) and not algebra.elements(s):
             for other in algebra.indices(s) - {axis}:

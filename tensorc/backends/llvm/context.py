@@ -220,7 +220,7 @@ class Context:
 
     @contextmanager
     def where(self, condition: Value, guards: frozenset[Poly]) -> Iterator[None]:
-        """What is emitted inside runs where the i1 scalar is true, and with it the guards hold; nothing is done before, and no value leaves."""
+        """What is emitted inside runs where the i1 scalar is true, and the guards hold; nothing is done before, and no value leaves."""
         code, proved, floor = self.code, self.proved, self.code.floor
         with code.when(condition), self.loop(frozenset()):
             code.floor, self.proved = code.depth, proved | guards

@@ -79,9 +79,10 @@ def _can_be_one(axes: Sequence[Index], body: Sequence[Statement], context: Conte
         first, own = subscripts[place] - axes[0], slice(place + 1, place + len(axes))
         if [s.atom for s in subscripts[own]] != list(axes[1:]) or [*memory.extents[own]] != [a.extent for a in axes[1:]]:
             return False
-        if first != algebra.ZERO or memory.extents[place] != axes[0].extent:
-            if context is None or not algebra.indices(first).isdisjoint(axes) or not context.inside(memory, subscripts)[place]:
-                return False
+        is_whole = first == algebra.ZERO and memory.extents[place] == axes[0].extent
+        may_start = context is not None and algebra.indices(first).isdisjoint(axes) and context.inside(memory, subscripts)[place]
+        if not is_whole and not may_start:
+            return False
     for value in (v for s in body for v in scalars(s)):
         for part in walk.postorder(value):
             if isinstance(part, (Int, Nonnegative, IsZero)) and not algebra.indices(part.value).isdisjoint(axes):
