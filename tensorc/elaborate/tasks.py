@@ -9,7 +9,7 @@ from tensorc.diagnostics import CompileError
 from tensorc.elaborate.context import merge
 
 Task = Generator[Any, Any, Any]
-"""An evaluation: yields tasks and is sent their results."""
+"""An evaluation: yields tasks and is sent their results. For a task that has begun it yields that and what it waits for, in a tuple."""
 
 MOST_ERRORS = 20
 """Of one statement; more say nothing new."""
@@ -31,7 +31,10 @@ def run(task: Task) -> Any:
                 needed = stack[-1].throw(failing.with_traceback(None))
             else:
                 needed = stack[-1].send(value)
-            stack.append(needed)
+            if type(needed) is tuple:
+                stack += needed
+            else:
+                stack.append(needed)
             value = None
         except StopIteration as stop:
             stack.pop()
@@ -51,7 +54,12 @@ def together(tasks: Sequence[Task]) -> Task:
     poisoned = False
     for task in tasks:
         try:
-            results.append((yield task))
+            try:
+                needed = task.send(None)
+            except StopIteration as stop:  # nothing else is needed: most expressions are names and numbers
+                results.append(stop.value)
+            else:
+                results.append((yield (task, *needed) if type(needed) is tuple else (task, needed)))
         except CompileError as e:
             errors.append(e)
         except Poisoned:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tensorc.algebra import Index, Poly, fresh, poly
@@ -36,14 +37,14 @@ class Array:
     def rank(self) -> int:
         return len(self.axes)
 
-    @property
+    @cached_property
     def extents(self) -> tuple[Poly, ...]:
-        return tuple(a.extent for a in self.axes)
+        return tuple([a.extent for a in self.axes])
 
-    @property
+    @cached_property
     def free(self) -> tuple[Index, ...]:
         """The indices of enclosing index definitions that the array depends on."""
-        return tuple(sorted(indices(self.body) - set(self.axes), key=lambda a: a.level))
+        return tuple(sorted(indices(self.body).difference(self.axes), key=lambda a: a.level))
 
     @property
     def operand(self) -> Operand:

@@ -62,6 +62,7 @@ def atoms(s: Scalar) -> frozenset[Atom]:
     return frozenset[Atom]().union(*(atoms(c) for c in children(s)), *(algebra.atoms(p) for p in polys(s)))
 
 
+@cache
 def indices(s: Scalar) -> frozenset[Index]:
     return frozenset(a for a in atoms(s) if isinstance(a, Index))
 
@@ -95,7 +96,8 @@ def unguarded(s: Scalar) -> frozenset[Load]:
             assert_never(s)
 
 
-def postorder(s: Scalar) -> list[Scalar]:
+@cache
+def postorder(s: Scalar) -> tuple[Scalar, ...]:
     """s and all under it, arguments first, each once."""
     seen: dict[Scalar, None] = {}
 
@@ -106,9 +108,10 @@ def postorder(s: Scalar) -> list[Scalar]:
             seen[s] = None
 
     go(s)
-    return list(seen)
+    return tuple(seen)
 
 
+@cache
 def sources(t: Tensor) -> tuple[Tensor, ...]:
     """The tensors that t is made of, each once, in order."""
     match t:
@@ -187,6 +190,8 @@ def rewrite(
         found = memo.get(s)
         if found is not None:
             return found
+        if change is None and (load is None or not loads(s)) and atoms(s).isdisjoint(values):
+            return s
         result: Scalar
         match s:
             case Const():
@@ -198,14 +203,13 @@ def rewrite(
             case IsZero(p):
                 result = build.is_zero(number(p))
             case Load(t, subscripts):
-                moved = Load(t, tuple(number(p) for p in subscripts))
+                moved = Load(t, tuple([number(p) for p in subscripts]))
                 result = load(moved) if load is not None else moved
             case Select(c, a, b):
                 result = build.select(go(c), go(a), go(b))
             case Apply(operation, arguments, dtype):
-                new = tuple(go(a) for a in arguments)
-                same = all(x is y for x, y in zip(new, arguments, strict=True))
-                result = s if same else build.apply(operation, *new, dtype=dtype)
+                new = tuple([go(a) for a in arguments])
+                result = s if new == arguments else build.apply(operation, *new, dtype=dtype)
             case _:
                 assert_never(s)
         memo[s] = result

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 
 from tensorc import algebra
 from tensorc.algebra import ONE, ZERO, Atom, Index, Poly, Quotient, Remainder, atoms, elements, indices, is_static, poly
@@ -236,9 +236,10 @@ def slides(body: Scalar) -> bool:
     return any(len(indices(s)) > 1 for load in walk.loads(body) for s in load.subscripts)
 
 
-def operations(body: Scalar, counts: Callable[[Scalar], bool] = lambda s: True) -> int:
-    """Instructions for one element of a scalar, each of its terms that counts once."""
-    return sum(_instructions(s) for s in walk.postorder(body) if counts(s))
+@cache
+def operations(body: Scalar, moving: bool = False) -> int:
+    """Instructions for one element of a scalar; where `moving`, of the terms alone that are not the same for all elements."""
+    return sum(_instructions(s) for s in walk.postorder(body) if not moving or walk.indices(s))
 
 
 def _instructions(s: Scalar) -> int:

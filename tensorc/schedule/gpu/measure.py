@@ -117,7 +117,7 @@ class Measure:
         """Instructions for a point, without what is the same for all points."""
         found = self._works.get(r)
         if found is None:
-            found = self._works[r] = operations(r.body, lambda s: bool(walk.indices(s)))
+            found = self._works[r] = operations(r.body, moving=True)
         return found
 
     def is_stored(self, space: Space) -> Callable[[Rule], bool]:
