@@ -279,12 +279,15 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def folder() -> Path:
-    """Where the settings say that the cache is."""
+    """Where the settings say that the cache is; a path that is not absolute where there is no home directory."""
     if config.cache_dir is not None:
         return Path(config.cache_dir).absolute()
     from platformdirs import user_cache_path
 
-    return user_cache_path("tensorc", appauthor=False)
+    try:
+        return user_cache_path("tensorc", appauthor=False)
+    except RuntimeError:  # of an unknown user without HOME; older releases give such a path themselves
+        return Path("~", ".cache", "tensorc")
 
 
 def store() -> Store | None:

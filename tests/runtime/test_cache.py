@@ -1,11 +1,9 @@
-"""The cache on disk: whatever became of it, results are right, and there is one warning at most."""
+"""The cache on disk: entries, and programs that come back from it."""
 
 from __future__ import annotations
 
 import os
-import signal
 import stat
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runtime.children import environment, run, start
 
 import tensorc as tc
 from tensorc.runtime import cache, stored
@@ -240,171 +237,3 @@ def test_modes(used: Path) -> None:
     assert entry.read_bytes() == b"broken"
     softmax(X)
     assert entry.read_bytes() != b"broken"
-
-
-# Processes.
-
-SCRIPT = """
-import sys
-import numpy as np
-import tensorc as tc
-
-X = np.arange(12, dtype=np.float32).reshape(3, 4)
-E = np.exp(X - X.max(1, keepdims=True))
-
-def check():
-    f = tc.compile("fn f(x: f32[N, M]) = softmax(x, axis=-1)").f
-    for _ in range(3):
-        np.testing.assert_allclose(f(X), E / E.sum(1, keepdims=True), rtol=1e-6)
-"""
-
-
-def warnings_in(err: str) -> int:
-    return err.count("Warning")
-
-
-def with_cache(folder: Path | str, **more: str | None) -> dict[str, str]:
-    return environment(TENSORC_CACHE="rw", TENSORC_CACHE_DIR=str(folder), **more)
-
-
-def test_damage(tmp_path: Path) -> None:
-    """In one process after the other, and in one process that goes on."""
-    folder = tmp_path / "cache"
-    out, err = run(
-        SCRIPT
-        + """
-from pathlib import Path
-folder = Path(sys.argv[1])
-check()
-whole = {p: p.read_bytes() for p in folder.glob("??/*.entry")}
-assert len(whole) == 2, whole  # the program and the entry of calls
-program = max(whole, key=lambda p: b'"program"' in whole[p])
-
-def damage():
-    data = whole[program]
-    yield b""
-    yield data[: len(data) // 2]
-    yield data[:-1]
-    yield data + b"more"
-    yield bytes(len(data))
-    yield whole[next(p for p in whole if p != program)]
-    for place in [*range(0, len(data), len(data) // 40), len(data) - 1]:
-        yield data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
-
-for data in damage():
-    program.write_bytes(data)
-    check()
-    assert program.read_bytes() == whole[program]
-program.unlink()
-check()
-assert program.read_bytes() == whole[program]
-print("done")
-""",
-        str(folder),
-        env=with_cache(folder),
-    )
-    assert out == "done\n" and warnings_in(err) == 0
-    for path in entries(folder):
-        path.write_bytes(path.read_bytes()[:-20])
-    run(SCRIPT + "check()", env=with_cache(folder, TENSORC_LOG="cache"))
-    for path in entries(folder):
-        decoded(path.read_bytes(), path.stem)
-    _, err = run(SCRIPT + "check()", env=with_cache(folder, TENSORC_LOG="cache"))
-    assert "f: found" in err
-
-
-def unusable(tmp_path: Path) -> Iterator[tuple[str, dict[str, str], str]]:
-    """(the case, the environment, what the warning says)."""
-    (tmp_path / "file").write_text("")
-    yield "a file", with_cache(tmp_path / "file"), "is no folder"
-    yield "in a file", with_cache(tmp_path / "file" / "cache"), "cannot be made"
-    if os.name != "posix":
-        return
-    (tmp_path / "open").mkdir(mode=0o755)
-    yield "open to others", with_cache(tmp_path / "open"), "open to other users"
-    (tmp_path / "own").mkdir(mode=0o700)
-    (tmp_path / "link").symlink_to(tmp_path / "own")
-    yield "a link", with_cache(tmp_path / "link"), "symbolic link"
-    yield "not to be made", with_cache("/proc/tensorc"), "cannot be made"
-    home = environment(TENSORC_CACHE="rw", HOME="/nonexistent/home", XDG_CACHE_HOME=None)
-    yield "no home", home, "cannot be made"
-    if os.geteuid() == 0:
-        (tmp_path / "theirs").mkdir(mode=0o700)
-        os.chown(tmp_path / "theirs", 12345, 12345)
-        yield "another's", with_cache(tmp_path / "theirs"), "belongs to another user"
-    else:
-        (tmp_path / "closed").mkdir(mode=0o500)
-        yield "read-only", with_cache(tmp_path / "closed"), "cannot be written to"
-
-
-def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
-    for case, env, message in unusable(tmp_path):
-        if "no home" == case and os.access("/", os.W_OK):
-            env = {**env, "HOME": str(tmp_path / "file" / "home")}
-        _, err = run(SCRIPT + "check(); check()", env=env)
-        assert warnings_in(err) == 1 and message in err, (case, err)
-    run("import warnings; warnings.simplefilter('error')\n" + SCRIPT.lstrip() + "check()", env=with_cache(tmp_path / "file"))
-    assert not (tmp_path / "~").exists()
-
-
-def test_the_folder_goes_while_it_is_used(tmp_path: Path) -> None:
-    folder = tmp_path / "cache"
-    script = SCRIPT + "import shutil\ncheck()\nshutil.rmtree(sys.argv[1])\ncheck()\ncheck()"
-    _, err = run(script, str(folder), env=with_cache(folder))
-    assert warnings_in(err) == 0
-    assert len(entries(folder)) == 1 and stat.S_IMODE(folder.stat().st_mode) == 0o700
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="limits are POSIX's")
-def test_a_full_disk(tmp_path: Path) -> None:
-    script = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n" + SCRIPT.lstrip() + "check(); check()"
-    _, err = run(script, env=with_cache(tmp_path / "cache", PYTHONDONTWRITEBYTECODE="1"))
-    assert warnings_in(err) == 1 and "cannot be written to" in err
-    assert not [p for p in (tmp_path / "cache").rglob("*") if p.is_file() and p.stat().st_size]
-
-
-def test_a_hit_loads_neither_the_scheduler_nor_the_emitter(tmp_path: Path) -> None:
-    env = with_cache(tmp_path / "cache")
-    script = SCRIPT + "check(); print(*(m for m in ('schedule.program', 'backends.llvm.emit') if f'tensorc.{m}' in sys.modules))"
-    assert run(script, env=env)[0].split() == ["schedule.program", "backends.llvm.emit"]
-    assert run(script, env=env)[0].split() == []
-
-
-def test_eight_processes_at_once(tmp_path: Path) -> None:
-    env = with_cache(tmp_path / "cache")
-    racing = [start(SCRIPT + "sys.stdin.readline(); check()", env=env) for _ in range(8)]
-    for process in racing:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    for process in racing:
-        _, err = process.communicate(timeout=120)
-        assert process.returncode == 0 and warnings_in(err) == 0, err
-    for path in entries(tmp_path / "cache"):
-        decoded(path.read_bytes(), path.stem)
-    assert len(entries(tmp_path / "cache")) == 2
-    assert not [p for p in (tmp_path / "cache").glob("??/*") if p.suffix != ".entry"]
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
-def test_killed_while_writing(tmp_path: Path) -> None:
-    """Killed with half of an entry written: nothing of it is ever read."""
-    folder = tmp_path / "cache"
-    slow = """
-import os
-real = os.replace
-def killed(source, target):
-    with open(source, "r+b") as file:
-        file.truncate(100)
-    os.kill(os.getpid(), 9)
-os.replace = killed
-check()
-"""
-    process = start(SCRIPT + slow, env=with_cache(folder))
-    process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGKILL
-    assert entries(folder) == [] and len(list(folder.glob("??/*"))) == 1
-    _, err = run(SCRIPT + "check()", env=with_cache(folder))
-    assert warnings_in(err) == 0 and len(entries(folder)) == 2
-    assert Store(folder).clear()[0] == 2
-    assert list(folder.glob("??/*")) == []

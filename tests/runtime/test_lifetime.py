@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -191,6 +193,39 @@ if __name__ == "__main__":
     assert err == ""
 
 
+def test_copies_outlive_what_they_are_copies_of() -> None:
+    """Deep copies and pickles of functions, modules, jitted functions, transforms of them, and mistakes; each compiles for itself."""
+    quiet("""
+import copy, pickle
+m = tc.compile(SOURCE + "fn total(x: f32[N, M]) = sum(x * x)")
+made = {"m": m, "f": m.f, "grad": tc.grad(m.total), "twice": tc.jit(np.square)}
+def checked(name, value):
+    for _ in range(4):
+        if name in "mf":
+            f = value.f if name == "m" else value
+            np.testing.assert_allclose(f(X), expected("f", X), rtol=1e-5)
+        else:
+            np.testing.assert_allclose(value(X), 2 * X if name == "grad" else X * X, rtol=1e-6)
+for name, value in made.items():
+    checked(name, value)
+try:
+    m.f(X[0])
+except ValueError as mistake:
+    made["mistake"] = mistake
+copies = [copy.deepcopy(made), pickle.loads(pickle.dumps({k: v for k, v in made.items() if k != "twice"}))]
+words = str(made.pop("mistake"))
+del m, value, made
+gc.collect()
+for several in copies:
+    assert str(several.pop("mistake")) == words
+    for name, value in several.items():
+        checked(name, value)
+    assert several["f"].stats.compiles == 1 and several["f"].stats.calls == 4
+del copies, several, value
+gc.collect()
+""")
+
+
 def test_the_end() -> None:
     """Daemon threads that run kernels, functions in cycles and globals, and calls by finalizers and at exit."""
     for threads in ("1", "2"):
@@ -256,8 +291,10 @@ interrupted = 0
 for turn in range(50):
     try:
         try:
+            started = time.perf_counter()
             signal.setitimer(signal.ITIMER_REAL, took * (turn + 1) / 50)
             m = whole()
+            took = time.perf_counter() - started  # the machine is faster than it was
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
     except KeyboardInterrupt:
@@ -276,8 +313,12 @@ def test_ctrl_c_ends_a_program() -> None:
     process = start(PROGRAMS + "m = tc.compile(SOURCE)\nprint('ready', flush=True)\nwhile True:\n    check(m, 'f'), m.f(LARGE)")
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
-    time.sleep(0.3)
-    process.send_signal(signal.SIGINT)
+    for _ in range(5):  # one may come where Python only tells of it, in the end of an object
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+            break
     _, err = process.communicate(timeout=30)
     assert process.returncode in (-signal.SIGINT, 130), err
     assert err.rstrip().endswith("KeyboardInterrupt")
@@ -295,15 +336,21 @@ small = np.ones((5, 7), np.float32)
 large = np.broadcast_to(np.ones(300000, np.float32), (30000, 300000))
 right = f(small)
 out = np.zeros(30000, np.float32)
+def seconds(part):
+    started = time.perf_counter()
+    f(part)
+    return time.perf_counter() - started
+part = large[:300]
+whole = 100 * min(seconds(part) for _ in range(3))
 for turn in range(4):
     for give in ({}, {"out": out}):
-        signal.setitimer(signal.ITIMER_REAL, 0.15)
+        signal.setitimer(signal.ITIMER_REAL, min(0.15, whole / 50))
         started = time.perf_counter()
         try:
             f(large, **give)
         except KeyboardInterrupt:
             took = time.perf_counter() - started
-            assert took < 2, took
+            assert took < whole / 2, (took, whole)
         else:
             raise AssertionError("the call was not interrupted")
         np.testing.assert_array_equal(f(small), right)
@@ -313,7 +360,7 @@ def handler(*_):
     handled.append(1)
 handled = []
 signal.signal(signal.SIGALRM, handler)
-part, row = large[:300], f(np.ones((1, 300000), np.float32))[0]
+row = f(np.ones((1, 300000), np.float32))[0]
 signal.setitimer(signal.ITIMER_REAL, 0.02)
 while not handled:  # a call that is over before the alarm says nothing
     np.testing.assert_allclose(f(part), row, rtol=1e-3)
