@@ -44,9 +44,6 @@ DEPTH = 512
 RESULT = 1 << 15
 """Elements of a result that are so few that each of several threads may have all of them."""
 
-FEW = 2 * LANES
-"""So few windows are often a multiple of 7, and the more of them should be in whole blocks."""
-
 HEAVY = 8
 """Instructions that are done for one register after the other, so that they are not written out for every register of a block."""
 
@@ -80,10 +77,12 @@ class Block:
 
 
 def block_of(roles: Roles, estimate: Estimate) -> Block:
-    """As many registers as there are lanes for, and as many rows as leave the others to what is read."""
-    lanes, rows = estimate(roles.lanes.extent), estimate(roles.rows.extent)
-    if rows <= FEW and any(overlaps(load, roles.rows) for b in roles.bases for load in b.loads):
-        return Block(7 if rows <= LANES else 14, 1 if lanes <= LANES else 2)
+    """As many registers as there are lanes for, and as many rows as leave the others to what is read. Windows along images are often a
+    multiple of 7.
+    """
+    lanes = estimate(roles.lanes.extent)
+    if any(overlaps(load, roles.rows) for b in roles.bases for load in b.loads):
+        return Block(7, 1 if lanes <= LANES else 2)
     if lanes <= LANES:
         return Block(16, 1)
     return Block(12, 2) if lanes <= 3 * LANES else Block(6, 4)

@@ -46,7 +46,7 @@ def fold(context: Context, s: Fold) -> None:
     apart = next((a for a in context.blocked if a in over), None)
     factors = _factors(context, accumulator.monoid, s.value)
     _prepare(context, factors, context.points(axes | over))
-    for at in context.points(axes):
+    for at in _in_order(context, axes):
         registers = accumulator.registers[context.key(axes, at)]
         for inner in context.points(over):
             number = 0 if apart is None else inner[apart] % len(registers)
@@ -55,6 +55,17 @@ def fold(context: Context, s: Fold) -> None:
             if accumulator.across and context.mask is not None:
                 new = context.code.select(context.mask, new, old)
             registers[number] = new
+
+
+def _in_order(context: Context, axes: frozenset[Index]) -> list[Coordinates]:
+    """The points of a block, so that its accumulators and what is read for them fit into registers: along the axis of the most of them
+    last, where what is read at its points would otherwise be needed until the end.
+    """
+    points, several = list(context.points(axes)), [a for a in context.blocked if a in axes]
+    if not several or len(points) + context.bound[several[-1]].count < context.registers:
+        return points
+    longest = max(several, key=lambda a: context.bound[a].count)
+    return sorted(points, key=lambda at: at[longest])
 
 
 def _factors(context: Context, monoid: str, value: Scalar) -> tuple[Scalar, ...]:
