@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -149,7 +150,8 @@ class _Binder:
             return 1.0 + m.work + len(a.loads) + len(a.stores)
         idle = max(1.0, LANES / self.trips(axis))
         cost = (1.0 + m.work + sum(lane(load.subscripts, axis) / self.shared(m, load) for load in a.loads)) / LANES
-        cost += sum(lane(subscripts, axis) for subscripts in a.stores) / LANES
+        terms = 1 if a.accumulates else math.prod(map(self.trips, m.over))
+        cost += sum(lane(subscripts, axis) for subscripts in a.stores) / LANES / terms
         if axis in m.over:
             cost += MERGE / self.trips(axis)
         return cost * idle

@@ -151,7 +151,8 @@ def _deep(roles: Roles, made: Copied, estimate: Estimate, is_known: bool) -> Dee
     if first.body.dtype.is_half or any(m.over for m in made.members if m is not first):
         return None
     points = [estimate(a.extent) for a in inner]
-    if not is_known and (roles.thin or math.prod(points) < 4 * DEPTH or math.prod(estimate(a.extent) for a in first.out) > RESULT):
+    results = math.prod(estimate(a.extent) for a in first.out)
+    if not is_known and (roles.thin or math.prod(points) < (4 * DEPTH if results <= RESULT else results)):
         return None
     axis = max(inner, key=lambda a: estimate(a.extent)) if max(points) >= 4 * DEPTH else inner[0]
     rest = math.prod(points) // estimate(axis.extent)

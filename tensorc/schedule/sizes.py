@@ -15,7 +15,7 @@ MANY = 4096
 """Rows, where there may be many."""
 
 PART = 64
-"""The least that a part of an axis is taken to be of which nothing else is known."""
+"""The least that a part of an axis is taken to be of which nothing is known."""
 
 SMALL = 3
 """A size of which it is known that it is subtracted from another, as a window is."""
@@ -33,7 +33,8 @@ def estimates(program: Program, known: Mapping[str, int] | None = None) -> Estim
     found |= known or {}
 
     def estimate(extent: Poly) -> int:
-        return max(evaluate(extent, found), PART if isinstance(extent.atom, Quotient) else 1)
+        whole = evaluate(extent.atom.numerator, found) if isinstance(extent.atom, Quotient) else 0
+        return max(evaluate(extent, found), PART if whole >= UNKNOWN else 1)
 
     return estimate
 
