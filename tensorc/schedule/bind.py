@@ -29,6 +29,9 @@ MERGE = 12
 ROWS = 6
 """Points that contractions take at a time."""
 
+TAPS = 3
+"""Points of a window that are taken at a time."""
+
 COLUMNS = 4
 """Rows that are added to columns at a time."""
 
@@ -58,7 +61,7 @@ def bind(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Esti
     fixed = frozenset(a for _, path in paths(nest) for s in path for guard in s.loop.only for a in bounds.fixed(guard))
     bound = tuple(_columns(_reordered(p), accesses) for p in _Binder(accesses, estimate, fixed).parts(nest))
     found = _rows(bound, accesses, estimate, fixed)
-    return bound if found is None else tuple(_unrolled(p, found) for p in bound)
+    return tuple(_unrolled(p, found) for p in bound) if found else bound
 
 
 def _columns(part: Part, accesses: Mapping[Member, Access]) -> Part:
@@ -195,15 +198,18 @@ def lane(subscripts: Sequence[Poly], axis: Index) -> float:
     return 1.0 if step == 1 else min(2.0 * abs(step), LANES / 2)
 
 
-def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Estimate, fixed: frozenset[Index]) -> Sweep | None:
-    """The loop that contractions go along several points at a time, so that each register that they read serves as many terms.
+def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Estimate, fixed: frozenset[Index]) -> dict[Sweep, int]:
+    """The loops that contractions go along several points at a time, so that each register that they read serves as many terms, and how
+    many points of each.
 
-    It is the innermost one, outside of lanes, over an axis of the result that what is read in lanes does not have, or along which a window
-    slides: for all contractions, and for a sum of products that is the only one.
+    The first is the innermost one, outside of lanes, over an axis of the result that what is read in lanes does not have, or along which a
+    window slides: for all contractions, and for a sum of products that is the only one. Where lanes are summed, a window's own axis is
+    another, since its points read neighbours.
     """
     reductions = [m for m, _ in paths(nest) if m.over]
     alone = reductions[0] if len(reductions) == 1 else None
     common: list[Sweep] | None = None
+    windows: set[Sweep] = set()
     for m, path in paths(nest):
         if not (m.is_contraction or (m is alone and len(m.loads) > 1)):
             continue
@@ -212,18 +218,26 @@ def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Est
         outer = [s for s in path[:lanes] if s.axis in m.out and s.axis not in fixed]
         mine = [s for s in outer if not all(s.axis in found for found in wide)]
         mine += [s for s in outer if s not in mine and any(overlaps(load, s.axis) for load in accesses[m].loads)]
+        if m is alone and path[lanes].axis in m.over:
+            windows = {s for s in mine if s.bind.kind == "serial" and any(overlaps(load, s.axis) for load in accesses[m].loads)}
         common = mine if common is None else [s for s in common if s in mine]
-    return max(common, key=lambda s: (min(estimate(s.axis.extent), ROWS), common.index(s))) if common else None
+    if not common:
+        return {}
+    first = max(common, key=lambda s: (min(estimate(s.axis.extent), ROWS), common.index(s)))
+    second = next((s for s in reversed(common) if s in windows and s is not first), None)
+    if second is None:
+        return {first: ROWS}
+    return {first: TAPS if estimate(first.axis.extent) <= TAPS else REGISTERS // TAPS, second: TAPS}
 
 
-def _unrolled(part: Part, found: Sweep, inside: bool = False) -> Part:
-    """The nest with the loop `found` unrolled, and with fewer registers of lanes inside of it."""
+def _unrolled(part: Part, found: Mapping[Sweep, int], block: int = 1) -> Part:
+    """The nest with some loops unrolled, and with fewer registers of lanes inside of them: a block has so many points."""
     if isinstance(part, Member):
         return part
-    if part is found:
-        return bound_as(part, Bind("unroll", ROWS), tuple(_unrolled(p, found, True) for p in part.body))
+    if part in found:
+        return bound_as(part, Bind("unroll", found[part]), tuple(_unrolled(p, found, block * found[part]) for p in part.body))
     bound = part.bind
-    if inside and bound.kind == "vector":
+    if block > 1 and bound.kind == "vector":
         folds = sum(m.is_contraction for m in rules(part.body)) or sum(bool(m.over) for m in rules(part.body))
-        bound = Bind("vector", next((n for n in (4, 2) if n <= bound.count and n * ROWS * max(folds, 1) <= REGISTERS), 1))
-    return bound_as(part, bound, tuple(_unrolled(p, found, inside) for p in part.body))
+        bound = Bind("vector", next((n for n in (4, 2) if n <= bound.count and n * block * max(folds, 1) <= REGISTERS), 1))
+    return bound_as(part, bound, tuple(_unrolled(p, found, block) for p in part.body))

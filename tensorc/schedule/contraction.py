@@ -41,6 +41,9 @@ cache.
 DEPTH = 512
 """Terms that are summed in registers before they are added to what is in memory, where there are many more."""
 
+LEAST = 4
+"""Points of such a tile, at least."""
+
 RESULT = 1 << 15
 """Elements of a result that are so few that each of several threads may have all of them."""
 
@@ -151,12 +154,12 @@ def _deep(roles: Roles, made: Copied, estimate: Estimate, is_known: bool) -> Dee
     if first.body.dtype.is_half or any(m.over for m in made.members if m is not first):
         return None
     points = [estimate(a.extent) for a in inner]
-    results = math.prod(estimate(a.extent) for a in first.out)
-    if not is_known and (roles.thin or math.prod(points) < (4 * DEPTH if results <= RESULT else results)):
+    if not is_known and (roles.thin or math.prod(points) < 4 * DEPTH or math.prod(estimate(a.extent) for a in first.out) > RESULT):
         return None
-    axis = max(inner, key=lambda a: estimate(a.extent)) if max(points) >= 4 * DEPTH else inner[0]
+    image = next((a for a in inner if any(overlaps(load, a) for load in first.loads)), inner[0])
+    axis = max(inner, key=lambda a: estimate(a.extent)) if max(points) >= 4 * DEPTH else image
     rest = math.prod(points) // estimate(axis.extent)
-    return Deep(axis, max(DEPTH // rest // 2 * 2, 2))
+    return Deep(axis, max(DEPTH // rest // 2 * 2, LEAST))
 
 
 def _is_carried_together(nest: Sequence[Part], carried: Carried) -> bool:

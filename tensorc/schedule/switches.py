@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from tensorc.algebra import ONE, Index, Poly
+from tensorc.algebra import ONE, Index, Poly, Quotient
 from tensorc.loops.nest import Bind, For, Init, Kernel, Statement, Test
 from tensorc.schedule.axes import Space
 from tensorc.schedule.contraction import DEPTH, RESULT, contract
 from tensorc.schedule.members import members
 from tensorc.schedule.memory import Storage
 from tensorc.schedule.roles import ENOUGH, FEW, LANES
+from tensorc.schedule.rules import overlaps
 from tensorc.schedule.sizes import Estimate
 
 FEWEST = 3
@@ -25,6 +26,9 @@ FEWEST = 3
 BLOCK = 4
 """Registers of a block of accumulators, which a contraction needs to be worth its arithmetic."""
 
+
+OFTEN = 32
+"""So many results for each term that is summed are few where a window moves along what is summed: an image, all of which is much."""
 
 EVERY = 1 << 10
 """More registers than any block has."""
@@ -48,7 +52,10 @@ def others(space: Space, storage: Storage, estimate: Estimate) -> Iterator[Other
     roles = found.roles
     lanes, rows = roles.lanes.extent, _points((roles.rows, *roles.shared))
     if lanes.constant is None:
-        yield Other((Test(lanes, most=FEW - 1),), _about(estimate, {lanes: 2}))
+        windows = any(overlaps(load, roles.rows) for b in roles.bases for load in b.loads)
+        both = isinstance(lanes.atom, Quotient) and not windows  # groups with few of one side have few of the other
+        alike = (lanes, roles.rows.extent) if both else (lanes,)
+        yield Other((Test(lanes, most=FEW - 1),), _about(estimate, dict.fromkeys(alike, 2)))
     if len(every) > len(roles.bases) + 1 or len(roles.bases) > 1:
         return
     few = dict.fromkeys((a.extent for a in (roles.rows, *roles.shared)), FEWEST - 1)
@@ -56,11 +63,14 @@ def others(space: Space, storage: Storage, estimate: Estimate) -> Iterator[Other
         yield Other((Test(rows, most=FEWEST),), _about(estimate, few))
     some = _about(estimate, dict.fromkeys(few, FEW))
     thin = contract(every, some, True)
+    depth = _points(roles.inner[0])
+    if any(overlaps(load, a) for load in roles.bases[0].loads for a in roles.shared) and depth.constant is None:
+        much = Test(depth * OFTEN - _points(roles.out), least=0)
+        yield Other((Test(depth, least=4 * DEPTH), much), estimate, True)
     if thin is None or not thin.roles.thin:
         return
     if rows.constant is None:
         yield Other((Test(rows, most=ENOUGH - 1), Test(lanes, least=2 * LANES + 1)), some, True)
-    depth = _points(roles.inner[0])
     if depth.constant is None:
         yield Other((Test(depth, least=4 * DEPTH), Test(_points(roles.out), most=RESULT)), some, True)
 

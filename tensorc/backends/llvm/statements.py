@@ -77,7 +77,7 @@ def _store(context: Context, s: Store) -> None:
 PARTS = 3
 """Into so many loops guards divide one, at most."""
 
-SHORTER = ((10, 4), (5, 2))
+SHORTER = ((7, 4), (5, 2))
 """Blocks of accumulators of at least so many points leave enough for shorter ones to be worth their code."""
 
 
