@@ -156,7 +156,7 @@ def _deep(roles: Roles, made: Copied, estimate: Estimate, is_known: bool) -> Dee
     points = [estimate(a.extent) for a in inner]
     if not is_known and (roles.thin or math.prod(points) < 4 * DEPTH or math.prod(estimate(a.extent) for a in first.out) > RESULT):
         return None
-    image = next((a for a in inner if any(overlaps(load, a) for load in first.loads)), inner[0])
+    image = next((a for a in inner[:-1] if any(overlaps(load, a) for load in first.loads)), inner[0])
     axis = max(inner, key=lambda a: estimate(a.extent)) if max(points) >= 4 * DEPTH else image
     rest = math.prod(points) // estimate(axis.extent)
     return Deep(axis, max(DEPTH // rest // 2 * 2, LEAST))

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
-from tensorc.algebra import ONE, Index, Poly, Quotient
+from tensorc.algebra import ONE, Index, Poly
 from tensorc.loops.nest import Bind, For, Init, Kernel, Statement, Test
 from tensorc.schedule.axes import Space
 from tensorc.schedule.contraction import DEPTH, RESULT, contract
-from tensorc.schedule.members import members
+from tensorc.schedule.members import is_unit, members
 from tensorc.schedule.memory import Storage
 from tensorc.schedule.roles import ENOUGH, FEW, LANES
 from tensorc.schedule.rules import overlaps
@@ -51,11 +51,13 @@ def others(space: Space, storage: Storage, estimate: Estimate) -> Iterator[Other
         return
     roles = found.roles
     lanes, rows = roles.lanes.extent, _points((roles.rows, *roles.shared))
-    if lanes.constant is None:
-        windows = any(overlaps(load, roles.rows) for b in roles.bases for load in b.loads)
-        both = isinstance(lanes.atom, Quotient) and not windows  # groups with few of one side have few of the other
-        alike = (lanes, roles.rows.extent) if both else (lanes,)
-        yield Other((Test(lanes, most=FEW - 1),), _about(estimate, dict.fromkeys(alike, 2)))
+    loads, depth = next(m for m in every if m.over).loads, _points(roles.inner[0])
+    image = any(overlaps(load, a) for load in loads for a in roles.shared)
+    is_along = any(all(is_unit(load.subscripts, a) for load in loads) for a in roles.inner[0])
+    sides = (lanes, roles.rows.extent) if image and is_along else (lanes,)  # with few of either, there are taps enough
+    for side in sides:
+        if side.constant is None:
+            yield Other((Test(side, most=FEW - 1),), _about(estimate, dict.fromkeys(sides, 2)))
     if len(every) > len(roles.bases) + 1 or len(roles.bases) > 1:
         return
     few = dict.fromkeys((a.extent for a in (roles.rows, *roles.shared)), FEWEST - 1)
@@ -63,8 +65,7 @@ def others(space: Space, storage: Storage, estimate: Estimate) -> Iterator[Other
         yield Other((Test(rows, most=FEWEST),), _about(estimate, few))
     some = _about(estimate, dict.fromkeys(few, FEW))
     thin = contract(every, some, True)
-    depth = _points(roles.inner[0])
-    if any(overlaps(load, a) for load in roles.bases[0].loads for a in roles.shared) and depth.constant is None:
+    if image and depth.constant is None:
         much = Test(depth * OFTEN - _points(roles.out), least=0)
         yield Other((Test(depth, least=4 * DEPTH), much), estimate, True)
     if thin is None or not thin.roles.thin:
