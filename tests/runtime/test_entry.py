@@ -3,54 +3,28 @@
 from __future__ import annotations
 
 import copy
-import ctypes
 import gc
 import pickle
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from runtime.calls import M, arange, asked, remembered
 
 import tensorc as tc
 from tensorc.api.library import library_function
 from tensorc.runtime import entry, tensors
 
-M = tc.compile("""
-fn add(a: f32[N], b: f32[N]) = a + b
-fn affine<T: num>(x: T[...S, N], w: T[N], b: T[]) = x * w + b
-fn both(a: f32[N, M], s: f32) { return sum(a, axis=1) * s, a.T }
-fn pick(a: f32[N], i: i64[M]) { let y[m] = a[i[m]] return y }
-fn power(x: f32[N], k: int = 2) = x ** k
-fn steps(x: f32[N, N]) = softmax(x @ x, axis=-1) @ x
-fn count(x: i32[N], n: i32, m: i64) { return x + n, m + 1 }
-""")
 
-
-def remembered(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """The value of a call that was made so often that the last time needed no Python."""
-    for _ in range(3):
-        function(*args, **kwargs)
-    before = function._answered
-    value = function(*args, **kwargs)
-    assert function._answered == before + 1, "the call is not remembered"
-    return value
-
-
-def asked(function: Any, call: Callable[[], Any]) -> Any:
-    """The value of a call that Python must have made."""
-    before = function._answered
-    value = call()
-    assert function._answered == before, "the call went without Python"
-    return value
-
-
-def arange(*shape: int, dtype: Any = np.float32) -> Any:
-    return np.arange(np.prod(shape), dtype=dtype).reshape(shape)
+@pytest.fixture(autouse=True)
+def plain_torch() -> Iterator[None]:
+    with torch.no_grad():
+        yield
 
 
 def test_the_entry_is_there() -> None:
@@ -419,241 +393,3 @@ def test_threads() -> None:
         t.join()
     assert not wrong
     assert f.stats.calls == 8 * 150
-
-
-# torch.
-
-
-@pytest.fixture(autouse=True)
-def plain_torch() -> Iterator[None]:
-    with torch.no_grad():
-        yield
-
-
-@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "bfloat16", "float16", "uint8"])
-@pytest.mark.parametrize("shape", [(5,), (2, 3, 5), (0, 5)])
-def test_tensors(dtype: str, shape: tuple[int, ...]) -> None:
-    kind = getattr(torch, dtype)
-    x = torch.arange(int(np.prod(shape))).reshape(shape).to(kind)
-    w, b = torch.arange(shape[-1]).to(kind), torch.tensor(3).to(kind)
-    made = remembered(M.affine, x, w, b)
-    assert type(made) is torch.Tensor
-    assert made.dtype == kind
-    assert made.is_contiguous()
-    assert torch.equal(made, M.affine.lower(x, w, b).compile()(x, w, b))
-    if made.numel():
-        assert torch.allclose(made.double(), (x * w + b).double(), rtol=1e-2)
-    out = torch.zeros(shape, dtype=kind)
-    assert remembered(M.affine, x, w, b, out=out) is out
-    assert torch.equal(out, made)
-
-
-def test_tensors_with_strides_and_arrays_beside_them() -> None:
-    x = torch.arange(24.0).reshape(4, 6)
-    for view in (x.T, x[::2], x[:, 1::3], x.expand(4, 6), x[:1].expand(4, 6)):
-        total, turned = remembered(M.both, view, 1.0)
-        assert torch.allclose(total, view.sum(1))
-        assert torch.equal(turned, view.T)
-    mixed = remembered(M.add, torch.ones(4), arange(4))
-    assert torch.equal(mixed, torch.ones(4) + torch.arange(4.0))
-
-
-def test_tensors_that_torch_has_a_say_in() -> None:
-    a = torch.arange(4.0)
-    p = torch.nn.Parameter(torch.ones(4))
-    remembered(M.add, a, a)
-    assert torch.equal(remembered(M.add, a, p), a + 1)
-    with torch.enable_grad():
-        asked(M.add, lambda: M.add(a, p)).sum().backward()
-        assert torch.equal(p.grad, torch.ones(4))
-        grown = (p * 2).view(4)
-        assert asked(M.add, lambda: M.add(a, grown)).requires_grad
-    negative = torch._neg_view(torch.ones(4))
-    assert torch.equal(asked(M.add, lambda: M.add(a, negative)), a - 1)
-    mapped = torch.func.vmap(lambda row: M.add(row, a))(torch.ones(3, 4))
-    assert torch.equal(mapped, (a + 1).expand(3, 4))
-    value, tangent = torch.func.jvp(lambda x: M.add(x, a), (a,), (torch.ones(4),))
-    assert torch.equal(tangent, torch.ones(4))
-    assert torch.equal(value, a + a)
-    with torch.autograd.forward_ad.dual_level():
-        dual = torch.autograd.forward_ad.make_dual(a, torch.full((4,), 2.0))
-        made = torch.autograd.forward_ad.unpack_dual(M.add(dual, a))
-        assert torch.equal(made.tangent, torch.full((4,), 2.0))
-    with torch.inference_mode():
-        inner = torch.ones(4)
-        assert torch.equal(remembered(M.add, inner, inner), inner + 1)
-
-
-def test_modes_see_calls() -> None:
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    class Mode(TorchDispatchMode):
-        seen: list[str] = []  # noqa: RUF012
-
-        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            self.seen.append(str(function))
-            return function(*args, **(kwargs or {}))
-
-    a = torch.arange(4.0)
-    remembered(M.add, a, a)
-    with Mode():
-        asked(M.add, lambda: M.add(a, a))
-    assert Mode.seen
-
-
-def test_tensor_subclasses_are_python_s() -> None:
-    class Mine(torch.Tensor):
-        pass
-
-    a = torch.arange(4.0)
-    remembered(M.add, a, a)
-    assert torch.equal(asked(M.add, lambda: M.add(a.as_subclass(Mine), a)).as_subclass(torch.Tensor), a + a)
-    with pytest.raises(TypeError):
-        M.add(a.to_sparse(), a)
-    with pytest.raises(TypeError):
-        M.add(a.to(torch.complex64), a)
-
-
-# Sizes.
-
-SIZED = tc.compile("""
-fn add(a: f32[N], b: f32[N]) = a + b
-fn outer(a: f64[N], b: f64[M]) { let y[i, j] = a[i] * b[j] return y, sum(y, axis=0) }
-fn pairs(a: f32[N, M], b: f32[2*N, M]) = reshape(b, [N, 2 * M]).T + sum(a)
-fn windows(a: f32[N], w: f32[K]) { let y[i] = sum[k](a[i + k] * w[k]) return y }
-fn stacked(a: f32[N, M], b: f32[K, M]) = concat([a, b], axis=0)
-fn soft(a: f32[N, M]) = softmax(a @ a.T, axis=-1)
-fn picked(a: f32[N], i: i64[M]) { let y[m] = a[i[m]] return y }
-fn scaled(a: f32[...S], s: f32) = a * s
-fn steps(a: f32[N]) = a[::3]
-""")
-SHAPES: dict[str, Callable[..., tuple[tuple[int, ...], ...]]] = {
-    "add": lambda n, m, k: ((n,), (n,)),
-    "outer": lambda n, m, k: ((n,), (m,)),
-    "pairs": lambda n, m, k: ((n, m), (2 * n, m)),
-    "windows": lambda n, m, k: ((n + k,), (k,)),
-    "stacked": lambda n, m, k: ((n, m), (k, m)),
-    "soft": lambda n, m, k: ((n, m),),
-    "picked": lambda n, m, k: ((n + 1,), (m,)),
-    "scaled": lambda n, m, k: ((n, k),),
-    "steps": lambda n, m, k: ((n,),),
-}
-
-
-def sized_arguments(name: str, generator: Any, shapes: Any) -> list[Any]:
-    dtypes = [i.dtype.numpy for i in SIZED[name].lower(*[tc.spec(t) for t in TYPES[name]]).program.inputs]
-    found = [(generator.random(s) * 4).astype(d) for s, d in zip(shapes, dtypes, strict=False)]
-    if name == "picked":
-        found[1] = generator.integers(0, shapes[0][0], shapes[1])
-    return [*found, 2.5] if name == "scaled" else found
-
-
-TYPES = {
-    "add": ("f32[N]", "f32[N]"),
-    "outer": ("f64[N]", "f64[M]"),
-    "pairs": ("f32[N, M]", "f32[2*N, M]"),
-    "windows": ("f32[N]", "f32[K]"),
-    "stacked": ("f32[N, M]", "f32[K, M]"),
-    "soft": ("f32[N, M]",),
-    "picked": ("f32[N]", "i64[M]"),
-    "scaled": ("f32[N, M]", "f32"),
-    "steps": ("f32[N]",),
-}
-
-
-@pytest.mark.parametrize("name", list(SHAPES))
-def test_any_sizes(name: str) -> None:
-    """One record serves sizes that were never seen; what it cannot do, Python does."""
-    generator = np.random.default_rng(7)
-    f = SIZED[name]
-    before = f._answered
-    for turn in range(150):
-        n, m, k = generator.integers(0, 12, 3) if turn % 5 else generator.integers(12, 200, 3)
-        given = sized_arguments(name, generator, SHAPES[name](int(n), int(m), int(k)))
-        made, right = f(*given), f.reference(*given)
-        for a, b in zip(*(v if isinstance(v, tuple) else (v,) for v in (made, right)), strict=True):
-            assert (a.shape, a.dtype) == (b.shape, b.dtype)
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-        outs = tuple(np.full_like(b, 7) for b in (right if isinstance(right, tuple) else (right,)))
-        f(*given, out=outs if isinstance(right, tuple) else outs[0])
-        for a, b in zip(outs, right if isinstance(right, tuple) else (right,), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
-    assert f.stats.compiles == 1
-    assert f._answered - before > 120, "sizes are not general"
-
-
-def test_sizes_that_break_a_condition() -> None:
-    generator = np.random.default_rng(8)
-    fresh = pickle.loads(pickle.dumps(SIZED))
-    for name, shapes in (
-        ("add", ((3,), (4,))),
-        ("pairs", ((3, 4), (5, 4))),
-        ("windows", ((3,), (5,))),
-        ("stacked", ((3, 4), (2, 5))),
-        ("add", ((3,), (1,))),
-    ):
-        good = sized_arguments(name, generator, SHAPES[name](5, 6, 3))
-        for _ in range(4):
-            SIZED[name](*good)
-        bad = sized_arguments(name, generator, shapes)
-        with pytest.raises(tc.ShapeError) as first:
-            SIZED[name](*bad)
-        with pytest.raises(tc.ShapeError) as second:
-            fresh[name](*bad)
-        assert str(first.value) == str(second.value)
-        SIZED[name](*good)
-
-
-def test_axes_of_size_1_are_other_programs_of_traced_functions() -> None:
-    f = tc.jit(lambda x, y: x + y)
-    for shapes in [((3, 4), (3, 4)), ((5, 4), (1, 4)), ((2, 2), (2, 1)), ((1, 7), (6, 1)), ((8, 4), (8, 4)), ((5, 1), (5, 1))] * 4:
-        x, y = (np.random.default_rng(3).random(s).astype(np.float32) for s in shapes)
-        np.testing.assert_array_equal(f(x, y), x + y)
-
-
-def test_frames_are_as_python_lays_them_out() -> None:
-    """Word for word, but for where intermediates lie."""
-    from tensorc.runtime import words
-
-    f = pickle.loads(pickle.dumps(SIZED)).outer
-    generator = np.random.default_rng(9)
-    for _ in range(4):
-        f(generator.random(5), generator.random(6))
-    (record,) = f._recorder.general
-    executable = next(iter(f._entries.values())).call.executable
-    for n, m in generator.integers(2, 60, (40, 2)):
-        a, b = generator.random(n), generator.random(m)
-        y, total = f(a, b)
-        end = record.words[words.FRAME] + 8 * record.words[words.FRAME_LENGTH]
-        tail = (ctypes.c_int64 * ((end - record.words[words.TAIL]) // 8)).from_address(record.words[words.TAIL])
-        layout = executable.layout([a, b, y, total], {"N": int(n), "M": int(m)})
-        plan, expected = executable.plan, np.frombuffer(layout.words, np.int64).tolist()
-        regions = 2 * len(plan.regions)
-        start = len(tail) - regions - 4 - len(plan.owned)  # sizes and strides before, then places, then threads
-        assert tail[:start] == expected[:start]
-        assert tail[len(tail) - regions :] == expected[len(tail) - regions :]
-
-
-def test_torch_is_looked_at_wherever_the_first_call_is() -> None:
-    from runtime.children import run
-
-    script = """
-import torch
-import tensorc as tc
-from tensorc.runtime import tensors
-f = tc.compile("fn f(x: f32[N]) = x + 1").f
-def check():
-    x = torch.arange(4, dtype=torch.float32)
-    assert torch.equal(f(x), x + 1)
-{first}
-for _ in range(4):
-    check()
-assert f._answered > 0
-"""
-    for first in (
-        "with torch.inference_mode():\n    check(), check(), check()",
-        "torch.set_default_dtype(torch.float64)",
-        "with torch.autograd.forward_ad.dual_level():\n    check(), check()",
-        "def g(x):\n    check(), check(), check()\n    return x\ntorch.func.vmap(g)(torch.ones(2, 3))",
-    ):
-        run(script.format(first=first))
