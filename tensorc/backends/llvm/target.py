@@ -143,9 +143,23 @@ def _is_known(cpu: str) -> bool:
     return ran.returncode == 0 and b"is not a recognized processor" not in ran.stderr
 
 
-_LEFT_OUT = ("-disable-lsr", "-disable-machine-sink", "-enable-misched=false", "-enable-post-misched=false", "-disable-post-ra")
-"""What takes half of the code generator's time and finds nothing: better addresses than those that are made as they should be, and another
-order of instructions than the one that they were written in, which processors find for themselves."""
+_LEFT_OUT = (
+    "-disable-lsr",
+    "-disable-cgp",
+    "-disable-select-optimize",
+    "-disable-constant-hoisting",
+    "-disable-machine-cse",
+    "-disable-machine-sink",
+    "-disable-copyprop",
+    "-disable-branch-fold",
+    "-enable-misched=false",
+    "-enable-post-misched=false",
+    "-disable-post-ra",
+)
+"""What takes more than half of the code generator's time and finds nothing: better addresses than those that are made as they should be,
+what is computed twice, where each thing is computed once, and another order of instructions than the one that they were written in, which
+processors find for themselves.
+"""
 
 
 @cache
