@@ -85,7 +85,7 @@ def block_of(roles: Roles, estimate: Estimate) -> Block:
     """
     lanes = estimate(roles.lanes.extent)
     if any(overlaps(load, roles.rows) for b in roles.bases for load in b.loads):
-        return Block(7, 1 if lanes <= LANES else 2)
+        return Block(14, 1 if lanes <= LANES else 2)
     if lanes <= LANES:
         return Block(16, 1)
     return Block(12, 2) if lanes <= 3 * LANES else Block(6, 4)

@@ -52,7 +52,7 @@ def others(space: Space, storage: Storage, estimate: Estimate) -> Iterator[Other
     roles = found.roles
     lanes, rows = roles.lanes.extent, _points((roles.rows, *roles.shared))
     loads, depth = next(m for m in every if m.over).loads, _points(roles.inner[0])
-    image = any(overlaps(load, a) for load in loads for a in roles.shared)
+    image = any(overlaps(load, a) for load in loads for a in roles.shared if estimate(a.extent) < ENOUGH)
     is_along = any(all(is_unit(load.subscripts, a) for load in loads) for a in roles.inner[0])
     sides = (lanes, roles.rows.extent) if image and is_along else (lanes,)  # with few of either, there are taps enough
     for side in sides:

@@ -33,7 +33,8 @@ def end(context: Context, loop: For, start: Value, stop: Value, size: int, short
     def cycles(points: int) -> int:
         return max(LATENCY, points * registers // RATE)
 
-    apart = [left // shorter * cycles(shorter) + left % shorter * cycles(1) for left in range(size)]
+    single = [min(left * cycles(1), cycles(shorter)) if left else 0 for left in range(shorter)]  # which may overlap too
+    apart = [left // shorter * cycles(shorter) + single[left % shorter] for left in range(size)]
     worth = sum(1 << left for left in range(1, size) if apart[left] >= cycles(size))
     count = code.sub(stop, start)
     left = code.binary("urem", code.greatest(count, integer(0)), integer(size))
