@@ -166,22 +166,33 @@ TABLES = (
         {"float": 2, "double": 7},
     ),
     Table(
-        "POWER_ATANH",
-        "(atanh(s) - s - s**3 / 3) / s**5 by s**2, for |s| <= 1/5",
-        of_square(lambda s: (mp.atanh(s) - s - s**3 / 3) / s**5),
-        of_square(lambda s: s**5 / mp.atanh(s)),
-        (NEAR_0, 0.2001**2),
-        {"double": 7},
+        "LOG_BEYOND",
+        "(log(1 + z) - z + z**2 / 2 - z**3 / 3) / (z**4 / 4) for -0.0704 <= z <= 0.0665",
+        lambda z: (mp.log1p(z) - z + z**2 / 2 - z**3 / 3) / (z**4 / 4),
+        lambda z: abs(z**3 / 4),
+        (-0.0704, 0.0665),
+        {"double": 9},
     ),
-    Table(
-        "LOG2_ROUGH",
-        "log2(1 + f) / f for |f| <= 1/3, for f32",
-        lambda f: mp.log1p(f) / f / mp.log(2),
-        lambda f: abs(f / mp.log1p(f)),
-        (-0.3334, 0.3334),
-        {"double": 11},
+    *(
+        Table(
+            f"LOG2_{name}",
+            f"log2(1 + f) / f for |f| <= 1/3, for f32{use}",
+            lambda f: mp.log1p(f) / f / mp.log(2),
+            lambda f: abs(f / mp.log1p(f)),
+            (-0.3334, 0.3334),
+            {"double": degree},
+        )
+        for name, degree, use in (("ROUGH", 11, ""), ("ROUGHER", 10, " in fast mode"))
     ),
     Table("EXP2_ROUGH", "2**r for |r| <= 1/2, for f32", lambda r: 2**r, lambda r: 2**-r, (-0.5, 0.5), {"double": 6}),
+    Table(
+        "EXP2_ROUGHER",
+        "(2**r - 1) / r for |r| <= 1/2, for f32 in fast mode",
+        lambda r: (2**r - 1) / r,
+        lambda r: abs(r / 2**r),
+        (-0.5, 0.5),
+        {"double": 4},
+    ),
     Table(
         "RSQRT",
         "1 / sqrt(h) for 0.929 <= h <= 1.065",
@@ -508,6 +519,27 @@ def nearest_powers(bits: int, count: int, tried: int) -> int:
     return best[1]
 
 
+INVERSES = (21 / 16, 5 / 4, 9 / 8, 17 / 16, 1.0, 7 / 8, 13 / 16, 23 / 32)
+"""Of numbers m in eighths of 0.71875 .. 1.4375: with so few bits that m times its inverse less one is a float."""
+
+
+def inverses() -> str:
+    """The inverses and less their logarithms, the first part with so few bits that exponents times ln 2 can be added exactly."""
+    with mpmath.workdps(DIGITS):
+        logs = [-mp.log(c) for c in INVERSES]
+        high = [float(mp.nint(mp.ldexp(v, 40)) / 2**40) for v in logs]
+        low = [float(v - h) for v, h in zip(logs, high, strict=True)]
+    text = ""
+    for name, values, what in (
+        ("INVERSES", INVERSES, "Inverses, about, of numbers in eighths of 0.71875 .. 1.4375"),
+        ("LOGS_OF_INVERSES", high, "Less their logarithms, to 40 bits behind the point"),
+        ("LOGS_OF_INVERSES_LOW", low, "And what is left of them"),
+    ):
+        rows = "".join(f"        {v!r},\n" for v in values)
+        text += f'\n# {what}.\n{name}: Coefficients = {{\n    "double": (\n{rows}    ),\n}}\n'
+    return text
+
+
 def two_over_pi() -> str:
     """The bits of 2 / pi behind the point, in words: so many that angles of f64 can be reduced."""
     with mpmath.workprec(WORDS * 64 + 64):
@@ -529,7 +561,7 @@ def module() -> str:
             numbers = "".join(f"        {c!r},\n" for c in reversed(found))
             rows += f'    "{element}": (  # within 2**{float(mp.log(error, 2)):.1f}\n{numbers}    ),\n'
         text += f"\n# {table.text}.\n{table.name}: Coefficients = {{\n{rows}}}\n"
-    return text + powers() + two_over_pi() + lgamma_zeros()
+    return text + powers() + inverses() + two_over_pi() + lgamma_zeros()
 
 
 def main() -> None:

@@ -195,7 +195,7 @@ def test_bounds_at_hard_points(operation: str, dtype: DType) -> None:
 
 
 @fused
-@pytest.mark.parametrize("operation", ["exp", "log2", "sin", "tan", "atan2", "tanh", "pow", "erfc", "lgamma", "acosh"])
+@pytest.mark.parametrize("operation", ["exp", "log2", "sin", "tan", "atan2", "tanh", "pow", "erfc", "lgamma", "acosh", "asinh", "atanh"])
 @DTYPES
 def test_fast_functions(operation: str, dtype: DType) -> None:
     (got,) = results(operation, dtype, (8,), fast=True)

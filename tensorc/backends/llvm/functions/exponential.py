@@ -33,6 +33,9 @@ SMALL = {"float": 2.0**-26, "double": 2.0**-55}
 LOGISTIC = {"float": 86.0, "double": 700.0}
 
 
+EIGHTHS = len(POWERS["double"])
+
+
 class Product(NamedTuple):
     """first * (1 + rest), where rounding has taken little of the two and `first` is a power of two times a number of a table."""
 
@@ -64,15 +67,26 @@ def exp2(code: Code, x: Value) -> Value:
 
 def _exp2_by_table(code: Code, x: Value) -> Value:
     """To the nearest eighth by a table, which leaves a shorter polynomial."""
-    table = POWERS[x.type.element]
-    whole, place = n.nearest(code, x, 1.0, parts=len(table))
-    power = lookup(code, table, place, x.type)
-    rest = n.polynomial(code, n.subtract(code, x, whole), EXP2_BESIDE[x.type.element])
+    whole, place = n.nearest(code, x, 1.0, parts=EIGHTHS)
+    return _power_of_eighths(code, whole, place, n.polynomial(code, n.subtract(code, x, whole), EXP2_BESIDE[x.type.element]))
+
+
+def exp_of_sum(code: Code, high: Value, low: Value) -> Value:
+    """e**(high + low) of f64 for numbers in RANGE and small ones."""
+    whole, place = n.nearest(code, high, LOG2_E, parts=EIGHTHS)
+    first, second = LN2_WHOLLY["double"]
+    r = n.multiply_add(code, whole, -second, n.multiply_add(code, whole, -first, high))
+    return _power_of_eighths(code, whole, place, n.polynomial(code, n.add(code, r, low), EXP_BESIDE["double"]))
+
+
+def _power_of_eighths(code: Code, whole: Value, place: Value, rest: Value) -> Value:
+    """2**whole * (1 + rest) * c for a multiple of 1/8, whose eighths `place` counts, and the first c of the powers."""
+    power = lookup(code, POWERS["double"], place, whole.type)
     found = n.multiply_add(code, power, rest, power)
-    if _scales(code, x):
+    if _scales(code, whole):
         return _scale_by_instruction(code, found, whole)
-    eighths = n.whole_of(code, place, x, parts=len(table))
-    return n.scaled(code, found, code.binary("ashr", eighths, constant(place.type, len(table).bit_length() - 1)))
+    eighths = n.whole_of(code, place, whole, parts=EIGHTHS)
+    return n.scaled(code, found, code.binary("ashr", eighths, constant(place.type, 3)))
 
 
 def expm1(code: Code, x: Value) -> Value:

@@ -109,22 +109,40 @@ def acosh(code: Code, x: Value) -> Value:
 
 def _log1p_or_double(code: Code, a: Value, great: Value, w: Pair, low: Value | None) -> Value:
     """log1p(w + low), or log(2 a) where a is great."""
-    u = n.exact_sum_of_any(code, w.high, n.number(a, 1.0))
-    lost = n.plus(code, u.low, w.low, low)
-    zero = n.number(a, 0.0)
-    lost = n.choose(code, great, 0.0, zero if lost is None else lost)
-    more = n.choose(code, great, 1.0, zero)
-    result = log_of_pair(code, code.select(great, a, u.high), lost, more)
+    u, lost = _one_more(code, w.high)
+    more = n.plus(code, lost, w.low, low)
+    assert more is not None
+    twice = n.choose(code, great, 1.0, n.number(a, 0.0))
+    result = log_of_pair(code, code.select(great, a, u), n.choose(code, great, 0.0, more), twice)
     return n.choose(code, n.compare(code, "oeq", a, float("inf")), a, result)
 
 
+def _one_more(code: Code, w: Value) -> tuple[Value, Value]:
+    """1 + w and what rounding takes from it, of a w that is not negative nor so great that a 1 is nothing beside it."""
+    u = n.add(code, w, 1.0)
+    return u, n.subtract(code, w, n.add(code, u, -1.0))
+
+
+def _atanh_by_log1p(code: Code, a: Value) -> Value:
+    """log(1 + 2 a / (1 - a)) / 2."""
+    u, lost = _one_more(code, n.divide(code, n.add(code, a, a), n.subtract(code, 1.0, a)))
+    return n.multiply(code, log_of_pair(code, u, lost), 0.5)
+
+
 def atanh(code: Code, x: Value) -> Value:
-    """k * ln(2) / 2 + atanh(s) with (1 + a) / (1 - a) = 2**k * (1 + s) / (1 - s)."""
     a = code.intrinsic("fabs", x)
+    result = _atanh_by_quotient(code, a) if code.compensated else _atanh_by_log1p(code, a)
+    result = n.choose(code, n.compare(code, "oeq", a, 1.0), float("inf"), result)
+    result = n.choose(code, n.compare(code, "ugt", a, 1.0), float("nan"), result)
+    return code.intrinsic("copysign", result, x)
+
+
+def _atanh_by_quotient(code: Code, a: Value) -> Value:
+    """k * ln(2) / 2 + atanh(s) with (1 + a) / (1 - a) = 2**k * (1 + s) / (1 - s)."""
     one = n.number(a, 1.0)
     above, below = n.exact_sum(code, one, a), n.exact_sum(code, one, code.negate(a))
     bits = code.binary("sub", n.bits(code, above.high), n.bits(code, below.high))
-    mantissa = 52 if n.is_double(x) else 23
+    mantissa = 52 if n.is_double(a) else 23
     k = code.binary("ashr", code.binary("add", bits, constant(bits.type, 1 << mantissa - 1)), constant(bits.type, mantissa))
     factor = n.power_of_two(code, k, a)
     scaled = Pair(n.multiply(code, below.high, factor), None if below.low is None else n.multiply(code, below.low, factor))
@@ -133,12 +151,9 @@ def atanh(code: Code, x: Value) -> Value:
     top = Pair(n.subtract(code, above.high, scaled.high), less)  # exact, since neither is twice the other
     s = n.quotient(code, top, Pair(bottom.high, n.plus(code, bottom.low, above.low, scaled.low)))
     z = n.multiply(code, s.high, s.high)
-    tail = n.plus_product(code, n.multiply(code, z, s.high), n.polynomial(code, z, ATANH[x.type.element]), s.low)
-    first, second = (part / 2 for part in LN2[x.type.element])
-    whole = code.convert("sitofp", k, x.type)
+    tail = n.plus_product(code, n.multiply(code, z, s.high), n.polynomial(code, z, ATANH[a.type.element]), s.low)
+    first, second = (part / 2 for part in LN2[a.type.element])
+    whole = code.convert("sitofp", k, a.type)
     most = n.exact_sum(code, n.multiply(code, whole, first), s.high)
     assert tail is not None
-    result = n.sum_of(code, Pair(most.high, n.plus(code, n.multiply_add(code, whole, second, tail), most.low)))
-    result = n.choose(code, n.compare(code, "oeq", a, 1.0), float("inf"), result)
-    result = n.choose(code, n.compare(code, "ugt", a, 1.0), float("nan"), result)
-    return code.intrinsic("copysign", result, x)
+    return n.sum_of(code, Pair(most.high, n.plus(code, n.multiply_add(code, whole, second, tail), most.low)))

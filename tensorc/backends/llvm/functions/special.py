@@ -52,13 +52,16 @@ def erfc(code: Code, x: Value) -> Value:
     most = n.exact_sum(code, n.number(a, OFFSET), n.multiply_add(code, slope, q.high, ERFCX[element][-1]))
     top = Pair(most.high, n.plus_product(code, q.low, slope, most.low))
     share = n.quotient(code, top, n.exact_sum_of_any(code, n.add(code, a, a), n.number(a, 1.0)))
-    square = n.exact_product(code, a, a)
+    with code.compensating(True):  # in fast mode too: the square is large
+        square = n.exact_product(code, a, a)
+    assert square.low is not None
     minus = code.negate(square.high)
     whole, exponent = n.nearest(code, minus, LOG2_E)
     r = reduced(code, minus, whole)
-    if r.low is not None and square.low is not None:
-        r = n.exact_sum(code, r.high, n.subtract(code, r.low, square.low))
-    power = of_pair(code, r)
+    if r.low is None:
+        power = of_pair(code, Pair(n.subtract(code, r.high, square.low), None))
+    else:
+        power = of_pair(code, n.exact_sum(code, r.high, n.subtract(code, r.low, square.low)))
     product = n.exact_product(code, power.high, share.high)
     low = n.plus_product(code, power.low, share.high, n.plus_product(code, share.low, power.high, product.low))
     tail = scale(code, n.sum_of(code, Pair(product.high, low)), whole, exponent)

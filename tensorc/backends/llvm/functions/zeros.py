@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from tensorc.backends.llvm.code import Code
 from tensorc.backends.llvm.functions import numeric as n
+from tensorc.backends.llvm.functions import precise
 from tensorc.backends.llvm.functions.coefficients import LGAMMA_ZEROS
-from tensorc.backends.llvm.functions.logarithm import exponent_and_rest
 from tensorc.backends.llvm.functions.numeric import Pair
-from tensorc.backends.llvm.functions.power import LN2, log2_of_parts
 from tensorc.backends.llvm.types import INT, POINTER, Value, integer, number_text
 
 TABLE = "tensorc.lgamma_zeros"
@@ -76,13 +75,10 @@ def _near(code: Code, x: Value) -> Value:
 
 def _log(code: Code, u: Pair, more: Value | None) -> Pair:
     """log(u + more), to more bits than a pair of the usual logarithm has."""
-    exponent, f, *_ = exponent_and_rest(code, u.high, subnormal=False)
-    binary = log2_of_parts(code, exponent, f)
-    product = n.exact_product(code, binary.high, LN2[0])
-    low = n.plus_product(code, binary.low, LN2[0], n.plus_product(code, binary.high, LN2[1], product.low))
+    found = precise.log(code, u.high, subnormal=False)
     lost = n.plus(code, u.low, more)
     assert lost is not None
-    return Pair(product.high, n.plus(code, low, n.divide(code, lost, u.high)))
+    return Pair(found.high, n.add(code, found.low, n.divide(code, lost, u.high)))
 
 
 def _table() -> str:
