@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly
@@ -12,6 +13,8 @@ from tensorc.backends.llvm.context import Block, Context, Coordinates, Place
 from tensorc.backends.llvm.types import POINTER, Type, Value, constant, integer, memory_element, of
 from tensorc.ir.tensor import Apply, Load, Nonnegative, Scalar, Tensor
 from tensorc.loops.nest import Memory, Scratch, Store, Var
+
+DEPTH_OF = attrgetter("depth")
 
 GROUP = 4
 """Lanes that are a step apart have their places from every so manieth one's."""
@@ -186,7 +189,7 @@ def address(context: Context, memory: Memory, subscripts: tuple[Poly, ...], at: 
 
 def _terms(context: Context, subscript: Poly, stride: Value, at: Coordinates) -> tuple[Value, Value] | None:
     """What a subscript adds to the place of the first lane, and between neighbours; None where it is not linear in the lanes."""
-    key = (subscript, stride, context.key(context.axes(subscript), at))
+    key = (subscript, stride, context.point(subscript, at))
     found: tuple[Value, Value] | None = context.known.get(key)
     if found is None:
         line = index.along_lanes(context, subscript, at)
@@ -236,7 +239,7 @@ def _pointer(context: Context, memory: Memory, place: Place, terms: list[Value])
     pointer = place.pointer
     fixed = 0
     by_depth: dict[int, Value] = {}
-    for term in sorted(terms, key=lambda t: t.depth):
+    for term in sorted(terms, key=DEPTH_OF) if len(terms) > 1 else terms:
         term, constant_part = code.without_constant(term)
         fixed += constant_part
         if term.number != 0:

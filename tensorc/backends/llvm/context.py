@@ -190,6 +190,10 @@ class Context:
         self.valid_lanes, self.proved = saved.valid_lanes, saved.proved
         self.values, self.accumulators = saved.values, saved.accumulators
 
+    def point(self, s: Scalar | Poly, at: Coordinates) -> Key:
+        """The point of the blocks that s depends on."""
+        return self.key(self.axes(s), at) if self.blocked else ()
+
     def key(self, axes: frozenset[Index], at: Coordinates) -> Key:
         return tuple([at[a] for a in self.blocked if a in axes]) if self.blocked else ()
 

@@ -107,7 +107,7 @@ def _scalar(context: Context, load: Load, axis: Index, at: Coordinates) -> Value
 
 def _once(context: Context, load: Load, at: Coordinates, make: Callable[[], Value]) -> Value:
     """What is read, once for all points of the statement that read it."""
-    key = ("pair", load, context.key(context.axes(load), at))
+    key = ("pair", load, context.point(load, at))
     found = context.passing.get(key)
     if found is None:
         found = context.passing[key] = make()

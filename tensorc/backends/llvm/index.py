@@ -15,7 +15,7 @@ def number(context: Context, p: Poly, at: Coordinates) -> Value:
     """p at a point of the blocks: a scalar, or a vector where it differs between the lanes."""
     if p.constant is not None:
         return integer(p.constant)
-    key = (p, context.key(context.axes(p), at))
+    key = (p, context.point(p, at))
     known: Value | None = context.known.get(key)
     if known is not None:
         return known

@@ -20,7 +20,7 @@ def evaluate(context: Context, s: Scalar, at: Coordinates) -> Value:
         return _constant(s)
     if isinstance(s, Load) and isinstance(s.tensor, Var):
         return access.load(context, s.tensor, s.subscripts, at)
-    key = (s, context.key(context.axes(s), at))
+    key = (s, context.point(s, at))
     found = context.known.get(key)
     if found is None:
         found = context.passing.get(key)
