@@ -77,3 +77,12 @@ def test_what_is_read_again_stays_in_the_caches() -> None:
 def test_a_machine_without_such_stores() -> None:
     kernels, _ = made(PROGRAMS[0], 0)
     assert "!nontemporal" not in kernels.module() and "sfence" not in kernels.module()
+
+
+def test_several_rows_at_a_time_ask_for_the_next_ones() -> None:
+    """Dots of six rows ask for where the next six begin, which are elsewhere; those of a single row for what lies ahead in it."""
+    function = tensorc.compile("fn f(a: f32[N, K], x: f32[K]) = a @ x").f
+    a = np.ones((13, 37), np.float32)
+    np.testing.assert_array_equal(function(a, a[0]), np.full(13, 37, np.float32))
+    block = function.inspect("llvm", a, a[0]).partition("fma")[0]
+    assert block.count("call void @llvm.prefetch") == 2 * 6

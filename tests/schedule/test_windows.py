@@ -74,3 +74,26 @@ def test_borders_are_zeros_that_weights_multiply(groups: int) -> None:
         w = np.ones((36, 36 // groups, 3, 3), "f4")
         w[5, 1, *place] = np.inf
         np.testing.assert_array_equal(f(x, w), f.reference(x, w))
+
+
+@pytest.mark.parametrize(("groups", "padding"), [(1, 0), (4, 1)])
+def test_gradients_of_filters(groups: int, padding: int) -> None:
+    """With few channels on either side, of which many taps are summed at a time; of much and of little, in tiles of an image or not."""
+    conv = f"conv2d(x, w, padding={padding}, groups={groups})"
+    reach = 2 * padding + 1
+    text = f"fn f(x: f32[N, C, H, W], w: f32[O, I, R, S], g: f32[N, O, H + {reach} - R, W + {reach} - S]) = sum({conv} * g)"
+    f = tc.grad(tc.compile(text).f, wrt="w")
+    random = np.random.default_rng(2)
+    for n, c, o, h, w, r, s in (
+        (2, 1, 9, 9, 20, 3, 3),
+        (1, 3, 2, 5, 37, 5, 2),
+        (3, 1, 1, 8, 17, 4, 7),
+        (3, 7, 18, 27, 29, 3, 3),
+        (2, 20, 40, 4, 6, 2, 3),
+    ):
+        shapes = (n, c * groups, h, w), (o * groups, c, r, s), (n, o * groups, h + reach - r, w + reach - s)
+        arrays = [random.standard_normal(shape, dtype=np.float32) for shape in shapes]
+        expected = f.reference(*arrays)
+        np.testing.assert_allclose(f(*arrays), expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+    loops = f.inspect("loops", *arrays)
+    assert loops.count("unroll 3") >= 2 and "_part" in loops
