@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 from tensorc import algebra
 from tensorc.algebra import Index, Poly
@@ -10,9 +10,12 @@ from tensorc.backends.triton import index, spellings, tiles
 from tensorc.backends.triton.context import WIDTH, Axes, Context, Value, expand
 from tensorc.backends.triton.spellings import AND, Text
 from tensorc.backends.triton.types import plain
-from tensorc.ir.tensor import Apply, Load, Scalar, Tensor
+from tensorc.ir.tensor import Apply, Load, Nonnegative, Scalar, Tensor
 from tensorc.loops import bounds
 from tensorc.loops.nest import Memory, Scratch, Var
+
+WIDE = 16
+"""Bytes that a thread loads at once, at most."""
 
 Guard = tuple[Scalar, float | int | bool]
 """A condition on a load, and the element where it does not hold."""
@@ -63,8 +66,11 @@ def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], order:
 
     address = context.situation.address(memory, subscripts)
     conditions = outside(context, memory, subscripts)
-    if guard is not None:
-        conditions += [evaluate(context, part) for part in _conjuncts(guard[0])]
+    parts = [] if guard is None else _conjuncts(guard[0])
+    vector = _vector(context, memory, address)
+    rough = [part if vector is None else _rough(context, part, *vector) for part in parts]
+    conditions += [evaluate(context, part) for part in rough]
+    exact = [evaluate(context, part) for part, of_vectors in zip(parts, rough, strict=True) if of_vectors is not part]
     axes = _union(context, [context.axes(address), *(c.axes for c in conditions)])
     if order is not None:
         assert set(order) == set(axes)
@@ -72,10 +78,42 @@ def _load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], order:
     tile = None if conditions else tiles.load(context, memory, subscripts, axes)
     if tile is not None:
         return tile
-    mask = masked(context, axes, conditions)
+    mask = masked(context, axes, conditions, _implied(context, axes, [part.value for part in rough if isinstance(part, Nonnegative)]))
     pointer = _pointer(context, memory, address, axes)
     other = context.others.get((memory, subscripts), 0) if guard is None else guard[1]
-    return Value(Text(f"tl.load({pointer}, mask={mask}, other={plain(other, memory.dtype)})" if mask else f"tl.load({pointer})"), axes)
+    value = Value(Text(f"tl.load({pointer}, mask={mask}, other={plain(other, memory.dtype)})" if mask else f"tl.load({pointer})"), axes)
+    if not exact:
+        return value
+    name = context.named(("vectors", memory, subscripts, len(context.lines)), value, memory.name)
+    holds = expand(exact[0], axes).text if len(exact) == 1 else " & ".join(expand(c, axes).inside(AND + 1) for c in exact)
+    return Value(Text(f"tl.where({holds}, {name.text.text}, {plain(other, memory.dtype)})"), axes)
+
+
+def _vector(context: Context, memory: Memory, address: Poly) -> tuple[Index, int] | None:
+    """The axis whose neighbours lie side by side, and how many of them one wide load has, where they begin at a multiple of that."""
+    count = WIDE // memory.dtype.bytes
+    for a in context.axes(address):
+        parts = algebra.split(address, a)
+        if parts is not None and parts[0].constant == 1 and context.bound[a].block % count == 0:
+            return (a, count) if context.sizes.multiple(parts[1]) % count == 0 else None
+    return None
+
+
+def _rough(context: Context, condition: Scalar, axis: Index, count: int) -> Scalar:
+    """The condition where it holds for one of the `count` neighbours of a point, so that it is the same for all that one load moves."""
+    parts = algebra.split(condition.value, axis) if isinstance(condition, Nonnegative) else None
+    if parts is None or parts[0].constant not in (1, -1):
+        return condition
+    rises = parts[0].constant == 1
+    if context.sizes.multiple(parts[1] if rises else parts[1] + 1) % count == 0:
+        return condition  # it is already
+    first = algebra.floordiv(algebra.poly(axis), algebra.poly(count)) * count
+    return Nonnegative(parts[1] + (first + count - 1 if rises else -first))
+
+
+def _implied(context: Context, axes: Axes, guards: Sequence[Poly]) -> set[Index]:
+    """The axes all of whose points exist for which one of the guards is at least 0."""
+    return {a for a in axes if any(algebra.nonnegative(a.extent - 1 - a - p, context.facts) for p in guards)}
 
 
 def _conjuncts(s: Scalar) -> list[Scalar]:
@@ -134,15 +172,17 @@ def outside(context: Context, memory: Tensor, subscripts: tuple[Poly, ...]) -> l
     return found
 
 
-def masked(context: Context, axes: Axes, conditions: Sequence[Value] = ()) -> str | None:
-    """The mask over the axes of the points that exist and for which the conditions hold; None where that is all of them."""
-    parts = [Value(Text(mask), (a,)) for a in axes if (mask := context.bound[a].mask) is not None]
+def masked(context: Context, axes: Axes, conditions: Sequence[Value] = (), implied: Container[Index] = ()) -> str | None:
+    """The mask over the axes of the points that exist and for which the conditions hold; None where that is all of them. Points of the
+    `implied` axes exist where the conditions hold.
+    """
+    parts = [Value(Text(mask), (a,)) for a in axes if (mask := context.bound[a].mask) is not None and a not in implied]
     parts += conditions
     if not parts:
         return None
     texts = list(dict.fromkeys(expand(p, axes).inside(AND + 1) for p in parts))
     if len(texts) == 1 and (len(parts[0].axes) == len(axes) or not axes):
-        return texts[0] if parts[0].is_name else context.named(("mask", *texts, axes), Value(Text(texts[0]), axes), "mask").text.text
+        return texts[0] if parts[0].is_name else context.named(("mask", *texts, axes), Value(Text(expand(parts[0], axes).text), axes), "mask").text.text
     text = " & ".join(texts)
     key = ("mask", text, axes)
     found = context.recall(key)

@@ -91,6 +91,8 @@ def _division(context: Context, a: Quotient | Remainder, n: Poly, d: Poly) -> Va
 
 def comparison(context: Context, p: Poly, relation: str) -> Value:
     """The guard `p >= 0` or `p == 0`, with what is subtracted on the right."""
+    if relation == ">=" and dict(p.terms).get((), 0) == -1:  # a block that begins at a multiple remains one
+        p, relation = p + 1, ">"
     left = Poly(tuple((m, c) for m, c in p.terms if c > 0))
     right = Poly(tuple((m, -c) for m, c in p.terms if c < 0))
     axes = context.axes(p)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from tensorc import algebra
-from tensorc.algebra import Index
+from tensorc.algebra import Index, Quotient
 from tensorc.backends.triton import access, accumulate, index, scan, scatter, sort
 from tensorc.backends.triton.context import Bound, Context, Value
 from tensorc.backends.triton.scalar import evaluate
@@ -15,6 +15,9 @@ from tensorc.backends.triton.spellings import AND, Text
 from tensorc.ir import walk
 from tensorc.loops import text
 from tensorc.loops.nest import Carry, Done, Fold, For, Init, Let, Scratch, SortRow, Statement, Store, Update, scalars, statements
+
+MULTIPLE = 16
+"""What numbers are a multiple of that Triton is told to be multiples."""
 
 
 def emit(context: Context, body: Sequence[Statement]) -> None:
@@ -179,5 +182,7 @@ def mask(context: Context, axis: Index) -> None:
         return
     name = context.names.of(("mask", axis), f"{bound.name}_mask")
     stop = index.number(context, axis.extent).text.inside(AND + 1)
+    if any(isinstance(a, Quotient) for a in algebra.atoms(axis.extent)) and context.holds(axis.extent, "%", MULTIPLE):
+        stop = f"tl.multiple_of({stop}, {MULTIPLE})"  # Triton does not follow divisions
     context.line(f"{name} = {bound.name} < {stop}")
     context.bound[axis] = replace(bound, mask=name)

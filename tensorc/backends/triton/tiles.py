@@ -60,7 +60,8 @@ def load(context: Context, memory: Memory, subscripts: tuple[Poly, ...], axes: A
     for n, s in enumerate(subscripts):
         if n not in (row, column):
             rest = rest + s * strides[n]
-    if not _is_aligned(context, rest, step):
+    known = set(context.programs)  # before the loops
+    if not (algebra.indices(rest) <= known and not algebra.elements(rest) and _is_aligned(context, rest, step)):
         return None
     name = _descriptor(context, memory, (row, column), (i, j), strides[row], rest)
     text = f"{name}.load([{context.bound[i].start}, {context.bound[j].start}])"

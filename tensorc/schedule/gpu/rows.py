@@ -44,7 +44,8 @@ def map_(m: Measure, space: Space, grid: list[Index]) -> Plan:
     points = m.points(grid)
     bytes_ = [a.dtype.bytes for r in space.rules for a in m.accesses(space, r)]
     size = ELEMENTS if max(bytes_, default=4) > 2 else 2 * ELEMENTS
-    while size > 128 and points / size < WAVES * PROCESSORS:
+    least = 32 * WIDTH // min(bytes_, default=4)  # one wide load of each of the fewest threads
+    while size > least and points / size < WAVES * PROCESSORS:
         size //= 2
     order = sorted(grid, key=lambda a: weights[a])
     blocks = dict.fromkeys(grid, 1)

@@ -133,6 +133,9 @@ class Sizes:
         match a:
             case Size(name) if name in self.by_name:
                 return max(self.by_name[name].multiple, 1)
+            case Quotient(n, d) if d.constant is not None and d.constant > 0:
+                whole = self.multiple(n)
+                return whole // d.constant if whole % d.constant == 0 else 1
             case _:
                 return 1
 
