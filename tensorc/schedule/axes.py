@@ -79,13 +79,13 @@ def joined(rules: Sequence[Rule]) -> Classes | None:
             for place, axis in zip(places, p.axes, strict=True):
                 if axis.extent is not ONE and (place is None or not classes.union(r, place, p, axis)):
                     return None
-    first: dict[tuple[Tensor, int, Poly], tuple[Rule, Index]] = {}
+    first: dict[tuple[Tensor, int, Poly, bool], tuple[Rule, Index]] = {}
     for r in rules:
         for tensor, places in r.reads:
             if tensor not in members:
                 for position, place in enumerate(places):
                     if place is not None and place.extent is not ONE:
-                        other, axis = first.setdefault((tensor, position, place.extent), (r, place))
+                        other, axis = first.setdefault((tensor, position, place.extent, r.repeated), (r, place))
                         if other is not r or axis is not place:
                             classes.union(r, place, other, axis)
     return classes

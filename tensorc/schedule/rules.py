@@ -48,6 +48,8 @@ class Rule:
     targets: list[Target] = field(default_factory=list)
     cluster: int | None = None
     """The number of the kernel that it is computed for, and that alone reads it, because there is too much of it to be kept: see `anew`."""
+    repeated: bool = False
+    """Whether each program of each kernel that reads it finds it for itself: see `gpu.repeat`."""
 
     @cached_property
     def out(self) -> tuple[Index, ...]:

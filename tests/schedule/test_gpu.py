@@ -106,6 +106,13 @@ MEGABYTES: list[tuple[str, str, dict[str, int], int, float]] = [
     ("RMS norm", "fn f(x: f32[N, D], w: f32[D]) = rms_norm(x, w)", {"N": 4096, "D": 1024}, 1, 33.6),
     ("its backward", backward("rms_norm(x, w)", {"x": "f32[N, D]", "w": "f32[D]"}, "f32[N, D]"), {"N": 4096, "D": 1024}, 2, 51.0),
     ("cross-entropy", "fn f(x: f32[N, D], t: i64[N]) = cross_entropy(x, t)", {"N": 4096, "D": 32000}, 1, 525.0),
+    (
+        "its value and gradient",
+        "fn l(x: f32[N, D], t: i64[N]) = cross_entropy(x, t)\nfn f(x: f32[N, D], t: i64[N], c: f32) = vjp(l)(x, t, c)",
+        {"N": 4096, "D": 1024},
+        1,
+        33.7,
+    ),
     ("the sum of all", "fn f(x: f32[N, D]) = sum(x)", {"N": 4096, "D": 1024}, 1, 16.9),
     ("sums of columns", "fn f(x: f32[N, D]) = sum(x, axis=0)", {"N": 4096, "D": 1024}, 2, 17.1),
     ("a linear layer", "fn f(x: f16[N, K], w: f16[H, K], b: f16[H]) = relu(linear(x, w, b))", {"N": 4096, "K": 1024, "H": 4096}, 1, 50.4),
@@ -205,6 +212,15 @@ def test_pairs_of_which_there_are_many_are_never_in_memory(body: str) -> None:
     assert len(found.schedule.kernels) == 2 and all(len(b.extents) == 1 for b in found.schedule.intermediates)
     check(found.schedule)
     run(p, found.schedule, {"T": 70, "D": 20})
+
+
+def test_a_number_of_few_terms_is_found_by_every_program_for_itself() -> None:
+    source = "fn l(x: f32[N, D], t: i64[N]) = cross_entropy(x, t)\nfn f(x: f32[N, D], t: i64[N], c: f32) = vjp(l)(x, t, c)"
+    _, found = planned(source, {"N": 4096, "D": 1024})
+    assert len(found.schedule.kernels) == 1
+    check(found.schedule)
+    _, long = planned("fn f(x: f32[N, D], t: f32[M]) = x / sum(t)", {"N": 4096, "D": 1024, "M": 1 << 20})
+    assert len(long.schedule.kernels) == 2
 
 
 def test_little_between_kernels_stays_in_the_cache() -> None:

@@ -182,7 +182,11 @@ def masked(context: Context, axes: Axes, conditions: Sequence[Value] = (), impli
         return None
     texts = list(dict.fromkeys(expand(p, axes).inside(AND + 1) for p in parts))
     if len(texts) == 1 and (len(parts[0].axes) == len(axes) or not axes):
-        return texts[0] if parts[0].is_name else context.named(("mask", *texts, axes), Value(Text(expand(parts[0], axes).text), axes), "mask").text.text
+        return (
+            texts[0]
+            if parts[0].is_name
+            else context.named(("mask", *texts, axes), Value(Text(expand(parts[0], axes).text), axes), "mask").text.text
+        )
     text = " & ".join(texts)
     key = ("mask", text, axes)
     found = context.recall(key)

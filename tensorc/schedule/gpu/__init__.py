@@ -18,12 +18,13 @@ from tensorc.algebra import Poly
 from tensorc.ir import walk
 from tensorc.ir.program import Program
 from tensorc.ir.tensor import Apply, Tensor
-from tensorc.loops.nest import Kernel, Schedule
+from tensorc.loops.nest import Kernel, Memory, Schedule
 from tensorc.schedule.anew import anew
 from tensorc.schedule.gpu import special, streamed, tail, titles
 from tensorc.schedule.gpu.group import Group, partition
 from tensorc.schedule.gpu.nest import kernel
 from tensorc.schedule.gpu.plan import Planner
+from tensorc.schedule.gpu.repeat import repeated
 from tensorc.schedule.gpu.sizes import Sizes
 from tensorc.schedule.gpu.space import Situation
 from tensorc.schedule.inline import inline
@@ -69,16 +70,17 @@ def schedule(program: Program, situation: Situation) -> Planned:
     taken = Names(names.taken)
     made: list[tuple[Kernel, Launch]] = []
     before: Group | None = None
+    stored: set[Memory] = set()  # by what the last program of that kernel does
     for g in groups:
         title = taken.unique(titles.title(program, g.rules, storage))
         found = _kernels(title, g, situation.sizes, storage, names, taken)
-        if before is not None and _is_tail(Planner(situation, outputs), before, g):
+        if before is not None and _is_tail(Planner(situation, outputs), before, g) and stored.isdisjoint(found[0][0].reads):
             first, launch = made.pop()
             made.append((tail.joined(first, found[0][0]), launch))
-            before = None
+            stored |= set(found[0][0].writes)
             continue
         made += found
-        before = g
+        before, stored = g, set()
     if len(made) == 1:
         made = [(replace(k, name=f"{program.name}_kernel"), launch) for k, launch in made]
     count = len(program.results)
@@ -98,7 +100,7 @@ def schedule(program: Program, situation: Situation) -> Planned:
 
 def _groups(rules: Sequence[AnyRule], situation: Situation, outputs: Sequence[Tensor]) -> list[Group]:
     """The rules in groups. What is of pairs of elements, of which there are many, is computed anew in each kernel that reads it; of fewer
-    pairs where that costs less.
+    pairs, and numbers, where that costs less.
     """
     stored = partition(rules, Planner(situation, outputs))
     assert stored is not None
@@ -107,12 +109,17 @@ def _groups(rules: Sequence[AnyRule], situation: Situation, outputs: Sequence[Te
         found = None if again == tuple(rules) or _compares(again) else partition(again, Planner(situation, outputs))
         if found is not None and (least == MANY or _cost(found) < _cost(stored)):
             return found
+    again = repeated(rules, situation.sizes.estimate)
+    if len(stored) > 1 and again != tuple(rules) and not _compares(again):
+        found = partition(again, Planner(situation, outputs))
+        if found is not None and _cost(found) < _cost(stored):
+            return found
     return stored
 
 
 def _compares(rules: Sequence[AnyRule]) -> bool:
     """Whether what is computed anew is compared with something: two kernels may add up the terms of a product in another order."""
-    anew_ = {r.tensor for r in rules if isinstance(r, Rule) and r.cluster is not None}
+    anew_ = {r.tensor for r in rules if isinstance(r, Rule) and (r.cluster is not None or r.repeated)}
     read = (r.body for r in rules if isinstance(r, Rule) and any(t in anew_ for t in (r.tensor, *(load.tensor for load in r.loads))))
     applied = (s for body in read for s in walk.postorder(body) if isinstance(s, Apply))
     return any(s.operation in COMPARISONS and s.arguments[0].dtype.is_float for s in applied)

@@ -21,8 +21,9 @@ def streamed(m: Measure, space: Space, axis: Index) -> Plan | None:
     """Passes over tiles of an axis, where all the others are whole or of the grid: chains of matrix products, and the longest rows."""
     reduced = {a for r in space.rules for a in space.over[r]}
     longest = max(space.rules, key=lambda r: len(space.out[r]))
-    grid = [a for a in space.out[longest] if a not in reduced and a is not axis and all(a in space.out[r] for r in space.rules)]
-    inner = [a for a in space.loops if a not in grid and a is not axis]
+    grid = [a for a in space.out[longest] if a not in reduced and a is not axis and all(a in space.out[r] for r in space.own)]
+    again = [a for r in space.rules if r.repeated for a in space.of(r)]
+    inner = [a for a in space.loops if a not in grid and a is not axis and a not in again]
     wide = {a: max(m.sizes.whole(a.extent), LEAST) for a in inner}
     if axis not in reduced or not grid or any(n > WIDEST for n in wide.values()):
         return None
@@ -33,8 +34,11 @@ def streamed(m: Measure, space: Space, axis: Index) -> Plan | None:
         return None
     if not products:
         blocks = dict.fromkeys(grid, 1) | wide | {axis: tile}
-        loops = tuple((a, blocks[a]) for a in grid), (*wide.items(), (axis, tile))
+        first = tuple((a, min(m.sizes.whole(a.extent), tile)) for a in again)
+        loops = tuple((a, blocks[a]) for a in grid), (*wide.items(), *first, (axis, tile))
         return priced(m, Plan(space, *loops, warps=max(tile // 512, 1), passes=found)) if not wide else None
+    if again:
+        return None
     sides_of = {a for s in products for a in s.rows + s.columns}
     row = max(grid, key=lambda a: (a in sides_of, m.sizes.estimate(a.extent)))
     blocks = dict.fromkeys(grid, 1) | wide | {axis: found.tile}

@@ -18,6 +18,9 @@ from tensorc.schedule.rules import Rule
 THREADS = 128
 """Elements at a time below which some threads of a program have nothing to do."""
 
+FASTER = 2
+"""How often the cache gives what memory gives once."""
+
 FEW = 4
 """Programs that one program does one after the other, at most."""
 
@@ -58,13 +61,16 @@ def priced(m: Measure, plan: Plan) -> Plan:
     for r, where in dict.fromkeys(_runs(m, plan, blocks)):
         points = m.points(space.of(r))
         product_ = m.sides(space, r) if r.is_contraction else None
+        if r.repeated:
+            points *= programs
         work += points * (max(m.work(r), 1) / SCALAR if product_ is None else 1 / _rate(product_))
         for access in m.accesses(space, r):
             key = (access.tensor, access.address, access.store, where)
             if key not in seen:
                 seen.add(key)
                 elements = m.points(algebra.indices(access.address) & set(space.loops))
-                moved += elements * max(access.dtype.bytes, _sector(access, blocks)) * _again(m, plan, access, blocks)
+                times = 1 + programs / FASTER if r.repeated else _again(m, plan, access, blocks)
+                moved += elements * max(access.dtype.bytes, _sector(access, blocks)) * times
     return replace(plan, cost=LAUNCH + max(moved / BANDWIDTH, work) / share)
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from tensorc.ir import walk
 from tensorc.ir.tensor import Scalar, Tensor, View
 from tensorc.schedule.gpu.cost import Plan
+from tensorc.schedule.gpu.machine import LAUNCH
 from tensorc.schedule.gpu.plan import Planner
 from tensorc.schedule.gpu.space import shape
 from tensorc.schedule.rules import AnyRule, Rule
@@ -40,9 +41,9 @@ def partition(every: Sequence[AnyRule], planner: Planner) -> list[Group] | None:
     for r in every:
         if isinstance(r, Rule):
             planner.add(r)
-    groups = _Groups(planner)
+    groups = _Groups(planner, {r.tensor: r for r in every if isinstance(r, Rule) and r.repeated and r.tensor is not None})
     for unit in units:
-        if not groups.add(unit):
+        if not (isinstance(unit[0], Rule) and unit[0].repeated) and not groups.add(unit):
             return None
     return groups.finished()
 
@@ -112,8 +113,9 @@ def _with_scalars(every: Sequence[AnyRule]) -> list[AnyRule]:
 class _Groups:
     """Groups in the order in which they began. A rule may join any group from its producers' latest on."""
 
-    def __init__(self, planner: Planner) -> None:
+    def __init__(self, planner: Planner, repeated: Mapping[Tensor, Rule]) -> None:
         self.planner = planner
+        self.repeated = repeated  # what each kernel that reads it has a copy of
         self.made: list[Group | None] = []
         self.moved: dict[int, int] = {}
         self.home: dict[Tensor, int] = {}
@@ -153,6 +155,8 @@ class _Groups:
         pointwise = [r for r in rules if isinstance(r, Rule)]
         if len(pointwise) < len(rules):
             return Group(rules, None) if len(rules) == 1 else None
+        read = dict.fromkeys(self.repeated[load.tensor] for r in pointwise for load in r.loads if load.tensor in self.repeated)
+        pointwise = list(dict.fromkeys([*read, *pointwise]))
         plan = self.planner.plan(pointwise)
         return None if plan is None else Group(tuple(pointwise), plan)
 
@@ -167,18 +171,27 @@ class _Groups:
         return made
 
     def _join(self, r: Rule, latest: int) -> int | None:
-        alone = self.planner.plan([r])
+        single = self._group((r,))
+        alone = None if single is None else single.space
         assert alone is not None, f"{r.name} has no kernel"
         candidates = [latest] if latest >= 0 else []
         near = {self._now(place) for key in _keys(r) for place in self.near.get(key, ())[-SIBLINGS:]}
         candidates += sorted((place for place in near if place > latest), reverse=True)[:SIBLINGS]
+        best: tuple[float, int, Group] | None = None
         for place in candidates:
             old = self.made[place]
             made = None if old is None else self._together(old, (r,), alone.cost)
-            if made is not None:
-                self.made[place] = made
-                return place
-        return None
+            if old is None or made is None or old.space is None or made.space is None:
+                continue
+            more = made.space.cost - old.space.cost
+            if best is None or more < best[0]:
+                best = more, place, made
+            if more <= alone.cost - LAUNCH:
+                break
+        if best is None:
+            return None
+        _, place, self.made[best[1]] = best
+        return place
 
     def _absorb(self, earlier: int, place: int) -> None:
         """Move the rules of a producer's group into the reader's, where nothing in between reads them."""

@@ -77,7 +77,7 @@ class Measure:
     def is_inside(self, space: Space, r: Rule) -> bool:
         """Whether only rules of the space read it."""
         readers = self._readers(r)
-        return bool(readers) and readers <= set(space.rules)
+        return r.repeated or (bool(readers) and readers <= set(space.rules))
 
     def _readers(self, r: Rule) -> set[Rule]:
         return self.readers.get(r.tensor, set()) if r.tensor is not None else set()

@@ -66,10 +66,13 @@ def sweeps(space: Space, members: Sequence[Rule], inner: Sequence[Index]) -> tup
 
 
 def _stages(space: Space, members: Sequence[Rule], axis: Index) -> dict[Rule, int]:
-    """Even stages stand outside of the loop, odd ones in a sweep."""
+    """Even stages stand outside of the loop, odd ones in a sweep. What every program finds for itself comes before all else, when no row
+    is in registers yet.
+    """
     stages: dict[Rule, int] = {}
+    start = 2 if any(r.repeated and axis in space.over[r] for r in members) else 0
     for r in members:
-        low = 0
+        low = 0 if r.repeated else start
         for load in r.loads:
             p = space.members.get(load.tensor)
             if p in stages:

@@ -57,7 +57,7 @@ class Planner:
                     yield chains.streamed(self.measure, space, axis)
         for axis in space.loops:
             reducing = space.reducing(axis)
-            if reducing and not space.read & set(reducing) and all(axis in space.of(r) for r in space.rules):
+            if reducing and not space.read & set(reducing) and all(axis in space.of(r) for r in space.own):
                 yield self._chunked(space, axis)
 
     def _tiled(self, space: Space, serial: Sequence[Index]) -> Plan | None:
@@ -66,7 +66,7 @@ class Planner:
         reduced = {a for r in space.rules for a in space.over[r]}
         if every:
             longest = max(every, key=lambda r: len(space.out[r]))
-            grid = [a for a in space.out[longest] if a not in reduced and all(a in space.out[r] for r in space.rules)]
+            grid = [a for a in space.out[longest] if a not in reduced and all(a in space.out[r] for r in space.own)]
         else:
             grid = []
         inner = [a for a in space.loops if a not in grid]
@@ -77,7 +77,7 @@ class Planner:
 
     def _chunked(self, space: Space, axis: Index) -> Plan | None:
         """The kernel with a reduced loop in chunks."""
-        others = [a for a in space.loops if a is not axis and all(a in space.out[r] for r in space.rules)]
+        others = [a for a in space.loops if a is not axis and all(a in space.out[r] for r in space.own)]
         kept = [a for a in space.loops if a is not axis and a not in others]
         mixed = any(axis in space.out[r] for r in space.rules)
         tiles = max(self.measure.points(others) / (COLUMNS if mixed else 64), 1.0)

@@ -85,6 +85,8 @@ def swept(m: Measure, space: Space, grid: list[Index], inner: list[Index], seria
     order = [*serial, *(a for a in free if a is not wide and a not in apart), *apart, *([wide] if wide is not None else [])]
     if wide is not None:
         _sweep_blocks(m, space, grid, order, lane, wide, blocks)
+    if serial and wide is not None and blocks[wide] >= ROW and len(space.own) < len(space.rules):
+        return None  # a loop around such a row keeps more in registers than there is room for
     if wide is not None and serial and not any({wide, *serial} <= set(space.over[r]) for r in space.rules):
         blocks[serial[0]] = min(max((MIXED >> m.situation.relief) // size_of(blocks), 1), m.sizes.whole(serial[0].extent))
     if wide is None and lane in grid:  # a tile, of which each column is added up apart

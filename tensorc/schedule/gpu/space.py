@@ -96,6 +96,11 @@ class Space:
         """The rules that others of the space read."""
         return frozenset(self.members[load.tensor] for r in self.rules for load in r.loads if load.tensor in self.members)
 
+    @cached_property
+    def own(self) -> tuple[Rule, ...]:
+        """The rules of which each program does a part, not all."""
+        return tuple(r for r in self.rules if not r.repeated)
+
     def of(self, r: Rule) -> Loops:
         return self.out[r] + self.over[r]
 
@@ -118,7 +123,7 @@ def unify(rules: Sequence[Rule]) -> Space | None:
         return None
     shapes: dict[Hashable, Rule] = {}
     for r in rules:
-        twin = shapes.setdefault(shape(r), r)
+        twin = shapes.setdefault((shape(r), r.repeated), r)
         for a, b in zip(_by_extent(r), _by_extent(twin), strict=True):
             classes.union(r, a, twin, b)
     return _space(tuple(rules), classes)

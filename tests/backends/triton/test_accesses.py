@@ -1,26 +1,20 @@
-"""Loads and stores in the machine code of every example: 128 bits wide wherever memory is contiguous."""
+"""Loads and stores in the machine code of every example and of the library: 128 bits wide wherever memory is contiguous."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Iterator
 from importlib.util import find_spec
-from math import prod
 
 import numpy as np
 import pytest
-from backends.triton.test_compile import accesses
+from backends.triton.widths import narrow, program_of
 from examples.test_examples import CASES, Case
 from examples.test_examples import program as module_of
+from library.test_functions import CASES as ROWS
 
 from tensorc import algebra
-from tensorc.algebra import Index, Poly
 from tensorc.backends.triton import compile
-from tensorc.backends.triton.compile import Compiled
-from tensorc.backends.triton.emit import FINISHED
-from tensorc.ir import walk
-from tensorc.loops.nest import For, Kernel, Memory, Scratch, Store, Update, Var, scalars, statements
+from tensorc.dtypes import bf16, f16, f32
 from tensorc.runtime.gpu import build, options
 from tensorc.schedule.gpu import Situation, Sizes
 from tensorc.transform.simplify import simplify
@@ -29,51 +23,8 @@ pytestmark = pytest.mark.skipif(find_spec("triton") is None, reason="Triton is n
 
 FUNCTIONS = {c.place: c for c in reversed(CASES)}
 
-Place = tuple[Memory, tuple[Poly, ...]]
-
-
-def touched(kernel: Kernel) -> Iterator[tuple[str, Place]]:
-    """(`ld` or `st`, memory and subscripts) of each access."""
-    for s in statements(kernel.body):
-        for load in (load for value in scalars(s) for load in walk.loads(value)):
-            if isinstance(load.tensor, Memory) and not isinstance(load.tensor, (Scratch, Var)):
-                yield "ld", (load.tensor, load.subscripts)
-        if isinstance(s, (Store, Update)) and not isinstance(s.memory, Scratch):
-            yield "st", (s.memory, s.subscripts)
-
-
-def is_contiguous(situation: Situation, blocks: dict[Index, int], place: Place) -> bool:
-    """Whether a block's elements are neighbours, in pieces that begin at multiples of 16 bytes."""
-    memory, subscripts = place
-    width = 16 // memory.dtype.bytes
-    address = situation.address(memory, subscripts)
-    for a in algebra.indices(address):
-        parts = algebra.split(address, a)
-        if blocks.get(a, 1) >= width and parts is not None and parts[0].constant == 1:
-            return all(_multiple(situation, atoms, c) % width == 0 for atoms, c in parts[1].terms)
-    return False
-
-
-def _multiple(situation: Situation, atoms: tuple[object, ...], factor: int) -> int:
-    sizes = [algebra.poly(a) for a in atoms if isinstance(a, algebra.Size)]
-    return abs(factor) * prod(situation.sizes.multiple(s) for s in sizes)
-
-
-def narrow(c: Compiled, situation: Situation) -> Counter[str]:
-    """Accesses of fewer bits than 128 that are not of single numbers; none where some of the kernel's memory is not contiguous."""
-    blocks = {s.axis: s.bind.count for s in statements(c.kernel.kernel.body) if isinstance(s, For)}
-    threads = 32 * c.kernel.launch.warps
-    single: Counter[str] = Counter()
-    for kind, (memory, subscripts) in touched(c.kernel.kernel):
-        block = prod(blocks.get(a, 1) for a in algebra.indices(situation.address(memory, subscripts)))
-        if block == 1:
-            single[f"{kind} {memory.dtype.bits if memory.dtype.bits > 1 else 8}"] += 1
-        elif block < threads * 16 // memory.dtype.bytes or not is_contiguous(situation, blocks, (memory, subscripts)):
-            return Counter()
-    if FINISHED in c.kernel.pointers:  # what the last program does is little: the rest is judged by what it reads
-        return Counter() if accesses(c)["ld 128"] else accesses(c)
-    found = Counter({kind: n for kind, n in accesses(c).items() if not kind.endswith(" 128")})
-    return found - single - single  # a number may be loaded once in each of two sweeps
+FIRST = {c.name: c for c in reversed(ROWS) if not c.refused and f32 in c.dtypes}
+"""A row of each function of the library that takes floats; the sweep of `widths` takes them all."""
 
 
 @pytest.mark.parametrize("case", FUNCTIONS.values(), ids=FUNCTIONS)
@@ -85,6 +36,30 @@ def test_contiguous_memory_of_an_example_is_accessed_128_bits_at_a_time(case: Ca
     goal = compile.parse("cuda:sm_90")
     situation = Situation(Sizes.of(dict.fromkeys(names, 1024)))
     trigonometric = re.compile(r"libdevice\.(sin|cos|tan)\(")  # which have a table of their own for large arguments
-    for c in build(program, situation, goal, options(goal))[1]:
-        assert not narrow(c, situation), (accesses(c), c.kernel.text)
+    variant, found = build(program, situation, goal, options(goal))
+    for c in found:
+        assert not narrow(c, situation, variant.emitted.text)[0], c.kernel.text
         assert not c.spills or trigonometric.search(c.kernel.text), (c.usage, c.kernel.text)
+
+
+@pytest.mark.parametrize("number", range(len(FIRST)), ids=FIRST)
+def test_contiguous_memory_of_the_library_is_accessed_128_bits_at_a_time(number: int) -> None:
+    case = list(FIRST.values())[number]
+    dtype = next(d for d in ((f32, bf16, f16) * 2)[number % 3 :] if d in case.dtypes)
+    made = program_of(case, dtype)
+    assert made is not None
+    _, program, situation = made
+    goal = compile.parse(("cuda:sm_80", "cuda:sm_90")[number % 2])
+    variant, found = build(program, situation, goal, options(goal))
+    for c in found:
+        assert not narrow(c, situation, variant.emitted.text)[0], c.kernel.text
+
+
+def test_guards_of_single_elements_leave_loads_wide() -> None:
+    """What is wide is judged by what is found: each of these has wide loads in fact."""
+    for name in ("tril", "triu", "softmax", "sum"):
+        made = program_of(FIRST[name], f32)
+        assert made is not None
+        goal = compile.parse("cuda:sm_90")
+        variant, found = build(made[1], made[2], goal, options(goal))
+        assert all(narrow(c, made[2], variant.emitted.text)[1]["wide"] for c in found)

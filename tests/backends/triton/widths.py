@@ -1,7 +1,11 @@
 """How many bits each load and store of a kernel moves at once, beside what its memory allows: 128 where blocks are contiguous.
 
-`python -m backends.triton.widths [sm_80 sm_90]` sweeps the library: every row of its tables, with arguments of f32, f16 and bf16, compiled
-for each target. It lists the accesses that are narrower than they could be (none should be), and counts those that cannot be wide by why.
+An access need not be so wide where it is of one number, or at places that are data (gathers and scatters); where its block does not run
+along neighbours (the strided side of a transpose, a reversed axis), or begins or ends anywhere (shifts, padding, windows); where rows or
+blocks have fewer elements than threads could move; and where a row is sorted, in whose network each thread has elements of its own.
+
+`PYTHONPATH=.:tests python -m backends.triton.widths [sm_80 sm_90]` sweeps the library: every row of its tables, with arguments of f32, f16
+and bf16, compiled for each target. It lists the accesses that are narrower than they could be, and counts the others by why.
 """
 
 from __future__ import annotations
@@ -13,12 +17,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
+from library.judge import Case, parameters
+from library.test_functions import CASES, generator
+from library.variants import given
+
 import tensorc as tc
 from tensorc import algebra
-from tensorc.algebra import Index, Poly
+from tensorc.algebra import Poly
 from tensorc.backends.triton import compile
 from tensorc.backends.triton.compile import Compiled
-from tensorc.dtypes import DTYPES, DType, i64
+from tensorc.dtypes import DType, bf16, f16, f32
 from tensorc.ir import walk
 from tensorc.ir.program import Program
 from tensorc.loops.nest import For, Kernel, Memory, Scratch, SortRow, Store, Update, Var, scalars, statements
@@ -93,46 +101,85 @@ def why_narrow(c: Compiled, situation: Situation, place: Place) -> str | None:
     blocks = {s.axis: s.bind.count for s in statements(c.kernel.kernel.body) if isinstance(s, For)}
     width = WIDE // 8 // memory.dtype.bytes
     address = situation.address(memory, subscripts)
-    axes = algebra.indices(address)
-    block = prod(blocks.get(a, 1) for a in axes)
+    axes = [a for a in algebra.indices(address) if blocks.get(a, 1) > 1]
+    block = prod(blocks[a] for a in axes)
     if block == 1:
         return "one number"
     if any(algebra.elements(s) for s in subscripts):
         return "places that are data"
-    along = [a for a in axes if blocks.get(a, 1) > 1 and (parts := algebra.split(address, a)) is not None and parts[0].constant == 1]
-    if not along:
-        return "not contiguous"
-    parts = algebra.split(address, along[0])
-    assert parts is not None
-    if any(_multiple(situation, atoms, n) % width for atoms, n in parts[1].terms):
+    found = [(a, parts[1]) for a in axes if (parts := algebra.split(address, a)) is not None and parts[0].constant == 1]
+    if not found:
+        return "not along neighbours"
+    along, start = found[0]
+    if situation.sizes.multiple(start) % width:
         return "begins anywhere"
-    if blocks[along[0]] < width:
-        return "short rows"
-    if block < 32 * c.kernel.launch.warps * width:
-        return "fewer elements than threads move"
-    return None
-
-
-def _multiple(situation: Situation, atoms: tuple[object, ...], factor: int) -> int:
-    sizes = [algebra.poly(a) for a in atoms if isinstance(a, algebra.Size)]
-    blocks = 1
-    return abs(factor) * blocks * prod(situation.sizes.multiple(s) for s in sizes)
+    if situation.sizes.multiple(along.extent) % width:
+        return "ends anywhere"
+    return "fewer elements than threads move" if block < 32 * c.kernel.launch.warps * width or blocks[along] < width else None
 
 
 def narrow(c: Compiled, situation: Situation, text: str) -> tuple[list[Access], Counter[str]]:
-    """(the accesses that are of fewer bits than they could be, how many may be, by why)."""
+    """(the accesses that are of fewer bits than they could be, how many others there are, by why they may be narrow or that they are wide).
+
+    `text` is the module of the kernel. Where a kernel touches memory at several places, one of them may be why.
+    """
     allowed: dict[tuple[str, Memory], list[str | None]] = {}
     for kind, place in touched(c.kernel.kernel):
         allowed.setdefault((kind, place[0]), []).append(why_narrow(c, situation, place))
     found: list[Access] = []
     reasons: Counter[str] = Counter()
     for a in accesses(c, text):
-        whys = allowed.get((a.kind, a.memory), ["not of the nest"])
-        why = next((w for w in whys if w is not None), None)
-        if a.bits >= WIDE:
-            reasons["wide"] += 1
-        elif why is None:
-            found.append(a)
+        why = next((w for w in allowed.get((a.kind, a.memory), ["not of the nest"]) if w is not None), None)
+        if a.bits >= WIDE or why is not None:
+            reasons["wide" if a.bits >= WIDE else str(why)] += 1
         else:
-            reasons[why] += 1
+            found.append(a)
     return found, reasons
+
+
+LARGER = 64
+"""By what the sizes of a row's arguments are multiplied: they stay multiples of one another, and are multiples of what is moved at once."""
+
+
+def program_of(case: Case, dtype: DType) -> tuple[str, Program, Situation] | None:
+    """A row of the library's tables for a dtype: its text, its program, and large sizes for it; None where there is no such program."""
+    first = next(iter(given(case, dtype)), None)
+    if case.refused or dtype not in case.dtypes or first is None:
+        return None
+    arrays = [g.make(dtype, generator(case, dtype)) for g in first]
+    text = f"fn f({parameters(arrays)}) = {case.text}"
+    try:
+        program = simplify(tc.compile(text).f.lower(*arrays).program)
+    except (tc.CompileError, ValueError, IndexError):
+        return None
+    pairs = ((e.atom, n) for t, a in zip(program.inputs, arrays, strict=True) for e, n in zip(t.extents, a.shape, strict=True))
+    sizes = {a.name: n * LARGER for a, n in pairs if isinstance(a, algebra.Size)}
+    return text, program, Situation(Sizes.of(sizes))
+
+
+def sweep(targets: list[str]) -> int:
+    """How many kernels of the library have accesses that are narrower than they could be."""
+    seen: set[str] = set()
+    total: Counter[str] = Counter()
+    kernels = wrong = 0
+    for case in CASES:
+        for dtype in (f32, f16, bf16):
+            made = program_of(case, dtype)
+            if made is None or made[0] in seen:
+                continue
+            text, program, situation = made
+            seen.add(text)
+            for goal in (compile.parse(f"cuda:{t}") for t in targets):
+                variant, found = build(program, situation, goal, options(goal))
+                for c in found:
+                    few, reasons = narrow(c, situation, variant.emitted.text)
+                    kernels, wrong, total = kernels + 1, wrong + bool(few), total + reasons
+                    if few:
+                        print(f"{text} for {goal}:", *dict.fromkeys(f"  {a.kind} {a.bits}: {a.line}" for a in few), sep="\n")
+    print(f"{kernels} kernels of {len(seen)} programs, {wrong} with narrow accesses; accesses: {dict(total.most_common())}")
+    return wrong
+
+
+if __name__ == "__main__":
+    sys.setrecursionlimit(100_000)
+    sys.exit(1 if sweep(sys.argv[1:] or ["sm_80", "sm_90"]) else 0)
