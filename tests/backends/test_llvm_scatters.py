@@ -45,3 +45,21 @@ def test_places_outside_are_refused() -> None:
         i[5] = bad
         with pytest.raises(IndexError):
             PROGRAM.points(x, i, v)
+
+
+BAGS = tensorc.compile("""
+fn bags(e: i64[V, D], ids: i64[B, T]) {
+    let y[b, d] = sum[t](e[ids[b, t], d])
+    return y
+}
+fn rows(e: i64[V, D], ids: i64[B]) = e[ids]
+""")
+
+
+@pytest.mark.parametrize(("bags", "terms", "width"), [(1, 1, 16), (3, 5, 64), (2, 40, 33), (7, 3, 100), (0, 4, 16), (4, 0, 16)])
+def test_rows_that_are_gathered(bags: int, terms: int, width: int) -> None:
+    e = RANDOM.integers(-99, 99, (11, width))
+    ids = RANDOM.integers(0, 11, (bags, terms))
+    for given in (ids, np.repeat(ids, 2, 1)[:, ::2]):
+        np.testing.assert_array_equal(BAGS.bags(e, given), e[ids].sum(1))
+    np.testing.assert_array_equal(BAGS.rows(e, ids.ravel()), e[ids.ravel()])

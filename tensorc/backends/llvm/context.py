@@ -114,9 +114,13 @@ class Known:
             self._found.pop(key, None)
 
     @contextmanager
-    def aside(self) -> Iterator[None]:
-        """For what is not at the point that code is written for: all that is found inside is forgotten."""
+    def aside(self, anew: bool = False) -> Iterator[None]:
+        """For what is not at the point that code is written for: all that is found inside is forgotten, and `anew` says that nothing that
+        was found before holds there.
+        """
         found, levels = dict(self._found), [list(level) for level in self._levels]
+        if anew:
+            self._found.clear()
         yield
         self._found.clear()
         self._found.update(found)
@@ -163,6 +167,7 @@ class Context:
     streaming: int | None = None  # the depth of the scope of a loop over whole blocks of lanes
     in_tile: bool = False  # whether that is a loop within a tile
     streams: dict[str, tuple[Value, Value]] = field(default_factory=dict)  # what it reads: addresses, and how far ahead it asks
+    coming: list[tuple[Index, Value, int]] = field(default_factory=list)  # rows at places that are data: lanes, begin, bytes an element
     sweeps: set[Memory] = field(default_factory=set)  # and of which memory
     ahead: dict[Memory, Value] = field(default_factory=dict)  # how far ahead it asks for that, in bytes
 

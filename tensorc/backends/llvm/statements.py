@@ -374,10 +374,13 @@ def _run(
                 context.vector, context.is_narrow = s.axis, block.count < s.bind.count
                 context.valid_lanes = None if masked is None else code.sub(masked, counter)
                 context.mask = index.lanes_below(context, context.valid_lanes) if context.valid_lanes is not None else None
+                prefetch.ask(context)
             elif block.count >= PREFETCHED:
                 prefetch.next_rows(context, s, block.count)
             elif block.count == 1:
                 prefetch.copied(context, s)
+            if not block.vector:
+                prefetch.gathered(context, s, block.count)
         context.streams.clear()
         is_stream = block is not None and block.vector and masked is None and not (folds and (s.within or _goes_along_rows(context, s)))
         context.streaming, context.in_tile = code.depth if is_stream else None, s.within
