@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tensorc.loops.nest import Schedule
     from tensorc.runtime.arrays import Array
     from tensorc.runtime.call import Executable
+    from tensorc.runtime.executable import Executable as Compiled
+    from tensorc.runtime.executable import Orders
     from tensorc.transform.partition import Partition
 
 Result = TypeVar("Result")
@@ -75,7 +77,7 @@ class Compilation:
                 from tensorc.runtime.stored import executable
 
                 fast = self.target == "cpu:fast"
-                return executable(self.typed, lambda: self.schedule, self.text, config.cpu, fast, refuse_compile)
+                return executable(self.typed, lambda: self.schedule, self.text, config.cpu, fast, refuse_compile, self._reordered)
             case "reference":
                 return Oracle(self.typed)
             case "triton":
@@ -84,6 +86,15 @@ class Compilation:
                 return on_gpu(self.optimised)
             case _:
                 raise ConfigError(f"there is no target `{self.target}`{suggestion(self.target, ('cpu', 'reference', 'triton'))}")
+
+    def _reordered(self, orders: Orders) -> Compiled:
+        """The executable for inputs whose axes are in another order."""
+        from tensorc.runtime.executable import Executable as Compiled
+        from tensorc.transform.layout import reordered
+
+        made = Compilation(reordered(self.typed, orders), self.target).executable
+        assert isinstance(made, Compiled)
+        return made
 
     def text(self, stage: str, sizes: Mapping[str, int] | None = None) -> str:
         """What a stage makes of the program, to be read. ValueError for a stage that there is not, or that the target has not.

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 MOST_VARIANTS = 6
 """So many ways of strides get code of their own; the rest share code that relies on none."""
 
+MOST_ORDERS = 4
+"""So many orders of axes get loops of their own."""
+
+ENOUGH = 1 << 12
+"""An array of so many elements is worth loops that go along its memory."""
+
 MOST_LAYOUTS = 4096
 """So many layouts are remembered."""
 
@@ -36,6 +42,9 @@ PASSED = (1 << 63) - 1
 """What a check's cell holds where every place is inside."""
 
 Key = tuple[Strides, ...]
+
+Orders = tuple[tuple[int, ...], ...]
+"""For each input the axes in the order in which they lie in memory, the one whose elements are neighbours last."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +95,14 @@ class Layout:
 class Executable:
     """Compiled kernels. `run` may be called by several threads at once."""
 
-    def __init__(self, kernels: Kernels, name: str, permit: Callable[[str], None] = lambda name: None) -> None:
+    def __init__(
+        self,
+        kernels: Kernels,
+        name: str,
+        permit: Callable[[str], None] = lambda name: None,
+        reorder: Callable[[Orders], Executable] | None = None,
+    ) -> None:
+        """`reorder` makes an executable for inputs whose axes are in another order."""
         self.kernels = kernels
         self.plan = kernels.plan
         self.name = name
@@ -95,6 +111,8 @@ class Executable:
         self.seconds = 0.0
         """And how long that took."""
         self._permit = permit
+        self._reorder = reorder
+        self._reordered: dict[Orders, Executable] = {}
         self._pointers = struct.Struct(f"={self.plan.pointers}q")
         self._variants: dict[Key, Callable[[bytes], None]] = {}
         self._loaded: list[target.Loaded] = []
@@ -160,8 +178,33 @@ class Executable:
         if found is None:
             if len(self._layouts) >= MOST_LAYOUTS:
                 self._layouts.clear()
-            found = self._layouts[key] = self._layout(arrays, self.plan.complete(sizes), count)
+            orders = self._orders(arrays)
+            made = self if orders is None else self._of(orders)
+            if orders is not None and made is not self:
+                arrays = [*(a.transpose(o) for a, o in zip(arrays, orders, strict=False)), *arrays[len(orders) :]]
+            found = self._layouts[key] = made._layout(arrays, made.plan.complete(sizes), count)
         return found
+
+    def _orders(self, arrays: Sequence[Array]) -> Orders | None:
+        """The orders of the inputs' axes, where some large one's neighbours lie along another axis than its last; else None."""
+        if self._reorder is None or any(a.size == 0 or any(s % a.itemsize for s in a.strides) for a in arrays):
+            return None
+        inputs = arrays[: self.plan.inputs]
+        orders = tuple(map(_order, inputs))
+        usual = (list(o) == sorted(o) or a.size < ENOUGH for o, a in zip(orders, inputs, strict=True))
+        return None if all(usual) else orders
+
+    def _of(self, orders: Orders) -> Executable:
+        """The executable for inputs with their axes in these orders; this one, where there are enough of them."""
+        with LOCK:
+            found = self._reordered.get(orders)
+            if found is None:
+                if self._reorder is None or len(self._reordered) >= MOST_ORDERS:
+                    return self
+                started = time.perf_counter()
+                found = self._reordered[orders] = self._reorder(orders)
+                self.further, self.seconds = self.further + 1, self.seconds + time.perf_counter() - started
+            return found
 
     def _call(self, layout: Layout, arrays: Sequence[Array]) -> int | None:
         try:
@@ -278,6 +321,17 @@ def _known_strides(usual: Strides, shape: Sequence[int], strides: Sequence[int])
         return usual
     unit = next((axis for axis in reversed(range(len(shape))) if strides[axis] == 1 and shape[axis] != 1), None)
     return tuple(1 if axis == unit else 0 if stride == 0 else None for axis, stride in enumerate(strides))
+
+
+def _order(array: Array) -> tuple[int, ...]:
+    """The axes of an array as they lie in memory, those of one point or of one element for all first; as they are where none is last."""
+    wide = [a for a in range(array.ndim) if array.shape[a] > 1 and array.strides[a]]
+    if not wide or all(array.strides[a] != array.itemsize for a in wide) or any(array.strides[a] < 0 for a in wide):
+        return tuple(range(array.ndim))
+    narrow = [a for a in range(array.ndim) if a not in wide]
+    if array.strides[wide[-1]] == array.itemsize:
+        return tuple(range(array.ndim))
+    return (*narrow, *sorted(wide, key=lambda a: -array.strides[a]))
 
 
 def _tells(usual: Strides, shape: Sequence[int]) -> bool:

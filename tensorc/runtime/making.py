@@ -145,11 +145,10 @@ class Maker:
             return None
         sizes, shapes = made.call.sizes_and_shapes(made.inputs)
         executable = made.call.executable
-        if executable.plan.length > MOST_FRAME:
-            return None
         outputs = _outputs(made, shapes)
         layout = executable.layout([*made.inputs, *outputs], sizes)
-        if layout.copied or (made.out is not None and any(map(arrays.repeats_itself, outputs))):
+        length = executable.plan.pointers + len(layout.words) // 8
+        if length > MOST_FRAME or layout.copied or (made.out is not None and any(map(arrays.repeats_itself, outputs))):
             return None
         parts = _Parts()
         origins = self._origins(made)
@@ -158,15 +157,15 @@ class Maker:
         _add_results(parts, outputs, layout, len(made.inputs), made.torch)
         form, tail = _form(made.call.tree), np.frombuffer(layout.words, np.int64).tolist()
         parts.refer(words.STRUCTURE, structure)
-        parts.refer(words.FRAME, [*[0] * (executable.plan.length - len(tail)), *tail])
+        parts.refer(words.FRAME, [*[0] * (length - len(tail)), *tail])
         parts.refer(words.FORM, form)
         parts.refer(words.CHECKED, layout.checks)
         parts.refer(words.BOUNDS, [b for a in (*made.inputs, *outputs) for b in _bounds(a)])
         parts.words |= {
             words.LENGTH: len(structure),
             words.CODE: entry.function_address(layout.function),
-            words.FRAME_LENGTH: executable.plan.length,
-            words.TAIL: parts.words[words.FRAME] + 8 * (executable.plan.length - len(tail)),
+            words.FRAME_LENGTH: length,
+            words.TAIL: parts.words[words.FRAME] + 8 * (length - len(tail)),
             words.INPUTS: len(made.inputs),
             words.RESULTS: len(outputs),
             words.WORKSPACE_BYTES: layout.workspace,

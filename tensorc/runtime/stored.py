@@ -16,7 +16,7 @@ from tensorc.ir.program import Program
 from tensorc.ir.text import show
 from tensorc.runtime import plan, texts
 from tensorc.runtime.cache import Entry, get, key_of, put, store
-from tensorc.runtime.executable import Executable, Image, Key
+from tensorc.runtime.executable import Executable, Image, Key, Orders
 from tensorc.runtime.plan import Plan
 from tensorc.version import __version__
 
@@ -38,19 +38,21 @@ def executable(
     cpu: str | None,
     fast: bool,
     permit: Callable[[str], None],
+    reorder: Callable[[Orders], Executable],
 ) -> Executable:
     """The program's executable for a CPU. `schedule` is called where the cache lacks it, and `text` for the stages that are kept.
 
     `fast` says that functions may be off by 4 units in the last place rather than by 1.
-    `permit` is called with the program's name before code is made later on, for arrays with other strides.
+    `permit` is called with the program's name before code is made later on, for arrays with other strides; `reorder` makes the executable
+    for inputs whose axes are in another order.
     """
     machine = replace(target.host(cpu), fast=fast)
 
     if store() is None:
         from tensorc.runtime.kernels import Scheduled
 
-        return Executable(Scheduled(schedule(), machine), program.name, permit)
-    return Executable(Stored(program, schedule, text, machine), program.name, permit)
+        return Executable(Scheduled(schedule(), machine), program.name, permit, reorder)
+    return Executable(Stored(program, schedule, text, machine), program.name, permit, reorder)
 
 
 class Stored:
