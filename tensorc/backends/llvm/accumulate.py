@@ -91,13 +91,11 @@ def done(context: Context, s: Done) -> None:
     """Merges what was kept apart; a half float is rounded here, once."""
     axes = frozenset(s.var.axes)
     accumulator = context.accumulators.pop(s.var)
-    found = {}
-    for key, registers in accumulator.registers.items():
-        value = combine.tree(context.code, accumulator.monoid, registers, s.var.dtype)
-        if accumulator.across:
-            value = combine.across_lanes(context.code, accumulator.monoid, value, s.var.dtype)
-        found[key] = rounded(context, value, s.var.dtype)
-    context.values[s.var] = found
+    values = [combine.tree(context.code, accumulator.monoid, registers, s.var.dtype) for registers in accumulator.registers.values()]
+    if accumulator.across:
+        values = combine.across_lanes(context.code, accumulator.monoid, values, s.var.dtype)
+    rounded_values = (rounded(context, value, s.var.dtype) for value in values)
+    context.values[s.var] = found = dict(zip(accumulator.registers, rounded_values, strict=True))
     assert all(context.key(axes, at) in found for at in context.points(axes))
 
 
@@ -186,7 +184,7 @@ def _terms(context: Context, s: Update, old: Value, at: Coordinates) -> tuple[Va
             taken.append(condition)
     total = combine.tree(code, s.monoid, terms, dtype)
     if across:
-        total = combine.across_lanes(code, s.monoid, total, dtype)
+        (total,) = combine.across_lanes(code, s.monoid, [total], dtype)
         taken = [code.intrinsic("vector.reduce.or", t, result=t.type.with_lanes(0)) if t.type.lanes else t for t in taken]
     return combine.combine(code, s.monoid, old, total, dtype), _any(context, s, taken, at)
 

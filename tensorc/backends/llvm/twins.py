@@ -16,7 +16,7 @@ from tensorc.ir.tensor import Input
 from tensorc.loops.alike import form
 from tensorc.loops.nest import Buffer, Kernel, Memory, Scratch
 
-SAVED = 4000
+SAVED = 2500
 """Characters of functions that are worth leaving out: a call through words of its own takes a few nanoseconds more."""
 
 SHORT = 500
