@@ -5,7 +5,7 @@ Atoms are sizes, indices, floor quotients, remainders and elements of integer te
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, lru_cache
 from itertools import count
 from typing import TYPE_CHECKING, Union, assert_never
@@ -414,6 +414,7 @@ def exact(n: Poly, d: Poly) -> Poly:
     return q if r is ZERO else q + poly(Exact(r, d))
 
 
+@cache
 def divisors(p: Poly) -> frozenset[Poly]:
     """The symbolic divisors in p."""
     found = {a.divisor for a in atoms(p) if isinstance(a, (Quotient, Remainder))}
@@ -434,8 +435,17 @@ def nonnegative(p: Poly, facts: Facts = NO_FACTS) -> bool:
     low = bound(p, upper=False, facts=facts)
     if low is None or _open_term(low) is None:
         return low is not None
+    return _nonnegative_sizes(low, _premises(facts, atoms(p) | atoms(low)), 4, {})
+
+
+Premises = Mapping[Monomial, Sequence[tuple[Poly, int]]]
+"""Polynomials that are at least 0, by each of their monomials, with its coefficient."""
+
+
+@cache
+def _premises(facts: Facts, inner: frozenset[Atom]) -> Premises:
+    """What is known of sizes by facts, and where these atoms are."""
     known = set(facts)
-    inner = atoms(p) | atoms(low)
     known |= {a.extent - 1 for a in inner if isinstance(a, Index)}
     for f in facts:
         inner = inner | atoms(f)
@@ -450,16 +460,19 @@ def nonnegative(p: Poly, facts: Facts = NO_FACTS) -> bool:
             known |= {a.numerator - a.divisor * a, a.divisor * a - a.numerator}
         elif isinstance(a, Quotient):  # d * (n // d) <= n < d * (n // d) + d
             known |= {a.numerator - a.divisor * a, a.divisor * a + a.divisor - 1 - a.numerator}
-    usable = tuple(sorted((f for f in known if f.constant is None and is_static(f)), key=_poly_key))
-    return _nonnegative_sizes(low, usable, 4, {})
+    found: dict[Monomial, list[tuple[Poly, int]]] = {}
+    for f in sorted((f for f in known if f.constant is None and is_static(f)), key=_poly_key):
+        for monomial, coefficient in f.terms:
+            found.setdefault(monomial, []).append((f, coefficient))
+    return found
 
 
 MOST_STEPS = 2000
 """Of one proof; the ones that are found take a few."""
 
 
-def _nonnegative_sizes(p: Poly, facts: tuple[Poly, ...], depth: int, tried: dict[Poly, int]) -> bool:
-    """Whether p is facts, each some times, and a rest with no negative part; they take away, in turn, what may be negative.
+def _nonnegative_sizes(p: Poly, premises: Premises, depth: int, tried: dict[Poly, int]) -> bool:
+    """Whether p is premises, each some times, and a rest with no negative part; they take away, in turn, what may be negative.
 
     `tried` holds what was not proved, with the depth to which it was tried.
     """
@@ -470,11 +483,10 @@ def _nonnegative_sizes(p: Poly, facts: tuple[Poly, ...], depth: int, tried: dict
         return False
     tried[p] = depth
     monomial, scale = open_term
-    for f in facts:
-        mine = next((c for m, c in f.terms if m == monomial), 0)
+    for f, mine in premises.get(monomial, ()):
         if mine * scale > 0:
             rest = p - f * (scale // mine) if scale % mine == 0 else p * abs(mine) - f * abs(scale)
-            if _nonnegative_sizes(rest, facts, depth - 1, tried):
+            if _nonnegative_sizes(rest, premises, depth - 1, tried):
                 return True
     return False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal
 
 from tensorc import algebra
@@ -123,9 +123,14 @@ class Context:
 
     # Sizes.
 
+    @property
+    def here(self) -> Facts:
+        """What is known of sizes where the indices in scope have a value."""
+        return _here(self.facts, self.live)
+
     def nonnegative(self, p: Poly) -> bool:
         """Whether p >= 0 is proved, each index in scope having an extent of at least 1."""
-        return algebra.nonnegative(p, self.facts | {a.extent - 1 for a in self.live})
+        return algebra.nonnegative(p, self.here)
 
     def equal(self, p: Poly, q: Poly) -> bool:
         return algebra.equal(p, q, self.facts)
@@ -246,6 +251,11 @@ class Context:
         body = build.integer(place)
         free = sorted(indices(body), key=lambda a: a.level)
         self.checks.append(BoundsCheck(build.define(free, body), extent, subject, axis, self.user_place(span)))
+
+
+@lru_cache(maxsize=256)
+def _here(facts: Facts, live: tuple[Index, ...]) -> Facts:
+    return facts | {a.extent - 1 for a in live}
 
 
 @cache

@@ -410,8 +410,6 @@ class Evaluator:
 
 def lookup(name: str, scope: Scope) -> tuple[Value] | None:
     """What a name means: a parameter, let or dim, then the file's functions and imports, then the library and the dtypes."""
-    from tensorc.elaborate.library import library
-
     if name in scope.names:
         return (scope.names[name],)
     if name in scope.dtypes:
@@ -424,6 +422,8 @@ def lookup(name: str, scope: Scope) -> tuple[Value] | None:
         return (Namespace(name, scope.unit.imports[name]),)
     if name in DTYPES:
         return (DTYPES[name],)
+    from tensorc.elaborate.library import library
+
     found = library(name, internal=scope.unit.is_library)
     return None if found is None else (found,)
 

@@ -65,7 +65,7 @@ def read(
         return context.shallow(Array((), value, array.weak))
     weak = array.weak and otherwise.weak
     outside = _outside(context, array, otherwise, subject, otherwise_span or span)
-    facts = algebra.NO_FACTS if context.exact else context.facts | {a.extent - 1 for a in context.live}
+    facts = algebra.NO_FACTS if context.exact else context.here
     guard = build.both(*(build.inside(p, e, facts) for p, e in zip(places, array.extents, strict=True)))
     return context.shallow(Array((), build.select(guard, value, outside), weak))
 
