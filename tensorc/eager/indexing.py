@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from tensorc.eager import shapes
-from tensorc.eager.inplace import changed, check_writable, copy_
+from tensorc.eager.inplace import as_value, changed, check_writable, copy_, fill_
 from tensorc.eager.modes import state
 from tensorc.eager.tape import Cotangents, Needed, Node
 from tensorc.eager.tensor import Tensor
+from tensorc.eager.views import view
 from tensorc.runtime.arrays import Array
 
 
@@ -69,11 +70,37 @@ def _bound(bound: Any) -> int:
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
+    if (found := _simple(x, index)) is not None:
+        return found
     items, picks = _items(x, index)
     if not picks:
         _check_integers(x, items)
         return shapes.basic(x, _title(items), tuple(items))
     return _picked(x, items)
+
+
+def _simple(x: Tensor, index: Any) -> Tensor | None:
+    """The view of the index that most are: numbers and slices between numbers, all of them inside; None for any other."""
+    given = index if type(index) is tuple else (index,)
+    shape = x._array.shape
+    if len(given) > len(shape):
+        return None
+    title = "Alias"
+    for item, extent in zip(given, shape, strict=False):
+        if type(item) is int:
+            if not -extent <= item < extent:
+                return None
+            title = "Select"
+        elif type(item) is slice and item.step is None and type(item.start) in _BOUNDS and type(item.stop) in _BOUNDS:
+            if item.start is not None or item.stop is not None:
+                title = "Slice"
+        else:
+            return None
+    whole = (*given, Ellipsis)
+    return view(x, title, lambda a: a[whole])
+
+
+_BOUNDS = {int, type(None)}
 
 
 def _title(items: Sequence[Any]) -> str:
@@ -182,18 +209,29 @@ def _picked(x: Tensor, items: list[Any]) -> Tensor:
     return shapes.permute(result, [*range(count, count + front), *range(count), *range(count + front, result.ndim)])
 
 
-def setitem(x: Tensor, index: Any, value: Any) -> None:
-    from tensorc.eager.creation import as_tensor
+_WIDE = {np.dtype(np.float32), np.dtype(np.float64)}
 
+_SURE = 2.0**24
+"""Numbers below are elements of these dtypes, rounded to them or exact."""
+
+
+def setitem(x: Tensor, index: Any, value: Any) -> None:
     if value is None or isinstance(value, str):
         raise TypeError(f"can't assign a {type(value).__name__} to a tensor")
+    place = _simple(x, index)
+    if place is not None:
+        if type(value) in (int, float) and x._array.dtype in _WIDE and -_SURE < value < _SURE:
+            fill_(place, value)
+        else:
+            copy_(place, value)
+        return
     items, picks = _items(x, index)
     if not picks:
         _check_integers(x, items)
         copy_(shapes.basic(x, _title(items), tuple(items)), value)
         return
     check_writable(x)
-    values = value if isinstance(value, Tensor) else as_tensor(value)
+    values = as_value(value, x.dtype)
     if values._array.dtype != x._array.dtype:
         if isinstance(value, Tensor) and values.ndim:
             raise RuntimeError(

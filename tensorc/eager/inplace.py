@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tensorc.dtypes import DType, bool_
+from tensorc.dtypes import DType, bool_, f64
 from tensorc.eager.applied import Applied
 from tensorc.eager.modes import state
 from tensorc.eager.tape import Cotangents, Edge, Needed, Node
@@ -26,10 +26,11 @@ def check_writable(x: Tensor) -> None:
                 raise RuntimeError("a view of a leaf Variable that requires grad is being used in an in-place operation.")
             if x._fixed is not None:
                 raise RuntimeError(x._fixed)
-    if not x._array.flags.writeable:
-        raise RuntimeError("the tensor lies on read-only memory and cannot be written to; use x.clone()")
     array = x._array
-    if not array.flags.c_contiguous and any(s == 0 and e > 1 for s, e in zip(array.strides, array.shape, strict=True)):
+    flags = array.flags
+    if not flags.writeable:
+        raise RuntimeError("the tensor lies on read-only memory and cannot be written to; use x.clone()")
+    if not flags.c_contiguous and any(s == 0 and e > 1 for s, e in zip(array.strides, array.shape, strict=True)):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location. "
             "Please clone() the tensor before performing the operation."
@@ -57,8 +58,8 @@ def assign(x: Tensor, result: Tensor) -> Tensor:
 
 def changed(x: Tensor, edge: Edge | None, title: str = "Overwritten") -> Tensor:
     """Note that x was overwritten by what has this edge."""
-    version = x._shared_version()
-    if state.recording:
+    version = x._changes or x._shared_version()
+    if state.recording and (x._watched or edge is not None):
         old = x._gradient_edge()
         base = x._base
         if base is None:
@@ -104,7 +105,7 @@ def inplace(x: Tensor, operation: Callable[..., Any], args: Sequence[Any], kwarg
     """x made what the operation computes of it."""
     check_writable(x)
     result = operation(x, *args, **kwargs)
-    if result.dtype is not x.dtype:
+    if result._array.dtype is not x._array.dtype and result.dtype is not x.dtype:
         check_dtype(result.dtype, x.dtype)
         result = result.to(x.dtype)
     check_result(x, result)
@@ -157,7 +158,7 @@ def set_(x: Tensor, source: Tensor) -> Tensor:
 def copy_(x: Tensor, source: Any, non_blocking: bool = False) -> Tensor:
     """The elements of the source, broadcast and cast."""
     check_writable(x)
-    value = source if isinstance(source, Tensor) else _as_tensor(source)
+    value = as_value(source, x.dtype)
     if value._array.shape != x._array.shape:
         value = value.expand(x._array.shape) if value.ndim <= x.ndim else value.reshape(_without_leading_ones(value, x))
     same = value._array.dtype == x._array.dtype
@@ -177,10 +178,13 @@ def _without_leading_ones(value: Tensor, x: Tensor) -> tuple[int, ...]:
     return value._array.shape[lead:]
 
 
-def _as_tensor(value: Any) -> Tensor:
+def as_value(value: Any, dtype: DType) -> Tensor:
+    """What is written to a tensor of a dtype, as a tensor: a number is rounded to that dtype at once."""
     from tensorc.eager.creation import as_tensor
 
-    return as_tensor(value)
+    if type(value) is float:
+        value = as_tensor(value, dtype=f64).to(dtype)
+    return value if isinstance(value, Tensor) else as_tensor(value)
 
 
 def fill_(x: Tensor, value: Any) -> Tensor:

@@ -80,7 +80,9 @@ def _median(input: Any, dim: int, keepdim: bool = False) -> Any:
     return found if keepdim else tuple(of.squeeze(f, dim) for f in found)
 
 
-def _diff(input: Any, n: int = 1, dim: int = -1) -> Any:
+def _diff(input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None) -> Any:
+    if prepend is not None or append is not None:
+        input = of.concat([part for part in (prepend, input, append) if part is not None], axis=dim)
     for _ in range(n):
         lead = [slice(None)] * (dim % input.ndim)
         high, low = input[(*lead, slice(1, None))], input[(*lead, slice(None, -1))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,11 +18,13 @@ def sizes(given: tuple[Any, ...]) -> tuple[int, ...]:
     """`f(2, 3)` and `f((2, 3))` alike."""
     if len(given) == 1 and isinstance(given[0], (tuple, list)):
         given = tuple(given[0])
-    return tuple(int(n) for n in given)
+    return tuple(map(int, given))
 
 
 def resolved(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
     """The shape with -1 worked out. RuntimeError where x has another number of elements."""
+    if math.prod(shape) == x._array.size and min(shape, default=0) >= 0:
+        return shape
     if shape.count(-1) > 1:
         raise RuntimeError("only one dimension can be inferred")
     if any(n < -1 for n in shape):
@@ -46,7 +49,7 @@ def resolved(x: Tensor, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 def _is_view_of(array: Array, shape: tuple[int, ...]) -> bool:
     """Whether the shape can be had without a copy."""
-    if array.size == 0:
+    if array.size == 0 or array.flags.c_contiguous:
         return True
     return np.may_share_memory(array.reshape(shape), array)
 

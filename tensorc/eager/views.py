@@ -38,19 +38,24 @@ class Chain:
 
 def view(x: Tensor, title: str, look: Look, repeats: bool = False, fixed: str | None = None) -> Tensor:
     """A view of x. `fixed` says why it cannot be changed in place, where it cannot."""
-    made = Tensor._of(look(x._array))
-    share(made, x)
-    made._chain = Chain(x._chain if x._base is not None else None, title, look, repeats)
-    made._base = x if x._base is None else x._base
+    made: Tensor = object.__new__(Tensor)
+    made._array = look(x._array)
+    base, version = x._base, x._changes or x._shared_version()
+    made._changes = version
+    if base is None:
+        made._chain, made._base = Chain(None, title, look, repeats), x
+    else:
+        made._chain, made._base = Chain(x._chain, title, look, repeats), base
     made._watched = True
-    made._fixed = fixed or x._fixed
-    edge = x._gradient_edge()
+    if fixed is not None or x._fixed is not None:
+        made._fixed = fixed or x._fixed
+    edge = x._gradient_edge() if x._watched else None
     if edge is not None:
         if not state.recording:
             made._fixed = UNRECORDED
         else:
             made._follow((_node(x, edge, made, title, look, repeats), 0))
-    made._seen = 0 if made._changes is None else made._changes.count
+    made._seen = version.count
     return made
 
 

@@ -763,6 +763,9 @@ tc.exp(f, out=f)
 
 FURTHER = """
 f["a"]
+x.diff(prepend=x[:1])
+f.diff(dim=0, append=f[:2])
+tc.diff(f, 2, prepend=f[:, :1], append=f[:, 1:])
 e.median()
 a // 0
 a % 0
@@ -951,6 +954,13 @@ y = f.clone(); del y[0]
 y = f.clone(); z = y; y @= f.T; z
 y = f.clone(); y[0] = None
 f[0] = 1; f
+d[0] = 0.1; d
+d[..., 1] = 0.1; d[m] = 0.7; d[[1]] = 300.7; d
+a[0] = 2.75; a[1, :2] = -1.5; a[m] = 7.9; a
+f[-1, 1:] = 3; f[:, :][0, 0] = 4; f
+f[3] = 1
+f[0, 4] = 1
+f[0, 0, 0] = 1
 f[:, 1] = v[:3]; f
 f[1:, ::2] = 0; f
 f[0] = w; f
