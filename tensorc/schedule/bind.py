@@ -32,6 +32,9 @@ ROWS = 6
 TAPS = 3
 """Points of a window that are taken at a time."""
 
+MORE = 8
+"""Points that contractions take at a time where what serves all of them is put together of single elements."""
+
 COLUMNS = 4
 """Rows that are added to columns at a time."""
 
@@ -210,6 +213,7 @@ def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Est
     alone = reductions[0] if len(reductions) == 1 else None
     common: list[Sweep] | None = None
     windows: set[Sweep] = set()
+    is_scattered = False
     for m, path in paths(nest):
         if not (m.is_contraction or (m is alone and len(m.loads) > 1)):
             continue
@@ -218,6 +222,7 @@ def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Est
         outer = [s for s in path[:lanes] if s.axis in m.out and s.axis not in fixed]
         mine = [s for s in outer if not all(s.axis in found for found in wide)]
         mine += [s for s in outer if s not in mine and any(overlaps(load, s.axis) for load in accesses[m].loads)]
+        is_scattered |= path[lanes].axis in m.over and any(lane(load.subscripts, path[lanes].axis) > 1 for load in accesses[m].loads)
         if m is alone and path[lanes].axis in m.over:
             windows = {s for s in mine if s.bind.kind == "serial" and any(overlaps(load, s.axis) for load in accesses[m].loads)}
         common = mine if common is None else [s for s in common if s in mine]
@@ -226,7 +231,7 @@ def _rows(nest: Sequence[Part], accesses: Mapping[Member, Access], estimate: Est
     first = max(common, key=lambda s: (min(estimate(s.axis.extent), ROWS), common.index(s)))
     second = next((s for s in reversed(common) if s in windows and s is not first), None)
     if second is None:
-        return {first: ROWS}
+        return {first: MORE if is_scattered else ROWS}
     return {first: TAPS if estimate(first.axis.extent) <= TAPS else REGISTERS // TAPS, second: TAPS}
 
 
