@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tensorc.dtypes import DTYPES, f32, promote
-from tensorc.eager import creation, methods, modes, text
+from tensorc.eager import creation, limits, methods, modes, text
 from tensorc.eager.names import names, traced
 from tensorc.eager.tensor import Size, Tensor, device
 from tensorc.frontend.trace import active_trace, find_trace
@@ -68,6 +68,8 @@ _OTHERS: dict[str, Any] = {
     "Tensor": Tensor,
     "Size": Size,
     "device": device,
+    "finfo": limits.finfo,
+    "iinfo": limits.iinfo,
     "set_printoptions": text.set_printoptions,
     "is_tensor": lambda value: isinstance(value, Tensor),
     "numel": lambda input: input.numel(),

@@ -305,6 +305,23 @@ def norm(x: Tensor, p: Any = "fro", dim: Any = None, keepdim: bool = False, dtyp
     return renamed(call("norm", x, p, dim, keepdim, dtype=dtype), "LinalgVectorNorm")
 
 
+def renorm(x: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
+    """Each part of x along an axis with a norm of `maxnorm` at most: what is longer is made so long."""
+    if p <= 0:
+        raise RuntimeError("renorm: non-positive-norm not supported")
+    if x.ndim < 2:
+        raise RuntimeError(f"renorm: input needs at least 2 dimensions, got {x.ndim} dimensions")
+    if maxnorm < 0:
+        raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm:g}")
+    if not x.is_floating_point():
+        raise RuntimeError("linalg.vector_norm: Expected a floating point or complex tensor as input.")
+    own = x._axis(dim)
+    lengths = call("norm", x, p, [axis for axis in range(x.ndim) if axis != own], True)
+    scales: Tensor = call("where", lengths > maxnorm, maxnorm / (lengths + 1e-7), 1.0)
+    made: Tensor = x * scales
+    return made
+
+
 def cat(tensors: Sequence[Tensor], dim: int = 0, **options: Any) -> Tensor:
     """Tensors joined along an axis; empty vectors among them do not matter."""
     given = list(tensors)

@@ -40,7 +40,7 @@ OVERRIDES: dict[str, Function] = {
     "argwhere": forms.nonzero, "masked_select": forms.masked_select, "take": forms.take, "sum_to_size": forms.sum_to_size,
     "repeat": forms.repeat, "unique": forms.unique, "bincount": forms.bincount, "equal": forms.equal, "allclose": forms.allclose,
     "scatter": forms.scatter, "index_fill": forms.index_fill, "matmul": forms.matmul, "norm": forms.norm, "trace": forms.trace,
-    "cat": forms.cat, "concat": forms.cat, "concatenate": forms.cat, "meshgrid": forms.meshgrid,
+    "renorm": forms.renorm, "cat": forms.cat, "concat": forms.cat, "concatenate": forms.cat, "meshgrid": forms.meshgrid,
     "broadcast_tensors": forms.broadcast_tensors, "clone": copies.clone, "contiguous": copies.contiguous, "detach": copies.detach,
     "view": shapes.view_, "reshape": shapes.reshape, "permute": shapes.permute, "transpose": shapes.transpose, "swapaxes": shapes.transpose,
     "swapdims": shapes.transpose, "movedim": shapes.movedim, "moveaxis": shapes.movedim, "t": shapes.t, "squeeze": shapes.squeeze,
@@ -73,7 +73,8 @@ _IN_PLACE = (
     "log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sigmoid relu erf erfc "
     "floor ceil round trunc frac sign clamp clip clamp_min clamp_max lerp addcmul addcdiv addmm addmv addr masked_fill scatter "
     "scatter_add index_add index_fill cumsum cumprod bitwise_and bitwise_or bitwise_xor logical_and logical_or logical_xor logical_not "
-    "eq ne lt le gt ge tril triu nan_to_num copysign hypot xlogy atan2 logit index_copy index_put put scatter_reduce sinc gcd lcm"
+    "eq ne lt le gt ge tril triu nan_to_num copysign hypot xlogy atan2 logit index_copy index_put put scatter_reduce sinc gcd lcm "
+    "renorm"
 )
 
 

@@ -764,6 +764,28 @@ tc.exp(f, out=f)
 FURTHER = """
 f["a"]
 x.diff(prepend=x[:1])
+f.renorm(2, 0, 1.5)
+tc.renorm(g, 1, 1, 2.0)
+g.renorm(3, -1, 2.5)
+k.renorm(float("inf"), 1, 5.0)
+d.renorm(0.5, 0, 4.0)
+f.renorm(0, 0, 1.0)
+f.renorm(2, 0, -1.0)
+f.renorm(2, 3, 1.0)
+v.renorm(2, 0, 1.0)
+a.renorm(2, 0, 1.0)
+str(tc.finfo())
+str(tc.finfo(tc.float64))
+str(tc.finfo(h.dtype))
+str(tc.finfo(tc.bfloat16))
+tc.finfo(tc.float32).eps
+[tc.finfo(tc.float64).max, tc.finfo(tc.float64).tiny, tc.finfo(tc.float64).bits, tc.finfo(tc.float64).dtype]
+tc.finfo(tc.bfloat16).resolution
+str(tc.iinfo(tc.int8))
+[tc.iinfo(tc.int64).min, tc.iinfo(tc.int64).max, tc.iinfo(u.dtype).bits, tc.iinfo(u.dtype).dtype]
+tc.finfo(tc.int32)
+tc.iinfo(tc.float32)
+tc.iinfo(tc.bool)
 f.diff(dim=0, append=f[:2])
 tc.diff(f, 2, prepend=f[:, :1], append=f[:, 1:])
 e.median()
@@ -954,6 +976,7 @@ y = f.clone(); del y[0]
 y = f.clone(); z = y; y @= f.T; z
 y = f.clone(); y[0] = None
 f[0] = 1; f
+y = g.clone(); y.renorm_(2, 0, 1.0); y
 d[0] = 0.1; d
 d[..., 1] = 0.1; d[m] = 0.7; d[[1]] = 300.7; d
 a[0] = 2.75; a[1, :2] = -1.5; a[m] = 7.9; a
