@@ -146,7 +146,7 @@ SPELLINGS: dict[str, Spelling] = {
     "atanh": _own(hyperbolic.atanh, "atanh"),
     "erf": _own(special.erf, "erf"),
     "erfc": _own(special.erfc, "erfc"),
-    "lgamma": _own(gamma.lgamma, "lgamma", compensated=True),
+    "lgamma": _own(gamma.lgamma, "lgamma"),
     "maximum": Spelling(floats.maximum, integers.maximum, exact=True),
     "minimum": Spelling(floats.minimum, integers.minimum, exact=True),
     "copysign": Spelling(_intrinsic("copysign"), exact=True),

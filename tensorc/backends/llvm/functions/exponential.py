@@ -118,15 +118,16 @@ def reduced(code: Code, x: Value, whole: Value) -> Pair:
 def sigmoid(code: Code, x: Value) -> Value:
     """1 / (1 + e**-x), and what is left of 1 - y * (1 + e**-x) of the quotient y. Far below 0 it is e**x.
 
-    Of 3/4 - y * t, with the first factor t of e**-x, and of 1/4 - y little is lost: at most half of a unit in the last place of y near 1,
-    an eighth below 1/2.
+    A part of 1 less y * t, with the first factor t of e**-x, and the rest of 1 less y round little: of all of 1 the less the smaller y is,
+    as f32 needs it, whose table rounds more; of 3/4 an eighth of a unit in the last place below 1/2, and not more near it.
     """
     t, w = _by_table(code, code.negate(x))
     product = n.multiply(code, t, w)
     y = n.divide(code, 1.0, n.add(code, n.add(code, t, 1.0), product))
     if code.compensated:
         minus = code.negate(y)
-        left = n.add(code, n.multiply_add(code, minus, t, 0.75), n.subtract(code, 0.25, y))
+        rest = n.subtract(code, 0.25, y) if n.is_double(x) else minus
+        left = n.add(code, n.multiply_add(code, minus, t, 0.75 if n.is_double(x) else 1.0), rest)
         y = n.multiply_add(code, y, n.multiply_add(code, minus, product, left), y)
     far = n.compare(code, "uge", code.intrinsic("fabs", x), LOGISTIC[x.type.element])
     return code.rarely_by(far, y, "sigmoid", _sigmoid_far, x, y)

@@ -51,26 +51,28 @@ def lgamma(code: Code, x: Value) -> Value:
 def _lgamma(code: Code, x: Value, tables: Tables) -> Value:
     a = code.intrinsic("fabs", x)
     endless = code.binary("or", n.compare(code, "oeq", a, 0.0), n.compare(code, "ogt", a, LARGEST))
-    usual = n.choose(code, endless, float("inf"), n.sum_of(code, _positive(code, a, tables)))
+    usual = n.choose(code, endless, float("inf"), n.sum_of(code, _positive(code, a, tables, tables is PRECISE)))
 
     def rare(code: Code, arguments: list[Value]) -> Value:
         x, usual = arguments
         a = code.intrinsic("fabs", x)
-        found = _reflected(code, a, _positive(code, a, PRECISE), usual)
+        with code.compensating(tables is PRECISE):
+            found = _reflected(code, a, _positive(code, a, PRECISE, tables is PRECISE), usual)
         return code.select(n.compare(code, "olt", x, 0.0), near_zeros(code, x, found) if tables is PRECISE else found, usual)
 
     name = "lgamma" if tables is PRECISE else "lgamma_rough"
     return code.rarely_by(n.compare(code, "olt", x, 0.0), usual, name, rare, x, usual)
 
 
-def _positive(code: Code, a: Value, tables: Tables) -> Pair:
+def _positive(code: Code, a: Value, tables: Tables, exact_log: bool) -> Pair:
     """lgamma of positive finite numbers: of a < 1 by lgamma(a + 1) - log a, of 3 <= a < 4 by lgamma(a - 1) + log(a - 1)."""
     great, below, above = (n.compare(code, p, a, limit) for p, limit in (("oge", STIRLING_FROM), ("olt", 1.0), ("oge", 3.0)))
     zero, one = n.number(a, 0.0), n.number(a, 1.0)
     less = n.add(code, a, -1.0)
     inner = code.select(below, n.add(code, a, one), code.select(above, less, a))
     argument = code.select(great, a, code.select(below, a, code.select(above, less, one)))
-    logarithm = log_in_parts(code, parts(code, argument, tail=tables.log))
+    with code.compensating(exact_log):  # Stirling's series takes 1 from it and multiplies it
+        logarithm = log_in_parts(code, parts(code, argument, tail=tables.log))
     near = _near_zeros(code, n.subtract(code, a, code.select(below, zero, n.choose(code, above, 2.0, one))), inner, tables)
     signed = [None if part is None else code.select(below, code.negate(part), part) for part in logarithm]
     assert signed[0] is not None
