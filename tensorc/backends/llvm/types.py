@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from functools import lru_cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -75,6 +75,7 @@ class Value:
         return self.text[0] != "%"
 
 
+@cache
 def register_element(dtype: DType) -> str:
     """The element in registers: bool is one bit, and f16 and bf16 are f32s that hold a value of theirs."""
     if dtype.is_float:
@@ -82,6 +83,7 @@ def register_element(dtype: DType) -> str:
     return "i1" if dtype is bool_ else f"i{dtype.bits}"
 
 
+@cache
 def memory_element(dtype: DType) -> str:
     """The element in memory: bool is a byte of 0 or 1, bf16 its bits."""
     if dtype is bool_:
@@ -91,6 +93,7 @@ def memory_element(dtype: DType) -> str:
     return f"i{dtype.bits}"
 
 
+@cache
 def register(dtype: DType, lanes: int = 0) -> Type:
     return of(register_element(dtype), lanes)
 
