@@ -53,6 +53,10 @@ fn bags(e: i64[V, D], ids: i64[B, T]) {
     return y
 }
 fn rows(e: i64[V, D], ids: i64[B]) = e[ids]
+fn means(e: f64[V, D], ids: i64[B, T]) {
+    let y[b, d] = mean[t](e[ids[b, t], d])
+    return y
+}
 """)
 
 
@@ -62,6 +66,8 @@ def test_rows_that_are_gathered(bags: int, terms: int, width: int) -> None:
     ids = RANDOM.integers(0, 11, (bags, terms))
     for given in (ids, np.repeat(ids, 2, 1)[:, ::2]):
         np.testing.assert_array_equal(BAGS.bags(e, given), e[ids].sum(1))
+        if terms:
+            np.testing.assert_allclose(BAGS.means(e.astype("f8"), given), e[ids].mean(1))
     np.testing.assert_array_equal(BAGS.rows(e, ids.ravel()), e[ids.ravel()])
 
 

@@ -71,7 +71,7 @@ def gathered(context: Context, loop: For, count: int) -> None:
     """Notes where the rows begin that a loop over lanes inside of this one reads some points later, at places that are data; `ask` asks for
     what lies there where it reads.
     """
-    context.coming.clear()
+    context.coming = []
     match loop.body:
         case (For(lanes, Bind("vector"), within=False) as inner,) if loop.axis.extent.constant != 1 and not loop.within:
             for memory, subscripts in dict.fromkeys(_at_data(inner, loop.axis)):

@@ -357,6 +357,7 @@ def _run(
     carried = [r for var in folded for registers in context.accumulators[var].registers.values() for r in registers]
     saved = context.save()
     outer = context.streaming, context.in_tile
+    coming = context.coming
 
     @context.loop(_written(s))
     def body(counter: Value, phis: list[Value]) -> list[Value]:
@@ -394,6 +395,7 @@ def _run(
 
     after, results = code.loop(start, stop, step, carried, body)
     context.restore(saved)
+    context.coming = coming
     stream.swept(context)
     _set_registers(context, folded, results)
     context.passing.clear()
