@@ -81,8 +81,10 @@ SHORTER = ((7, 4), (5, 2))
 """Blocks of accumulators of at least so many points leave enough for shorter ones to be worth their code."""
 
 
-NARROW = 4
-"""Blocks of at least so many accumulators a register are worth twice as many where the lanes are fewer registers than elsewhere."""
+NARROW = range(4, 13)
+"""Blocks of so many accumulators a register are worth twice as many where the lanes are fewer registers than elsewhere: with more, one
+register keeps a processor busy.
+"""
 
 LONG = 100
 """A register's instructions beside which masking it costs nothing."""
@@ -247,7 +249,7 @@ def _fitting(context: Context, s: For) -> int:
 
 def _may_be_longer(s: For, width: int) -> bool:
     """Whether a loop of blocks of accumulators may take so many points at a time: none of them share a place in a tile of rows."""
-    if s.bind.count < NARROW or not any(isinstance(t, Init) for t in s.body):
+    if s.bind.count not in NARROW or not any(isinstance(t, Init) for t in s.body):
         return False
     divisors = {
         a.divisor.constant
