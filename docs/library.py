@@ -66,9 +66,9 @@ ROUNDED = ("linspace", "scatter_add", "scatter", "random_uniform", "random_norma
 SECTIONS = {
     "Element by element": """
         abs neg sign floor ceil round trunc exp exp2 expm1 log log2 log10 log1p sqrt rsqrt cbrt reciprocal square sin cos tan asin acos atan
-        atan2 sinh cosh tanh asinh acosh atanh erf erfc lgamma sigmoid logit relu leaky_relu elu selu gelu silu mish softplus softsign
-        hardtanh hardswish hardsigmoid add sub mul div floordiv remainder fmod pow maximum minimum hypot copysign clamp where lerp isnan
-        isinf isfinite signbit logaddexp xlogy nan_to_num cast bitcast""",
+        atan2 sinh cosh tanh asinh acosh atanh erf erfc erfinv lgamma sigmoid logit relu leaky_relu elu selu gelu silu mish softplus
+        softsign hardtanh hardswish hardsigmoid add sub mul div floordiv remainder fmod pow maximum minimum hypot copysign clamp where lerp
+        isnan isinf isfinite signbit logaddexp xlogy nan_to_num cast bitcast""",
     "Reductions": "sum prod mean var std min max amin amax argmin argmax any all logsumexp norm softmax log_softmax count_nonzero",
     "Scans": "cumsum cumprod cummax cummin logcumsumexp scan",
     "Making tensors": "zeros ones full eye arange linspace tril triu random_uniform random_normal",

@@ -64,7 +64,8 @@ LOGICAL = {"logical_and": "and", "logical_or": "or", "logical_xor": "!="}
 
 _SAME = (
     "abs neg sign floor ceil trunc exp exp2 expm1 log log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan "
-    "sinh cosh tanh asinh acosh atanh erf erfc lgamma sigmoid relu selu silu mish softsign hardswish hardsigmoid isnan isinf isfinite"
+    "sinh cosh tanh asinh acosh atanh erf erfc erfinv lgamma sigmoid relu selu silu mish softsign hardswish hardsigmoid isnan "
+    "isinf isfinite"
 )
 
 FUNCTIONS = rows("""

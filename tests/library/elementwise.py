@@ -80,6 +80,7 @@ CASES = [
     unary("erf", torch.erf),
     unary("erfc", torch.erfc, ulps=16),
     unary("lgamma", torch.lgamma, ulps=64, slack=2, plain=True, low=0.1, high=9),
+    unary("erfinv", torch.erfinv, low=-1, high=1, ulps=16),
     unary("cbrt", lambda x: torch.sign(x) * torch.abs(x) ** (1 / 3), dtypes=FLOATS, plain=True),
     unary("isnan", torch.isnan),
     unary("isinf", torch.isinf),
