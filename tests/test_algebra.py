@@ -265,3 +265,18 @@ def test_evaluate_names_what_is_missing() -> None:
 def test_fresh_indices_differ() -> None:
     assert algebra.fresh(N) is not algebra.fresh(N)
     assert Index(0, N) is Index(0, size("N"))
+
+
+@pytest.mark.parametrize("factor", [2, -2, 6])
+def test_a_multiple_of_an_exact_quotient_is_one_of_its_numerator(factor: int) -> None:
+    half = algebra.exact(N, poly(2))
+    assert half is not N
+    assert half * factor is N * (factor // 2)
+    assert poly(factor) * half is N * (factor // 2)
+
+
+def test_a_constant_is_added_to_what_stands_there() -> None:
+    p = 2 * N + ROW - 3
+    assert p + 3 is 2 * N + ROW
+    assert p - 1 + 4 is 2 * N + ROW
+    assert (p + 0, p - p) == (p, ZERO)
