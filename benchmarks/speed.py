@@ -118,9 +118,8 @@ Nanoseconds an element of compiled functions and of PyTorch's on one thread, bot
 already, and tensorc's time over PyTorch's; the least of {ROUNDS} rounds in which they take turns. *fast* is the ratio of the functions of
 `math="fast"`. `benchmarks/speed.py --write` made this table on {machine()}.
 
-Slower than 0.4 of PyTorch's time: `sigmoid`, since PyTorch's is not within a unit in the last place, and e**-x, a quotient and what
-rounding takes of both are some 27 instructions; `exp2` of f64, whose polynomial alone is 12 multiply-adds; and `pow` of f64, whose
-logarithm has 66 bits.
+Slower than 0.4 of PyTorch's time: `sigmoid`, since PyTorch's is not within a unit in the last place, and of some 20 instructions, which
+wait for one another, a third is for that; `exp2` of f64 is at this limit.
 
 | {" | ".join(head)} |
 | {" | ".join(["---"] * len(head))} |
