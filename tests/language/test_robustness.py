@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
+from steps import steps
 
 LARGE = 4611686018427387904  # 2**62
 LARGEST = 9223372036854775807
@@ -89,6 +89,6 @@ GREAT = {
 @pytest.mark.parametrize("name", [*DEEP, *LONG, *GREAT])
 def test_in_good_time(tx: Any, name: str) -> None:
     source, codes = (DEEP | LONG | GREAT)[name]
-    start = time.process_time()
-    assert tx.refused(source) == codes
-    assert time.process_time() - start < 10
+    found: list[Any] = []
+    assert steps(lambda: found.append(tx.refused(source))) < 20_000_000
+    assert found == [codes]

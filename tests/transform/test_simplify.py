@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from steps import steps
 
 from tensorc.algebra import Element, Index, Poly, fresh, poly, size
 from tensorc.backends.reference.evaluate import evaluate_tensors
@@ -173,11 +173,11 @@ def test_every_node_is_rebuilt() -> None:
     same_values(p, q, [values(4, 4), np.array([0, 3, 1, 1])], N=4, M=4)
 
 
-def test_time_is_linear() -> None:
+def test_long_chains_take_a_few_steps_for_each_definition() -> None:
     t: Tensor = X
     for n in range(2000):
         i, j = fresh(N), fresh(M)
         t = build.define((i, j), build.apply(("exp", "sin")[n % 2], build.load(t, (poly(i), poly(j)))))
-    start = time.process_time()
-    assert simplify(only(t)).results == (t,)
-    assert time.process_time() - start < 1
+    made: list[Program] = []
+    assert steps(lambda: made.append(simplify(only(t)))) < 150 * 2000
+    assert made[0].results == (t,)
