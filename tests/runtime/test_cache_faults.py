@@ -304,9 +304,8 @@ def test_a_folder_that_its_own_user_may_not_write_to() -> None:
             os.chown(path, 12345, 12345)
             path.chmod(0o400 if path.is_file() else 0o500)
         script = """
-import filelock, os
-import tensorc.runtime.stored, tensorc.backends.llvm.emit, tensorc.schedule.program
-with tc.config.scope(cache="off"):
+import os, pathlib, tempfile
+with tempfile.TemporaryDirectory() as other, tc.config.scope(cache_dir=pathlib.Path(other)):
     check()  # what this user may not read is imported now
 os.setegid(12345), os.seteuid(12345)
 check()

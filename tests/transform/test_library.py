@@ -49,6 +49,7 @@ ELEMENTWISE = [
     Case("atanh(x)", torch.atanh, data={"x": unit}),
     Case("erf(x)", torch.erf),
     Case("erfc(x)", torch.erfc),
+    Case("erfinv(x)", torch.erfinv, data={"x": unit}),
     Case("lgamma(x)", torch.lgamma),
     Case("lgamma(x)", torch.lgamma, data=X, name="lgamma of positive"),
     Case("sigmoid(x)", torch.sigmoid),

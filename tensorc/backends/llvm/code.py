@@ -188,6 +188,12 @@ class Code:
             scope.memo[key] = found
         return found
 
+    def first(self, type: Type, text: str) -> Value:
+        """The value of an instruction ahead of all loops, wherever it is asked for: of what may be done in any case."""
+        name = self.fresh()
+        self.scopes[0].lines.append(f"  {name} = {text}")
+        return Value(name, type)
+
     def effect(self, text: str) -> None:
         self.scope.lines.append("  " + text)
 

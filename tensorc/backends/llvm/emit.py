@@ -270,8 +270,8 @@ class _Sizes(dict[str, Value]):
         self._frame = frame
 
     def __missing__(self, name: str) -> Value:
-        slot = self._code.placed(POINTER, f"getelementptr i64, ptr %frame, i64 {self._frame.size(name)}", 0, 0)
-        found = self[name] = self._code.placed(INT, f"load i64, ptr {slot.text}, align 8", 0, 0)
+        slot = self._code.first(POINTER, f"getelementptr i64, ptr %frame, i64 {self._frame.size(name)}")
+        found = self[name] = self._code.first(INT, f"load i64, ptr {slot.text}, align 8")
         return found
 
 

@@ -255,6 +255,7 @@ def object_of(text: str, target: Target) -> bytes:
     """The same while the lock is held, by this thread or by who waits for it. Several threads may be at it at once."""
     machine = _new_machine(target)  # a code generator is for one thread
     module = _parse(text, target, machine)
+    module.verify()  # the code generator would end the process
     generate = _generator()
     made = generate and generate(machine, module, 1, ctypes.byref(ctypes.c_char_p()))
     if not made:
