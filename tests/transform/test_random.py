@@ -236,7 +236,7 @@ def every(judged: Callable[[Random], None], examples: int = EXAMPLES) -> None:
     """Judge as many random programs as there are to be, and see that so many were."""
     count = 0
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(st.randoms(use_true_random=False))
     def run(rng: Random) -> None:
         nonlocal count
