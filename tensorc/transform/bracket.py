@@ -14,6 +14,7 @@ from tensorc.algebra import (
     NO_FACTS,
     ZERO,
     Atom,
+    Exact,
     Facts,
     Index,
     Poly,
@@ -139,7 +140,7 @@ def _moves(e: Equation, variables: Sequence[Index], reduced: frozenset[Index], f
                 value = (left - outer[1]) * outer[0]
                 yield Move(6, v.level, e, lambda s, a=a, v=v, inner=inner, value=value: _division(s, a, v, inner, value))  # type: ignore[misc]
             if a.numerator is poly(v) and not algebra.indices(a.divisor):
-                yield Move(7, v.level, e, lambda s, v=v, d=a.divisor: _split(s, v, d, e))  # type: ignore[misc]
+                yield Move(7, v.level, e, lambda s, v=v, a=a: _split(s, v, a, e))  # type: ignore[misc]
 
 
 def _is_positive(d: Poly, target: Poly, facts: Facts) -> bool:
@@ -168,12 +169,21 @@ def _strided(s: Solution, value: Poly, v: Index, c: Poly) -> Sequence[Equation]:
     return ()
 
 
-def _split(s: Solution, v: Index, d: Poly, equation: Equation) -> Sequence[Equation]:
-    """v = d*q + r: an index that stands both in v // d and in v % d becomes its two digits."""
-    q, r = fresh(_rounded_up(v.extent, d)), fresh(d)
-    s.remaining += [q, r]
-    s.assign(v, d * q + r, build.nonnegative(v.extent - 1 - d * q - r))
+def _split(s: Solution, v: Index, a: Quotient | Remainder, equation: Equation) -> Sequence[Equation]:
+    """v = d*q + r: an index that stands both in v // d and in v % d becomes its two digits; r is 0 where d must divide v."""
+    d = a.divisor
+    value = d * _remaining(s, _rounded_up(v.extent, d))
+    if not isinstance(a, Exact):
+        value += _remaining(s, d)
+    s.assign(v, value, build.nonnegative(v.extent - 1 - value))
     return [equation]
+
+
+def _remaining(s: Solution, extent: Poly) -> Poly:
+    """A new index, to be solved for."""
+    index = fresh(extent)
+    s.remaining.append(index)
+    return poly(index)
 
 
 def _division(s: Solution, a: Atom, v: Index, inner: tuple[Poly, Poly], value: Poly) -> Sequence[Equation]:

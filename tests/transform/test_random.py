@@ -13,6 +13,7 @@ from random import Random
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -285,3 +286,10 @@ def batch_as_loop(rng: Random) -> None:
         single = [a if axis is None else a[n] for a, axis in zip(stacked, axes, strict=True)]
         for found, expected in zip(whole, run(back, single), strict=True):
             close(found[n], expected, 1e-12, "vmap and a loop")
+
+
+@pytest.mark.parametrize("seed", [728, 1992, 2513, 5098])
+def test_indices_that_stand_in_exact_quotients_and_beside_them(seed: int) -> None:
+    rng = Random(seed)
+    writer = Writer(rng)
+    judge(writer.program(), writer.arrays(), np.random.default_rng(rng.randint(0, 1 << 30)), 1)
