@@ -71,8 +71,7 @@ METHODS: dict[str, Function] = {
 _IN_PLACE = (
     "add sub subtract mul multiply div divide true_divide floor_divide remainder fmod pow neg negative abs absolute exp exp2 expm1 log "
     "log2 log10 log1p sqrt rsqrt reciprocal square sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh sigmoid relu erf erfc "
-    "erfinv "
-    "floor ceil round trunc frac sign clamp clip clamp_min clamp_max lerp addcmul addcdiv addmm addmv addr masked_fill scatter "
+    "erfinv floor ceil round trunc frac sign clamp clip clamp_min clamp_max lerp addcmul addcdiv addmm addmv addr masked_fill scatter "
     "scatter_add index_add index_fill cumsum cumprod bitwise_and bitwise_or bitwise_xor logical_and logical_or logical_xor logical_not "
     "eq ne lt le gt ge tril triu nan_to_num copysign hypot xlogy atan2 logit index_copy index_put put scatter_reduce sinc gcd lcm "
     "renorm"

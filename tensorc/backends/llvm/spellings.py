@@ -43,11 +43,6 @@ def _intrinsic(name: str) -> Floats:
     return lambda code, *arguments: code.intrinsic(name, *arguments)
 
 
-def _c(name: str) -> Spelling:
-    """The C library's function."""
-    return Spelling(lambda code, *arguments: library.call(code, name, *arguments))
-
-
 def _plain_sigmoid(code: Code, x: Value) -> Value:
     """By the C library's exponential."""
     e = library.call(code, "exp", code.negate(code.intrinsic("fabs", x)))

@@ -391,8 +391,6 @@ def _run(
         if context.streaming is not None and folds:
             stream.ask(context)
         context.streaming, context.in_tile = outer
-        if block is not None and not block.vector:
-            context.coming.clear()  # what was noted here is known no longer
         return [r for var in folded for registers in context.accumulators[var].registers.values() for r in registers]
 
     after, results = code.loop(start, stop, step, carried, body)
